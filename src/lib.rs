@@ -1,0 +1,17 @@
+//! Invigil keeps the Docker host of an exam server in the state that a directory of YAML manifests
+//! describes.
+//!
+//! One way through, each stage a plain value:
+//!
+//! ```text
+//! files -> Snapshot -> Manifests -> Desired \
+//!                                            diff -> Changes -> Plan -> execute -> Outcomes -> Status
+//!                  engine.observe() -> Observed /
+//! ```
+//!
+//! The modules are floors; one imports only from those above it in this list
+//! (`tests/floors.rs` holds them to it).
+
+pub mod resource;
+
+pub mod problemset;
