@@ -79,7 +79,7 @@ pub enum TextFormat {
     /// Shown as it is; line breaks are kept.
     #[default]
     Text,
-    /// CommonMark. HTML in it is shown, never interpreted; images and outside links are not loaded.
+    /// `CommonMark`. HTML in it is shown, never interpreted; images and outside links are not loaded.
     Markdown,
 }
 

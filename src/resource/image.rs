@@ -1,0 +1,122 @@
+//! Images. In: manifests. Out: [`ImageSpec`]. Never opens an archive.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::reference::ImageReference;
+use super::violation::{FieldPath, Violation};
+
+/// An image, as its manifest describes it: exactly one source, and the tags it is to bear.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ImageSpec {
+    /// Source: a registry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pull: Option<Pull>,
+    /// Source: an archive as `docker save` writes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load: Option<Load>,
+    /// Source: an archive of a file system, as `docker import` takes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub import: Option<Import>,
+    /// The tags that point to the image. A pulled image also keeps its reference.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<ImageReference>,
+}
+
+/// An image from a registry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Pull {
+    /// What to pull.
+    pub reference: ImageReference,
+    /// When to pull it.
+    #[serde(default)]
+    pub policy: PullPolicy,
+    /// The platform, where it is not the engine's: `linux/arm64`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform: Option<String>,
+}
+
+/// When an image is pulled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub enum PullPolicy {
+    /// If the engine does not have it.
+    #[default]
+    IfNotPresent,
+    /// Never: it has to be there.
+    Never,
+}
+
+/// An image from an archive.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Load {
+    /// The archive's path, relative to this file. It holds exactly one image.
+    pub archive: String,
+}
+
+/// An image from a file system's archive.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Import {
+    /// The archive's path, relative to this file.
+    pub archive: String,
+    /// Dockerfile instructions for the image's config: `CMD ["/bin/sh"]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<String>,
+}
+
+/// An image's source, once it is known that there is exactly one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ImageSource<'a> {
+    /// A registry.
+    Pull(&'a Pull),
+    /// An archive as `docker save` writes it.
+    Load(&'a Load),
+    /// An archive of a file system.
+    Import(&'a Import),
+}
+
+impl ImageSpec {
+    /// The source; `None` unless there is exactly one, which [`Self::check`] reports.
+    pub fn source(&self) -> Option<ImageSource<'_>> {
+        match (&self.pull, &self.load, &self.import) {
+            (Some(pull), None, None) => Some(ImageSource::Pull(pull)),
+            (None, Some(load), None) => Some(ImageSource::Load(load)),
+            (None, None, Some(import)) => Some(ImageSource::Import(import)),
+            _ => None,
+        }
+    }
+
+    /// Every rule that the spec breaks, with paths from the spec.
+    pub fn check(&self) -> Vec<Violation> {
+        let root = FieldPath::root();
+        let mut violations = Vec::new();
+        if self.source().is_none() {
+            violations
+                .push(Violation::error(root.clone(), "an image has exactly one of pull, load and import"));
+        }
+        if self.import.is_some() && self.tags.is_empty() {
+            violations
+                .push(Violation::error(root.key("tags"), "an imported image needs a tag to be found by"));
+        }
+        for (index, tag) in self.tags.iter().enumerate() {
+            if tag.tag().is_none() {
+                violations.push(Violation::error(
+                    root.key("tags").index(index),
+                    format!("{tag} is a digest, not a tag"),
+                ));
+            }
+        }
+        for (index, change) in self.import.iter().flat_map(|import| import.changes.iter().enumerate()) {
+            if change.contains(['\n', '\r']) || change.contains(super::label::PREFIX) {
+                violations.push(Violation::error(
+                    root.key("import").key("changes").index(index),
+                    "a change is one line and sets no io.invigil label",
+                ));
+            }
+        }
+        violations
+    }
+}

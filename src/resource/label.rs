@@ -1,0 +1,73 @@
+//! The labels and tags that say whose a resource is and what was once asked. They never answer
+//! "does it match".
+
+use super::env::TextMap;
+use super::name::{Name, Owner};
+use super::reference::{ImageId, ImageReference};
+use super::violation::{FieldPath, Violation};
+
+/// Whose a resource is.
+pub const OWNER: &str = "io.invigil.owner";
+/// Which resource it is: `container/web`.
+pub const RESOURCE: &str = "io.invigil.resource";
+/// On containers: the canonical JSON of the spec it was created from.
+pub const SPEC: &str = "io.invigil.spec";
+/// On imported images: the digest of what they were imported from.
+pub const SOURCE: &str = "io.invigil.source";
+/// What every label of ours begins with; manifests may not set such labels.
+pub const PREFIX: &str = "io.invigil.";
+
+/// The repository of the tags that mark an image as ours: the owner label's name as a host that
+/// nobody can pull from or push to.
+///
+/// An image cannot bear our labels: a pulled one is not ours to change, and a problem set's image
+/// must have the same id on every machine. The tag's own part is the image's short id, so each
+/// generation of an image stays marked until it is removed, whatever happens in between.
+const MARK_HOST: &str = "io.invigil.owner";
+
+/// The tag that marks the image `id` as `owner`'s resource `image/NAME`.
+pub fn image_mark(owner: &Owner, name: &Name, id: &ImageId) -> ImageReference {
+    ImageReference::tagged(MARK_HOST, &format!("{owner}/{name}"), id.short())
+}
+
+/// The resource that a tag marks, if it is a mark of `owner`'s.
+pub fn marked_image(owner: &Owner, tag: &ImageReference) -> Option<Name> {
+    if tag.domain() != MARK_HOST {
+        return None;
+    }
+    let (marked_owner, name) = tag.path().split_once('/')?;
+    if marked_owner == owner.as_str() { name.parse().ok() } else { None }
+}
+
+/// Whether a tag is a mark of any Invigil's.
+pub fn is_mark(tag: &ImageReference) -> bool {
+    tag.domain() == MARK_HOST
+}
+
+/// Every rule that a manifest's own labels break.
+pub fn check(path: &FieldPath, labels: &TextMap) -> Vec<Violation> {
+    let reserved = labels.0.keys().filter(|key| key.starts_with(PREFIX));
+    let empty = labels.0.keys().filter(|key| key.is_empty());
+    reserved
+        .map(|key| Violation::error(path.key(key), "labels that begin with io.invigil. are Invigil's own"))
+        .chain(empty.map(|key| Violation::error(path.key(key), "a label needs a name")))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_reads_back_for_its_owner_only() {
+        let owner: Owner = "default".parse().expect("an owner");
+        let other: Owner = "other".parse().expect("an owner");
+        let name: Name = "img-test".parse().expect("a name");
+        let id: ImageId =
+            format!("sha256:{}", "3f2a91c0d7be".repeat(6)[..64].to_owned()).parse().expect("an id");
+        let mark = image_mark(&owner, &name, &id);
+        assert_eq!(mark.to_string(), "io.invigil.owner/default/img-test:3f2a91c0d7be");
+        assert_eq!(marked_image(&owner, &mark), Some(name));
+        assert_eq!(marked_image(&other, &mark), None);
+    }
+}

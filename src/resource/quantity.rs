@@ -1,0 +1,149 @@
+//! Sizes and CPU counts. In: Docker's notations. Out: bytes and billionths of a core.
+
+use std::fmt;
+
+use super::notation::{NoLongForm, Notation, notation};
+
+/// A number of bytes. Units are powers of 1024, as in Docker: `64m`, `64Mi`, `64MiB` are one size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ByteSize(u64);
+
+const UNITS: [(&str, u64); 4] = [("Ti", 1 << 40), ("Gi", 1 << 30), ("Mi", 1 << 20), ("Ki", 1 << 10)];
+
+impl ByteSize {
+    /// This many bytes.
+    pub const fn from_bytes(bytes: u64) -> Self {
+        Self(bytes)
+    }
+
+    /// The size in bytes.
+    pub const fn bytes(self) -> u64 {
+        self.0
+    }
+}
+
+impl Notation for ByteSize {
+    type Long = NoLongForm;
+    const EXPECTED: &'static str = "a size like \"64Mi\" or a number of bytes";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let refused = || format!("`{}` is not a size (like 64Mi, 512m, 1.5g)", text.escape_debug());
+        let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+        let (number, unit) = text.split_at(digits);
+        let factor: u64 = match unit.trim_start().to_ascii_lowercase().as_str() {
+            "" | "b" => 1,
+            "k" | "kb" | "ki" | "kib" => 1 << 10,
+            "m" | "mb" | "mi" | "mib" => 1 << 20,
+            "g" | "gb" | "gi" | "gib" => 1 << 30,
+            "t" | "tb" | "ti" | "tib" => 1 << 40,
+            _ => return Err(refused()),
+        };
+        scaled(number, factor).map(Self).ok_or_else(refused)
+    }
+
+    fn from_long(long: NoLongForm) -> Result<Self, String> {
+        match long {}
+    }
+}
+
+/// A decimal text times `factor`, in whole units (fractions of a unit are cut); `None` if it is no
+/// decimal or does not fit.
+fn scaled(number: &str, factor: u64) -> Option<u64> {
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let digits = |text: &str| text.chars().all(|c| c.is_ascii_digit());
+    if whole.is_empty() || !digits(whole) || !digits(fraction) || fraction.len() > 9 || number.ends_with('.')
+    {
+        return None;
+    }
+    let scale = 10_u128.pow(u32::try_from(fraction.len()).ok()?);
+    let fraction: u128 = if fraction.is_empty() { 0 } else { fraction.parse().ok()? };
+    let total = (whole.parse::<u64>().map(u128::from).ok()? * scale + fraction) * u128::from(factor) / scale;
+    // The engine takes signed 64-bit numbers.
+    i64::try_from(total).ok().and_then(|total| u64::try_from(total).ok())
+}
+
+impl fmt::Display for ByteSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match UNITS.iter().find(|(_, factor)| self.0 >= *factor && self.0.is_multiple_of(*factor)) {
+            Some((unit, factor)) => write!(f, "{}{unit}", self.0 / factor),
+            None => write!(f, "{}", self.0),
+        }
+    }
+}
+
+notation!(ByteSize, "ByteSize", "A size: a number of bytes, or with a unit (`64Mi`, `512m`, `1.5g`; powers of 1024).", also u64);
+
+/// A number of CPUs, kept in billionths as the engine does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Cpus(u64);
+
+impl Cpus {
+    /// Billionths of a CPU.
+    pub const fn nanos(self) -> u64 {
+        self.0
+    }
+
+    /// This many billionths of a CPU.
+    pub const fn from_nanos(nanos: u64) -> Self {
+        Self(nanos)
+    }
+}
+
+impl Notation for Cpus {
+    type Long = NoLongForm;
+    const EXPECTED: &'static str = "a number of CPUs like 0.25";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        scaled(text, 1_000_000_000)
+            .map(Self)
+            .ok_or_else(|| format!("`{}` is not a number of CPUs (like 0.25)", text.escape_debug()))
+    }
+
+    fn from_long(long: NoLongForm) -> Result<Self, String> {
+        match long {}
+    }
+}
+
+impl fmt::Display for Cpus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (whole, fraction) = (self.0 / 1_000_000_000, self.0 % 1_000_000_000);
+        if fraction == 0 {
+            write!(f, "{whole}")
+        } else {
+            write!(f, "{whole}.{}", format!("{fraction:09}").trim_end_matches('0'))
+        }
+    }
+}
+
+notation!(Cpus, "Cpus", "A number of CPUs, like 0.25.", also f64);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_dockers() {
+        for (text, bytes, shown) in [
+            ("64Mi", 67_108_864, "64Mi"),
+            ("64m", 67_108_864, "64Mi"),
+            ("1.5g", 1_610_612_736, "1536Mi"),
+            ("1000", 1000, "1000"),
+            ("1kb", 1024, "1Ki"),
+            ("0", 0, "0"),
+        ] {
+            let size: ByteSize = text.parse().expect(text);
+            assert_eq!((size.bytes(), size.to_string().as_str()), (bytes, shown), "{text}");
+        }
+        for bad in ["", "m", "-1m", "1x", "1..5g", "1.", "99999999999999999999", "9999999t", "1 2"] {
+            assert!(bad.parse::<ByteSize>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn cpus_are_exact() {
+        let quarter: Cpus = "0.25".parse().expect("a count");
+        assert_eq!((quarter.nanos(), quarter.to_string().as_str()), (250_000_000, "0.25"));
+        assert_eq!(serde_json::from_str::<Cpus>("0.1").expect("a count").nanos(), 100_000_000);
+        assert!(".5".parse::<Cpus>().is_err());
+    }
+}
