@@ -1,0 +1,104 @@
+//! Values as a manifest would write them. In: the common form. Out: text that is safe on a terminal;
+//! never the value of a variable that looks secret.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::resource::duration::Duration;
+use crate::resource::env::looks_secret;
+use crate::resource::quantity::{ByteSize, Cpus};
+
+/// What stands for a secret value.
+const HIDDEN: &str = "(hidden)";
+
+/// Text without characters that could steer a terminal.
+pub(crate) fn plain(text: &str) -> String {
+    let unsafe_on_terminal = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    if !text.contains(unsafe_on_terminal) {
+        return text.to_owned();
+    }
+    text.chars()
+        .map(|c| if unsafe_on_terminal(c) { c.escape_default().to_string() } else { c.to_string() })
+        .collect()
+}
+
+/// Whether there is nothing to show.
+pub(super) fn is_nothing(value: &Value) -> bool {
+    matches!(value, Value::Null) || *value == "" || *value == 0 || value.as_array().is_some_and(Vec::is_empty)
+}
+
+/// Any value.
+pub(super) fn value(_: &str, value: &Value) -> String {
+    match value {
+        Value::String(text) => plain(text),
+        Value::Array(elements) => {
+            let elements: Vec<String> = elements.iter().map(|element| self::value("", element)).collect();
+            format!("[{}]", elements.join(", "))
+        }
+        other => plain(&other.to_string()),
+    }
+}
+
+/// A number of bytes.
+pub(super) fn size(key: &str, value: &Value) -> String {
+    value.as_u64().map_or_else(|| self::value(key, value), |bytes| ByteSize::from_bytes(bytes).to_string())
+}
+
+/// A number of CPUs.
+pub(super) fn cpus(key: &str, value: &Value) -> String {
+    value.as_u64().map_or_else(|| self::value(key, value), |nanos| Cpus::from_nanos(nanos).to_string())
+}
+
+/// A number of seconds.
+pub(super) fn seconds(key: &str, value: &Value) -> String {
+    value.as_i64().map_or_else(|| self::value(key, value), |seconds| format!("{seconds}s"))
+}
+
+/// A key of a health check: durations are nanoseconds.
+pub(super) fn health(key: &str, value: &Value) -> String {
+    match (key, value.as_u64()) {
+        ("interval" | "timeout" | "startPeriod", Some(nanos)) => Duration::from_nanos(nanos).to_string(),
+        _ => self::value(key, value),
+    }
+}
+
+/// A network that a container is on.
+pub(super) fn network(_: &str, value: &Value) -> String {
+    let mut parts = vec!["joined".to_owned()];
+    for (key, word) in [("aliases", "as"), ("ipv4Address", "at"), ("ipv6Address", "at")] {
+        if let Some(part) = value.get(key) {
+            parts.push(format!("{word} {}", self::value(key, part)));
+        }
+    }
+    parts.join(" ")
+}
+
+/// Both sides of one key of a map, hidden where the key looks secret.
+pub(super) fn pair(
+    key: &str,
+    from: Option<&Value>,
+    to: Option<&Value>,
+    show: fn(&str, &Value) -> String,
+) -> (Option<String>, Option<String>) {
+    if looks_secret(key) {
+        let hidden = |value: Option<&Value>| value.map(|_| HIDDEN.to_owned());
+        return (
+            hidden(from),
+            hidden(to).map(|text| if from.is_some() { format!("{text}, changed") } else { text }),
+        );
+    }
+    (from.map(|value| show(key, value)), to.map(|value| show(key, value)))
+}
+
+/// The elements of one set that another does not have; `None` if there are none.
+pub(super) fn elements(of: &Value, without: &Value) -> Option<String> {
+    let texts = |set: &Value| -> BTreeSet<String> {
+        set.as_array().into_iter().flatten().map(|element| value("", element)).collect()
+    };
+    let own: Vec<String> = texts(of).difference(&texts(without)).cloned().collect();
+    (!own.is_empty()).then(|| own.join(", "))
+}

@@ -1,0 +1,140 @@
+use serde_json::json;
+
+use super::*;
+
+fn spec(value: Value) -> ContainerSpec {
+    serde_json::from_value(value).expect("a spec")
+}
+
+/// What an engine would answer for a container made from `spec` on an image with `image` as config.
+fn created(spec: &ContainerSpec, image: &Value) -> Live {
+    let mut body = create_body(spec);
+    let host = body["HostConfig"].take();
+    let mut config = image.clone();
+    for (key, value) in body.as_object().expect("an object") {
+        config[key] = value.clone();
+    }
+    let networks = codec::networks(spec).as_object().expect("networks").clone();
+    let endpoints: Map<String, Value> =
+        networks.into_iter().map(|(name, endpoint)| (name, codec::encode_endpoint(&endpoint))).collect();
+    read_container(&json!({"Config": config, "HostConfig": host, "NetworkSettings": {"Networks": endpoints}}))
+}
+
+fn told(from: Value, to: Value) -> Vec<String> {
+    let (from, to) = (spec(from), spec(to));
+    let image = json!({});
+    let live = created(&from, &image);
+    differences(&to, Some(&from), &live, Some(&read_image(&image)))
+        .iter()
+        .flat_map(|difference| {
+            let class = if difference.in_place() { "in place" } else { "replace" };
+            difference.told().into_iter().map(move |told| {
+                format!(
+                    "{class}: {} {} -> {}",
+                    told.field,
+                    told.from.unwrap_or_default(),
+                    told.to.unwrap_or_default()
+                )
+            })
+        })
+        .collect()
+}
+
+#[test]
+fn a_changed_port_is_told_as_just_that_port() {
+    assert_eq!(
+        told(json!({"ports": ["8888:80", "81:81"]}), json!({"ports": ["8889:80", "81:81"]})),
+        ["replace: ports 8888:80/tcp -> 8889:80/tcp"]
+    );
+}
+
+#[test]
+fn a_line_removed_from_the_manifest_is_seen() {
+    assert_eq!(
+        told(json!({"env": {"A": "1", "B": "2"}}), json!({"env": {"A": "1"}})),
+        ["replace: env.B 2 -> "]
+    );
+    assert_eq!(told(json!({"user": "cloud"}), json!({})), ["replace: user cloud -> "]);
+    assert_eq!(told(json!({"hostname": "seat"}), json!({})), ["replace: hostname seat -> "]);
+    assert_eq!(told(json!({"binds": ["/a:/b"]}), json!({})), ["replace: binds /a:/b -> "]);
+}
+
+#[test]
+fn a_secret_is_never_told() {
+    assert_eq!(
+        told(json!({"env": {"DB_PASSWORD": "canary-1"}}), json!({"env": {"DB_PASSWORD": "canary-2"}})),
+        ["replace: env.DB_PASSWORD (hidden) -> (hidden), changed"]
+    );
+}
+
+#[test]
+fn limits_change_in_place_unless_they_are_taken_away() {
+    assert_eq!(
+        told(json!({"resources": {"memory": "256Mi"}}), json!({"resources": {"memory": "512Mi"}})),
+        ["in place: resources.memory 256Mi -> 512Mi"]
+    );
+    assert_eq!(
+        told(json!({"resources": {"memory": "256Mi"}}), json!({})),
+        ["replace: resources.memory 256Mi -> "]
+    );
+    assert_eq!(
+        told(json!({"resources": {"pidsLimit": 5}}), json!({})),
+        ["in place: resources.pidsLimit 5 -> "]
+    );
+    assert_eq!(told(json!({"restartPolicy": "always"}), json!({})), ["in place: restartPolicy always -> no"]);
+}
+
+#[test]
+fn networks_are_joined_and_left_in_place() {
+    assert_eq!(
+        told(
+            json!({"networks": ["exam"]}),
+            json!({"networks": ["exam", {"name": "lab", "aliases": ["db"]}]})
+        ),
+        ["in place: networks.lab  -> joined as [db]"]
+    );
+    assert_eq!(
+        told(json!({"networks": ["exam", "lab"]}), json!({"networks": ["exam"]})),
+        ["in place: networks.lab joined -> "]
+    );
+}
+
+#[test]
+fn what_the_image_gives_is_no_difference() {
+    let image = json!({
+        "Env": ["PATH=/bin"], "Cmd": ["serve"], "User": "65532", "Labels": {"a": "b"},
+        "Healthcheck": {"Test": ["CMD", "/x"], "Interval": 2_000_000_000_u64},
+    });
+    let wanted = spec(json!({"env": {"A": "1"}, "labels": {"c": "d"}, "healthcheck": {"retries": 3}}));
+    let mut live_config = image.clone();
+    live_config["Env"] = json!(["PATH=/bin", "A=1"]);
+    live_config["Labels"] = json!({"a": "b", "c": "d", "io.invigil.owner": "default"});
+    live_config["Healthcheck"]["Retries"] = json!(3);
+    let live = read_container(&json!({
+        "Config": live_config, "HostConfig": {}, "NetworkSettings": {"Networks": {"bridge": {"Aliases": null}}},
+    }));
+    let found = differences(&wanted, Some(&wanted), &live, Some(&read_image(&image)));
+    assert!(found.is_empty(), "{found:?}");
+    let found = differences(&wanted, Some(&wanted), &live, None);
+    assert!(found.is_empty(), "{found:?}");
+}
+
+#[test]
+fn every_field_written_is_read_back() {
+    let all = spec(json!({
+        "entrypoint": ["/bin/sh"], "command": ["-c", "x"], "env": {"A": "1"}, "workingDir": "/w", "user": "1:1",
+        "hostname": "h1", "labels": {"l": "m"}, "ports": ["127.0.0.1:80:81/udp", "90-91:90-91", "7"],
+        "binds": ["/a:/b:ro"], "mounts": ["type=volume,source=vol,target=/v,readonly", "type=tmpfs,target=/t,tmpfs-size=1Mi"],
+        "tmpfs": ["/run:size=64m", "/tmp"], "restartPolicy": "on-failure:3", "networks": ["n1", {"name": "n2", "ipv4Address": "10.0.0.5"}],
+        "init": true, "tty": true, "stdinOpen": true, "resources": {"memory": "64Mi", "cpus": 0.5, "pidsLimit": 9},
+        "readOnly": true, "capAdd": ["CAP_NET_ADMIN"], "capDrop": ["ALL"], "noNewPrivileges": true,
+        "healthcheck": {"test": "true", "interval": "2s", "timeout": "1s", "startPeriod": "3s", "retries": 4},
+        "stopSignal": "INT", "stopTimeout": "5s",
+    }));
+    let live = created(&all, &json!({}));
+    for field in FIELDS {
+        let sent = (field.sent)(&all).unwrap_or_else(|| panic!("{} is not in this test", field.name));
+        assert_eq!(live[field.name], sent, "{}", field.name);
+    }
+    assert!(differences(&all, Some(&all), &live, Some(&read_image(&json!({})))).is_empty());
+}
