@@ -17,7 +17,7 @@ const ANSWER_BYTES: usize = 1024;
 #[derive(Debug, Error)]
 pub enum Unhealthy {
     /// No connection, or no answer in time.
-    #[error("no answer from {address}: {source}")]
+    #[error("no answer from {address}")]
     Silent {
         /// Who was asked.
         address: SocketAddr,

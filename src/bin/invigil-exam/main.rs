@@ -18,8 +18,11 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use args::{Args, Command, Settings};
 use http::Site;
+use invigil::problemset::paper::Paper;
+use paper::PaperFile;
 use serve::Limits;
 use text::Printable;
 use tokio::net::TcpListener;
@@ -54,14 +57,21 @@ fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Health => Ok(health::check(settings.listen)?),
         Command::Serve => {
-            let paper = paper::read(&settings.paper)?;
-            let site = Site::new(&paper.paper, paper.json);
-            let about = format!("{} items of {}", paper.paper.items.len(), Printable(&paper.paper.name));
-            drop(paper.paper);
+            let PaperFile { paper, json } = paper::read(&settings.paper)?;
+            let site = Site::new(&paper, json);
+            let about = about(&paper);
+            // The pages hold all that is needed of it.
+            drop(paper);
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(serve(settings.listen, site, &about))
         }
     }
+}
+
+/// `2 items of img-test`.
+fn about(paper: &Paper) -> String {
+    let count = paper.items.len();
+    format!("{count} item{} of {}", if count == 1 { "" } else { "s" }, Printable(&paper.name))
 }
 
 async fn serve(listen: SocketAddr, site: Site, about: &str) -> anyhow::Result<()> {
@@ -75,9 +85,7 @@ async fn serve(listen: SocketAddr, site: Site, about: &str) -> anyhow::Result<()
             _ = interrupt.recv() => {}
         }
     };
-    let listener = TcpListener::bind(listen)
-        .await
-        .map_err(|error| anyhow::anyhow!("cannot listen on {listen}: {error}"))?;
+    let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
     say(io::stdout(), &format!("invigil-exam: {about} on http://{}", listener.local_addr()?));
     serve::serve(listener, site, Limits::default(), stop).await;
     Ok(())

@@ -27,7 +27,7 @@ pub struct PaperFile {
 #[derive(Debug, Error)]
 pub enum PaperError {
     /// It could not be read.
-    #[error("cannot read the paper {}: {source}", path.display())]
+    #[error("cannot read the paper {}", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -52,7 +52,7 @@ pub enum PaperError {
         found: u64,
     },
     /// It is not a paper's JSON. Unknown fields count: nothing that is not understood is served.
-    #[error("{} is not a paper: {source}", path.display())]
+    #[error("{} is not a paper", path.display())]
     Malformed {
         /// The file.
         path: PathBuf,
@@ -93,8 +93,13 @@ fn parse(path: &Path, json: &[u8]) -> Result<Paper, PaperError> {
 mod tests {
     use super::*;
 
+    /// As `main` prints it: the error and its cause.
+    fn sentence(error: PaperError) -> String {
+        format!("{:#}", anyhow::Error::from(error))
+    }
+
     fn error(json: &str) -> String {
-        parse(Path::new("paper.json"), json.as_bytes()).unwrap_err().to_string()
+        sentence(parse(Path::new("paper.json"), json.as_bytes()).unwrap_err())
     }
 
     #[test]
@@ -131,7 +136,7 @@ mod tests {
     #[test]
     fn a_file_without_end_is_not_read_to_its_end() {
         assert_eq!(
-            read(Path::new("/dev/zero")).unwrap_err().to_string(),
+            sentence(read(Path::new("/dev/zero")).unwrap_err()),
             "the paper /dev/zero is larger than 8 MiB"
         );
     }
@@ -139,7 +144,7 @@ mod tests {
     #[test]
     fn a_missing_file_is_named() {
         assert_eq!(
-            read(Path::new("/nowhere/paper.json")).unwrap_err().to_string(),
+            sentence(read(Path::new("/nowhere/paper.json")).unwrap_err()),
             "cannot read the paper /nowhere/paper.json: No such file or directory (os error 2)"
         );
     }
