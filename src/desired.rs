@@ -1,0 +1,90 @@
+//! What should be: a plain value, computed from manifests and the files they name. Never asks an engine.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use crate::assembly::PaperImage;
+use crate::resource::container::ContainerSpec;
+use crate::resource::name::{Name, ResourceId};
+use crate::resource::network::NetworkSpec;
+use crate::resource::reference::{ImageId, ImageReference};
+use crate::resource::volume::VolumeSpec;
+
+/// Every resource that should be there.
+#[derive(Debug, Clone, Default)]
+pub struct Desired {
+    /// The images, problem sets among them.
+    pub images: BTreeMap<Name, DesiredImage>,
+    /// The networks.
+    pub networks: BTreeMap<Name, NetworkSpec>,
+    /// The volumes.
+    pub volumes: BTreeMap<Name, VolumeSpec>,
+    /// The containers.
+    pub containers: BTreeMap<Name, DesiredContainer>,
+    /// Resources that are named by manifests that are wrong: left as they are (law 3).
+    pub invalid: BTreeSet<ResourceId>,
+    /// Whether what no manifest describes may be removed.
+    pub removals: Removals,
+}
+
+/// Whether what no manifest describes may be removed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Removals {
+    /// Yes.
+    #[default]
+    Allowed,
+    /// No, and why (laws 2 and 3).
+    Withheld(String),
+}
+
+/// An image that should be there.
+#[derive(Debug, Clone)]
+pub struct DesiredImage {
+    /// Where it comes from.
+    pub source: ImageOrigin,
+    /// The tags that should point to it.
+    pub tags: BTreeSet<ImageReference>,
+}
+
+/// Where an image comes from.
+#[derive(Debug, Clone)]
+pub enum ImageOrigin {
+    /// A problem set, assembled.
+    Paper(PaperImage),
+    /// A registry.
+    Pull {
+        /// What to pull.
+        reference: ImageReference,
+        /// The platform, where it is not the engine's.
+        platform: Option<String>,
+        /// Whether it may be pulled if it is absent.
+        if_absent: bool,
+    },
+    /// An archive as `docker save` writes it.
+    Load {
+        /// Where it is.
+        archive: PathBuf,
+        /// The ids that its image may have, by the engine's image store.
+        ids: Vec<ImageId>,
+    },
+    /// An archive of a file system.
+    Import {
+        /// Where it is.
+        archive: PathBuf,
+        /// Dockerfile instructions for the image's config.
+        changes: Vec<String>,
+        /// The digest of the archive and the changes.
+        digest: String,
+    },
+}
+
+/// A container that should be there.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DesiredContainer {
+    /// Its spec: paths absolute, env files read in, the image named by reference.
+    pub spec: ContainerSpec,
+    /// The image's resource, where a manifest describes one.
+    pub image: Option<Name>,
+    /// The image's reference.
+    pub reference: ImageReference,
+}

@@ -1,0 +1,193 @@
+//! What is: a plain value that an engine's answers were parsed into. Never knows which engine.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+use crate::fields::Live;
+use crate::resource::container::ContainerSpec;
+use crate::resource::name::Name;
+use crate::resource::network::NetworkSpec;
+use crate::resource::port::PublishedPort;
+use crate::resource::reference::{ImageId, ImageReference};
+use crate::resource::volume::VolumeSpec;
+
+/// Everything on an engine that a plan may depend on.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Observed {
+    /// Every image, by id.
+    pub images: Vec<ObservedImage>,
+    /// Every network.
+    pub networks: Vec<ObservedNetwork>,
+    /// Every volume.
+    pub volumes: Vec<ObservedVolume>,
+    /// Every container, ours and others'.
+    pub containers: Vec<ObservedContainer>,
+}
+
+/// An id that an engine gave to a container or a network: 64 hexadecimal digits.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(transparent)]
+pub struct EngineId(String);
+
+impl EngineId {
+    /// The digits.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The first 12 digits, as Docker abbreviates ids.
+    pub fn short(&self) -> &str {
+        self.0.get(..12).unwrap_or(&self.0)
+    }
+}
+
+impl FromStr for EngineId {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if (12..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric()) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(format!("`{}` is not an engine's id", text.escape_debug()))
+        }
+    }
+}
+
+impl fmt::Display for EngineId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.short())
+    }
+}
+
+/// An image on the engine.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ObservedImage {
+    /// Its id.
+    pub id: ImageId,
+    /// The tags and repository digests that point to it.
+    pub references: BTreeSet<ImageReference>,
+    /// The digest of what it was imported from, if Invigil imported it.
+    pub source: Option<String>,
+    /// The fields that it gives to containers; only looked up for images that containers of ours use.
+    pub config: Option<Live>,
+}
+
+/// A network on the engine.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ObservedNetwork {
+    /// Its id.
+    pub id: EngineId,
+    /// Its name, as the engine gave it.
+    pub name: String,
+    /// Which resource of ours it is.
+    pub resource: Option<Name>,
+    /// What it is like.
+    pub spec: NetworkSpec,
+}
+
+/// A volume on the engine.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ObservedVolume {
+    /// Its name, as the engine gave it.
+    pub name: String,
+    /// What it is like.
+    pub spec: VolumeSpec,
+}
+
+/// A container on the engine.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ObservedContainer {
+    /// Its id.
+    pub id: EngineId,
+    /// Its name, as the engine gave it, without the slash.
+    pub name: String,
+    /// The image it was made from.
+    pub image: Option<ImageId>,
+    /// What it is doing.
+    pub status: LiveStatus,
+    /// The networks that it is on, by name.
+    pub networks: BTreeSet<String>,
+    /// The host's ports that it holds now.
+    pub ports: Vec<PublishedPort>,
+    /// What is known of it if it is ours.
+    pub managed: Option<Box<Managed>>,
+}
+
+/// What is known of a container that bears our labels.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Managed {
+    /// Which resource it is.
+    pub resource: Name,
+    /// The spec that it was created from; `None` if its label cannot be read.
+    pub created: Option<ContainerSpec>,
+    /// Its fields.
+    pub live: Live,
+    /// Its anonymous volumes: name and target.
+    pub anonymous_volumes: Vec<(String, String)>,
+}
+
+/// What a container is doing, by the engine's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LiveStatus {
+    /// Made, never started.
+    Created,
+    /// Its program runs.
+    Running(Health),
+    /// Its program is frozen.
+    Paused,
+    /// Its program ended, the engine is about to start it again.
+    Restarting,
+    /// Its program ended.
+    Exited,
+    /// The engine is removing it.
+    Removing,
+    /// The engine could not remove it.
+    Dead,
+}
+
+impl LiveStatus {
+    /// The word for a reader.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Running(_) => "running",
+            Self::Paused => "paused",
+            Self::Restarting => "restarting",
+            Self::Exited => "stopped",
+            Self::Removing => "being removed",
+            Self::Dead => "dead",
+        }
+    }
+
+    /// Whether its program is there, be it frozen.
+    pub const fn is_up(self) -> bool {
+        matches!(self, Self::Running(_) | Self::Paused | Self::Restarting)
+    }
+}
+
+/// What a container's health check says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Health {
+    /// There is none.
+    #[default]
+    Unchecked,
+    /// Not known yet.
+    Starting,
+    /// It succeeds.
+    Healthy,
+    /// It fails.
+    Unhealthy,
+}
+
+impl Observed {
+    /// The image that a reference points to.
+    pub fn image_at(&self, reference: &ImageReference) -> Option<&ObservedImage> {
+        self.images.iter().find(|image| image.references.contains(reference))
+    }
+
+    /// The image with an id.
+    pub fn image(&self, id: &ImageId) -> Option<&ObservedImage> {
+        self.images.iter().find(|image| image.id == *id)
+    }
+}
