@@ -17,3 +17,10 @@ pub mod resource;
 pub mod problemset;
 
 pub mod fields;
+
+pub mod assembly;
+
+pub mod desired;
+pub mod diff;
+pub mod observed;
+pub mod plan;
