@@ -15,3 +15,5 @@
 pub mod resource;
 
 pub mod problemset;
+
+pub mod assembly;
