@@ -16,9 +16,9 @@ pub mod resource;
 
 pub mod problemset;
 
-pub mod fields;
-
 pub mod assembly;
+
+pub mod fields;
 
 pub mod desired;
 pub mod diff;

@@ -69,13 +69,21 @@ impl From<&ObservedContainer> for Old {
     }
 }
 
-fn diff_one(name: &Name, wanted: &DesiredContainer, desired: &Desired, observed: &Observed, changes: &mut Changes) {
+fn diff_one(
+    name: &Name,
+    wanted: &DesiredContainer,
+    desired: &Desired,
+    observed: &Observed,
+    changes: &mut Changes,
+) {
     let id = ResourceId::new(Kind::Container, name.clone());
     let foreign = |container: &&ObservedContainer| {
-        container.name == name.as_str() && container.managed.as_ref().is_none_or(|managed| managed.resource != *name)
+        container.name == name.as_str()
+            && container.managed.as_ref().is_none_or(|managed| managed.resource != *name)
     };
     if observed.containers.iter().find(foreign).is_some() {
-        return changes.block(id, "a container of this name is there that Invigil did not make; remove or rename it");
+        return changes
+            .block(id, "a container of this name is there that Invigil did not make; remove or rename it");
     }
     let mut containers = live(name, observed);
     let needs = needs(wanted);
@@ -85,18 +93,26 @@ fn diff_one(name: &Name, wanted: &DesiredContainer, desired: &Desired, observed:
         return changes.push(id, act, Vec::new(), needs);
     };
     let ours_by_name = |container: &ObservedContainer| {
-        container.name.strip_prefix(name.as_str()).is_some_and(|rest| [NEXT_SUFFIX, PREVIOUS_SUFFIX].contains(&rest))
+        container
+            .name
+            .strip_prefix(name.as_str())
+            .is_some_and(|rest| [NEXT_SUFFIX, PREVIOUS_SUFFIX].contains(&rest))
     };
-    let leftovers: Vec<Old> =
-        containers.map(|(container, _)| container).filter(|container| ours_by_name(container)).map(Old::from).collect();
+    let leftovers: Vec<Old> = containers
+        .map(|(container, _)| container)
+        .filter(|container| ours_by_name(container))
+        .map(Old::from)
+        .collect();
     if container.status == LiveStatus::Removing {
         return changes.block(id, "the engine is still removing the container of this name");
     }
 
     let image = image_difference(wanted, container, managed, desired, observed);
-    let config = container.image.as_ref().and_then(|id| observed.image(id)).and_then(|image| image.config.as_ref());
+    let config =
+        container.image.as_ref().and_then(|id| observed.image(id)).and_then(|image| image.config.as_ref());
     let differences = fields::differences(&wanted.spec, managed.created.as_ref(), &managed.live, config);
-    let reasons: Vec<Told> = image.iter().cloned().chain(differences.iter().flat_map(Difference::told)).collect();
+    let reasons: Vec<Told> =
+        image.iter().cloned().chain(differences.iter().flat_map(Difference::told)).collect();
     if image.is_some() || differences.iter().any(|difference| !difference.in_place()) {
         let new = NewContainer::new(wanted, managed.anonymous_volumes.clone(), desired, observed);
         let act = Act::Replace { old: container.into(), container: Box::new(new), leftovers };
@@ -171,7 +187,8 @@ fn image_difference(
 
 /// The ids that the wanted image may have, as far as they are known.
 fn wanted_ids(wanted: &DesiredContainer, desired: &Desired, observed: &Observed) -> Vec<ImageId> {
-    let described = wanted.image.as_ref().and_then(|name| desired.images.get(name)).map(|image| &image.source);
+    let described =
+        wanted.image.as_ref().and_then(|name| desired.images.get(name)).map(|image| &image.source);
     match described {
         Some(ImageOrigin::Paper(paper)) => paper.ids().to_vec(),
         Some(ImageOrigin::Load { ids, .. }) => ids.clone(),
@@ -200,12 +217,16 @@ fn operations(
         operations.push(Operation::Rename);
         reasons.push(told("name", Some(fields::plain(&container.name)), Some(name.to_string())));
     }
-    let update: Map<String, Value> =
-        differences.iter().filter_map(Difference::update).map(|(key, value)| (key.to_owned(), value)).collect();
+    let update: Map<String, Value> = differences
+        .iter()
+        .filter_map(Difference::update)
+        .map(|(key, value)| (key.to_owned(), value))
+        .collect();
     if !update.is_empty() {
         operations.push(Operation::Update(with_swap(update)));
     }
-    for difference in differences.iter().filter(|difference| difference.field.class == fields::Class::Connect) {
+    for difference in differences.iter().filter(|difference| difference.field.class == fields::Class::Connect)
+    {
         operations.extend(reconnect(difference));
     }
     let up = container.status.is_up();
@@ -242,10 +263,12 @@ fn reconnect(difference: &Difference) -> Vec<Operation> {
         .iter()
         .filter(|(network, endpoint)| wanted.get(*network) != Some(endpoint))
         .map(|(network, _)| Operation::Disconnect { network: network.clone() });
-    let join = wanted
-        .iter()
-        .filter(|(network, endpoint)| live.get(*network) != Some(endpoint))
-        .map(|(network, endpoint)| Operation::Connect { network: network.clone(), endpoint: encode_endpoint(endpoint) });
+    let join = wanted.iter().filter(|(network, endpoint)| live.get(*network) != Some(endpoint)).map(
+        |(network, endpoint)| Operation::Connect {
+            network: network.clone(),
+            endpoint: encode_endpoint(endpoint),
+        },
+    );
     leave.chain(join).collect()
 }
 
@@ -261,8 +284,9 @@ impl NewContainer {
             .chain(spec.mounts.iter().map(|mount| mount.target.as_str()))
             .chain(spec.tmpfs.iter().map(|tmpfs| tmpfs.target.as_str()))
             .collect();
-        let carried =
-            carried.into_iter().filter(|(name, target)| is_anonymous_volume(name) && !targets.contains(&target.as_str()));
+        let carried = carried
+            .into_iter()
+            .filter(|(name, target)| is_anonymous_volume(name) && !targets.contains(&target.as_str()));
         Self {
             spec: spec.clone(),
             image: wanted.reference.clone(),
@@ -279,7 +303,8 @@ fn is_checked(wanted: &DesiredContainer, desired: &Desired, observed: &Observed)
     if let Some(test) = wanted.spec.healthcheck.as_ref().and_then(|check| check.test.as_ref()) {
         return test.words().first().is_some_and(|word| word != "NONE");
     }
-    let described = wanted.image.as_ref().and_then(|name| desired.images.get(name)).map(|image| &image.source);
+    let described =
+        wanted.image.as_ref().and_then(|name| desired.images.get(name)).map(|image| &image.source);
     if matches!(described, Some(ImageOrigin::Paper(_))) {
         return true;
     }

@@ -83,7 +83,9 @@ fn diff_tags(
 }
 
 fn taken(tag: &ImageReference) -> String {
-    format!("the tag {tag} belongs to an image that Invigil did not make; untag that image, or choose another tag")
+    format!(
+        "the tag {tag} belongs to an image that Invigil did not make; untag that image, or choose another tag"
+    )
 }
 
 fn make(
@@ -101,7 +103,8 @@ fn make(
     let mut tags: Vec<ImageReference> = image.tags.iter().cloned().collect();
     let act = match &image.source {
         ImageOrigin::Paper(paper) => {
-            let from = image.tags.iter().find_map(|tag| observed.image_at(tag)).map(|there| there.id.to_string());
+            let from =
+                image.tags.iter().find_map(|tag| observed.image_at(tag)).map(|there| there.id.to_string());
             if from.is_some() {
                 reasons.push(super::told("image", from, Some(paper.id().to_string())));
             }
@@ -133,10 +136,9 @@ pub(super) fn diff_leftovers(desired: &Desired, observed: &Observed, owner: &Own
     for there in &observed.images {
         let marked: BTreeSet<Name> = marks(there, owner).collect();
         let Some(name) = marked.first() else { continue };
-        let wanted = desired
-            .images
-            .iter()
-            .any(|(name, image)| present(image, name, observed, owner).is_some_and(|wanted| wanted.id == there.id));
+        let wanted = desired.images.iter().any(|(name, image)| {
+            present(image, name, observed, owner).is_some_and(|wanted| wanted.id == there.id)
+        });
         let id = ResourceId::new(Kind::Image, name.clone());
         if wanted || desired.invalid.contains(&id) {
             continue;
@@ -147,12 +149,14 @@ pub(super) fn diff_leftovers(desired: &Desired, observed: &Observed, owner: &Own
         }
         let generation = desired.images.contains_key(name);
         let kept = |tag: &&ImageReference| {
-            tag.tag().is_some() && !(generation && desired.images.values().any(|image| image.tags.contains(*tag)))
+            tag.tag().is_some()
+                && !(generation && desired.images.values().any(|image| image.tags.contains(*tag)))
         };
         let mut tags: Vec<ImageReference> = there.references.iter().filter(kept).cloned().collect();
         // The mark goes last: while it is there, an interrupted removal can be taken up again.
         tags.sort_by_key(is_mark);
-        let why = if generation { "a former generation that nothing uses" } else { "no longer in the manifests" };
+        let why =
+            if generation { "a former generation that nothing uses" } else { "no longer in the manifests" };
         let reasons = vec![super::told("", None, Some(format!("{why}, {}", there.id)))];
         changes.push(id, Act::Untag { tags }, reasons, needs);
     }

@@ -13,13 +13,13 @@ use serde_json::Value;
 use crate::assembly::PaperImage;
 use crate::desired::{Desired, Removals};
 pub use crate::fields::Told;
-pub use container::{NEXT_SUFFIX, PREVIOUS_SUFFIX};
 use crate::observed::{EngineId, Observed};
 use crate::resource::container::{Condition, ContainerSpec, State};
 use crate::resource::name::{Kind, Name, Owner, ResourceId};
 use crate::resource::network::NetworkSpec;
 use crate::resource::reference::{ImageId, ImageReference};
 use crate::resource::volume::VolumeSpec;
+pub use container::{NEXT_SUFFIX, PREVIOUS_SUFFIX};
 
 /// Everything that has to happen, and what need not.
 #[derive(Debug, Clone, Default)]
@@ -244,7 +244,10 @@ impl Changes {
 impl Act {
     /// Whether it takes something away that is there, or stops it for a while.
     pub const fn disturbs(&self) -> bool {
-        matches!(self, Self::Replace { .. } | Self::Remove(_) | Self::RemoveNetwork(_) | Self::ReplaceNetwork(..))
+        matches!(
+            self,
+            Self::Replace { .. } | Self::Remove(_) | Self::RemoveNetwork(_) | Self::ReplaceNetwork(..)
+        )
     }
 }
 

@@ -12,7 +12,10 @@ pub(super) fn diff(desired: &Desired, observed: &Observed, changes: &mut Changes
         let ours = observed.networks.iter().find(|network| network.resource.as_ref() == Some(name));
         let Some(there) = ours else {
             if observed.networks.iter().any(|network| network.name == name.as_str()) {
-                changes.block(id, "a network of this name is there that Invigil did not make; remove or rename it");
+                changes.block(
+                    id,
+                    "a network of this name is there that Invigil did not make; remove or rename it",
+                );
             } else {
                 changes.push(id, Act::CreateNetwork(Box::new(spec.clone())), Vec::new(), Vec::new());
             }
@@ -64,7 +67,9 @@ fn differences(wanted: &NetworkSpec, live: &NetworkSpec) -> Vec<Told> {
     compare("internal", flag(wanted.internal), flag(live.internal));
     compare("attachable", flag(wanted.attachable), flag(live.attachable));
     compare("ipv6", flag(wanted.ipv6), flag(live.ipv6));
-    for (field, wanted, live) in [("options", &wanted.options, &live.options), ("labels", &wanted.labels, &live.labels)] {
+    for (field, wanted, live) in
+        [("options", &wanted.options, &live.options), ("labels", &wanted.labels, &live.labels)]
+    {
         for (key, value) in &wanted.0 {
             compare(&format!("{field}.{key}"), Some(value.clone()), live.0.get(key).cloned());
         }

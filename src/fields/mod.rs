@@ -13,8 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value};
 
 use crate::resource::container::ContainerSpec;
-pub(crate) use codec::is_anonymous_volume;
 pub use codec::encode_endpoint;
+pub(crate) use codec::is_anonymous_volume;
 pub(crate) use show::plain;
 pub use table::FIELDS;
 
@@ -157,7 +157,10 @@ pub fn further_networks(spec: &ContainerSpec) -> Vec<(String, Value)> {
     let first = codec::network_mode(spec).to_string();
     let networks = codec::networks(spec);
     let networks = networks.as_object().into_iter().flatten();
-    networks.filter(|(name, _)| **name != first).map(|(name, endpoint)| (name.clone(), encode_endpoint(endpoint))).collect()
+    networks
+        .filter(|(name, _)| **name != first)
+        .map(|(name, endpoint)| (name.clone(), encode_endpoint(endpoint)))
+        .collect()
 }
 
 /// One field whose live value is not the expected one.

@@ -18,7 +18,13 @@ const BATCH: usize = 32;
 
 /// The steps of `changes`, without those of changes that wait.
 pub(super) fn nodes(changes: &[Change], owner: &Owner, waiting: &BTreeMap<ResourceId, String>) -> Vec<Node> {
-    let mut builder = Builder { owner, nodes: Vec::new(), ready: BTreeMap::new(), pulls: BTreeMap::new(), awaited: BTreeMap::new() };
+    let mut builder = Builder {
+        owner,
+        nodes: Vec::new(),
+        ready: BTreeMap::new(),
+        pulls: BTreeMap::new(),
+        awaited: BTreeMap::new(),
+    };
     let tried = |change: &&Change| !waiting.contains_key(&change.id);
     builder.load_papers(changes.iter().filter(tried));
     let (containers, rest): (Vec<&Change>, Vec<&Change>) =
@@ -43,9 +49,11 @@ pub(super) fn nodes(changes: &[Change], owner: &Owner, waiting: &BTreeMap<Resour
 fn in_order(mut left: Vec<&Change>) -> Vec<&Change> {
     let mut ordered = Vec::with_capacity(left.len());
     while !left.is_empty() {
-        let ids: std::collections::BTreeSet<ResourceId> = left.iter().map(|change| change.id.clone()).collect();
-        let (free, bound): (Vec<&Change>, Vec<&Change>) =
-            left.iter().partition(|change| !change.needs.iter().any(|need| ids.contains(&need.id) && need.id != change.id));
+        let ids: std::collections::BTreeSet<ResourceId> =
+            left.iter().map(|change| change.id.clone()).collect();
+        let (free, bound): (Vec<&Change>, Vec<&Change>) = left.iter().partition(|change| {
+            !change.needs.iter().any(|need| ids.contains(&need.id) && need.id != change.id)
+        });
         if free.is_empty() {
             ordered.extend(bound);
             break;
@@ -72,7 +80,13 @@ impl Builder<'_> {
         self.push_with_rescue(id, step, needs, Vec::new())
     }
 
-    fn push_with_rescue(&mut self, id: &ResourceId, step: Step, mut needs: Vec<usize>, rescue: Vec<Step>) -> usize {
+    fn push_with_rescue(
+        &mut self,
+        id: &ResourceId,
+        step: Step,
+        mut needs: Vec<usize>,
+        rescue: Vec<Step>,
+    ) -> usize {
         needs.sort_unstable();
         needs.dedup();
         self.nodes.push(Node { step, resources: vec![id.clone()], needs, rescue });
@@ -82,7 +96,9 @@ impl Builder<'_> {
     fn load_papers<'c>(&mut self, changes: impl Iterator<Item = &'c Change>) {
         let loads: Vec<_> = changes
             .filter_map(|change| match &change.act {
-                Act::LoadPaper { image, tags } => Some((change.id.clone(), ((**image).clone(), tags.clone()))),
+                Act::LoadPaper { image, tags } => {
+                    Some((change.id.clone(), ((**image).clone(), tags.clone())))
+                }
                 _ => None,
             })
             .collect();
@@ -92,7 +108,12 @@ impl Builder<'_> {
             for id in &resources {
                 self.ready.insert(id.clone(), self.nodes.len());
             }
-            self.nodes.push(Node { step: Step::LoadPapers(images), resources, needs: Vec::new(), rescue: Vec::new() });
+            self.nodes.push(Node {
+                step: Step::LoadPapers(images),
+                resources,
+                needs: Vec::new(),
+                rescue: Vec::new(),
+            });
         }
     }
 
@@ -101,7 +122,11 @@ impl Builder<'_> {
         let last = match &change.act {
             Act::LoadPaper { .. } | Act::Block(_) => None,
             Act::LoadArchive { archive, ids, tags } => {
-                let load = self.push(id, Step::LoadArchive { archive: archive.clone(), ids: ids.clone() }, Vec::new());
+                let load = self.push(
+                    id,
+                    Step::LoadArchive { archive: archive.clone(), ids: ids.clone() },
+                    Vec::new(),
+                );
                 let image = ids.first().map(|id| id.as_str().to_owned()).unwrap_or_default();
                 Some(self.mark(id, image, tags, load))
             }
@@ -134,8 +159,12 @@ impl Builder<'_> {
             }
             Act::RemoveNetwork(old) => {
                 // The engine refuses while a container is on it: after every container of this plan.
-                let containers =
-                    self.ready.iter().filter(|(id, _)| id.kind == Kind::Container).map(|(_, node)| *node).collect();
+                let containers = self
+                    .ready
+                    .iter()
+                    .filter(|(id, _)| id.kind == Kind::Container)
+                    .map(|(_, node)| *node)
+                    .collect();
                 Some(self.push(id, Step::RemoveNetwork(old.as_str().to_owned()), containers))
             }
             Act::CreateVolume(spec) => {
@@ -144,8 +173,12 @@ impl Builder<'_> {
                 Some(self.push(id, step, Vec::new()))
             }
             Act::Create { container, leftovers } => Some(self.create(change, container, leftovers)),
-            Act::Alter { container, operations, leftovers } => self.alter(change, container, operations, leftovers),
-            Act::Replace { old, container, leftovers } => Some(self.replace(change, old, container, leftovers)),
+            Act::Alter { container, operations, leftovers } => {
+                self.alter(change, container, operations, leftovers)
+            }
+            Act::Replace { old, container, leftovers } => {
+                Some(self.replace(change, old, container, leftovers))
+            }
             Act::Remove(old) => old.iter().fold(None, |_, old| Some(self.remove(id, old, Vec::new()))),
         };
         if let Some(last) = last {
@@ -169,7 +202,8 @@ impl Builder<'_> {
         spec: crate::resource::network::NetworkSpec,
         needs: Vec<usize>,
     ) -> usize {
-        let step = Step::CreateNetwork { name: id.name.clone(), spec: Box::new(spec), labels: self.labels(id) };
+        let step =
+            Step::CreateNetwork { name: id.name.clone(), spec: Box::new(spec), labels: self.labels(id) };
         self.push(id, step, needs)
     }
 
@@ -244,7 +278,13 @@ impl Builder<'_> {
         last
     }
 
-    fn alter(&mut self, change: &Change, container: &Old, operations: &[Operation], leftovers: &[Old]) -> Option<usize> {
+    fn alter(
+        &mut self,
+        change: &Change,
+        container: &Old,
+        operations: &[Operation],
+        leftovers: &[Old],
+    ) -> Option<usize> {
         let id = &change.id;
         let target = container.id.as_str().to_owned();
         let mut last = None;
@@ -292,11 +332,13 @@ impl Builder<'_> {
         let body = create_body(self.owner, id, container);
         let made = self.push(id, Step::CreateContainer { name: next.clone(), body }, needs);
         let mut last = self.connect_more(id, &next, &container.spec, made);
-        self.nodes[last].rescue = if last == made { Vec::new() } else { vec![Step::RemoveContainer(next.clone())] };
+        self.nodes[last].rescue =
+            if last == made { Vec::new() } else { vec![Step::RemoveContainer(next.clone())] };
 
         let restart = || old.up.then(|| Step::Start(old_id.clone()));
         let rename_back = || Step::Rename { container: old_id.clone(), to: name.clone() };
-        let waiting: Vec<Step> = [Some(Step::RemoveContainer(next.clone())), restart()].into_iter().flatten().collect();
+        let waiting: Vec<Step> =
+            [Some(Step::RemoveContainer(next.clone())), restart()].into_iter().flatten().collect();
         if old.up {
             let mut needs = self.before_start(change);
             needs.push(last);
@@ -351,8 +393,10 @@ fn create_body(owner: &Owner, id: &ResourceId, container: &NewContainer) -> Valu
     body["Labels"][label::RESOURCE] = json!(id.to_string());
     body["Labels"][label::SPEC] = json!(label::spec_text(&container.spec));
     if !container.carried.is_empty() {
-        let carried =
-            container.carried.iter().map(|(name, target)| json!({"Type": "volume", "Source": name, "Target": target}));
+        let carried = container
+            .carried
+            .iter()
+            .map(|(name, target)| json!({"Type": "volume", "Source": name, "Target": target}));
         let mut mounts: Vec<Value> = body["HostConfig"]["Mounts"].as_array().cloned().unwrap_or_default();
         mounts.extend(carried);
         body["HostConfig"]["Mounts"] = json!(mounts);

@@ -85,7 +85,11 @@ impl Plan {
             format_version: PLAN_FORMAT_VERSION,
             changes: changes.collect(),
             steps: self.nodes.iter().map(StepForm::from).collect(),
-            withheld: self.withheld.iter().map(|(resource, reason)| WithheldForm { resource, reason }).collect(),
+            withheld: self
+                .withheld
+                .iter()
+                .map(|(resource, reason)| WithheldForm { resource, reason })
+                .collect(),
             summary: self.counts().map(|(verb, count)| (verb.as_str(), count)).collect(),
             unchanged: self.unchanged,
         })

@@ -88,8 +88,10 @@ fn waiting(changes: &[Change], held: &BTreeMap<ResourceId, String>) -> BTreeMap<
         .collect();
     loop {
         let before = waiting.len();
-        for change in changes.iter().filter(|change| !matches!(change.act, Act::Block(_) | Act::Untag { .. })) {
-            let cause = change.needs.iter().find(|need| blocked.contains(&need.id) || waiting.contains_key(&need.id));
+        for change in changes.iter().filter(|change| !matches!(change.act, Act::Block(_) | Act::Untag { .. }))
+        {
+            let cause =
+                change.needs.iter().find(|need| blocked.contains(&need.id) || waiting.contains_key(&need.id));
             if let Some(cause) = cause.filter(|_| !waiting.contains_key(&change.id)) {
                 waiting.insert(change.id.clone(), format!("waits for {}", cause.id));
             }

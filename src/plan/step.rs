@@ -160,7 +160,9 @@ impl fmt::Display for Step {
             Self::Update { container, .. } => write!(f, "update {container}"),
             Self::Connect { container, network, .. } => write!(f, "connect {container} to {network}"),
             Self::Disconnect { container, network } => write!(f, "disconnect {container} from {network}"),
-            Self::Await { container, until: Await::Healthy } => write!(f, "wait until {container} is healthy"),
+            Self::Await { container, until: Await::Healthy } => {
+                write!(f, "wait until {container} is healthy")
+            }
             Self::Await { container, until: Await::Steady } => write!(f, "wait until {container} stays up"),
             Self::RemoveContainer(container) => write!(f, "remove container {container}"),
         }

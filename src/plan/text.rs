@@ -114,7 +114,8 @@ pub(super) fn detail(change: &Change) -> String {
         Act::Block(why) => why.clone(),
         _ => String::new(),
     };
-    let unnamed = change.reasons.iter().filter(|reason| reason.field.is_empty()).filter_map(|reason| reason.to.clone());
+    let unnamed =
+        change.reasons.iter().filter(|reason| reason.field.is_empty()).filter_map(|reason| reason.to.clone());
     let parts: Vec<String> = Some(own).into_iter().filter(|own| !own.is_empty()).chain(unnamed).collect();
     crate::fields::plain(&parts.join(", "))
 }
@@ -165,8 +166,13 @@ impl Plan {
                 verb => format!("{count} to {}", verb.as_str()),
             })
             .collect();
-        let head = if counts.is_empty() { "Nothing to do".to_owned() } else { format!("Plan: {}", counts.join(", ")) };
-        let kept = if self.withheld.is_empty() { String::new() } else { format!(", {} kept", self.withheld.len()) };
+        let head = if counts.is_empty() {
+            "Nothing to do".to_owned()
+        } else {
+            format!("Plan: {}", counts.join(", "))
+        };
+        let kept =
+            if self.withheld.is_empty() { String::new() } else { format!(", {} kept", self.withheld.len()) };
         format!("{head}; {} unchanged{kept}.", self.unchanged)
     }
 
@@ -181,7 +187,8 @@ impl Plan {
         let mut text = String::new();
         for (index, node) in self.nodes.iter().enumerate() {
             let needs: Vec<String> = node.needs.iter().map(|need| (need + 1).to_string()).collect();
-            let after = if needs.is_empty() { String::new() } else { format!(" (after {})", needs.join(", ")) };
+            let after =
+                if needs.is_empty() { String::new() } else { format!(" (after {})", needs.join(", ")) };
             // Writing to a String cannot fail.
             let _ = writeln!(text, "{}. {}{after}", index + 1, node.step);
         }
