@@ -79,7 +79,7 @@ pub enum TextFormat {
     /// Shown as it is; line breaks are kept.
     #[default]
     Text,
-    /// CommonMark. HTML in it is shown, never interpreted; images and outside links are not loaded.
+    /// `CommonMark`. HTML in it is shown, never interpreted; images and outside links are not loaded.
     Markdown,
 }
 
@@ -91,4 +91,16 @@ pub struct Choice {
     pub id: String,
     /// What is shown beside it.
     pub text: String,
+}
+
+impl Paper {
+    /// The bytes of `paper.json`: compact JSON, fields in the order of their declaration, a final line break.
+    ///
+    /// Equal papers give equal bytes, on every machine: there is no map in a paper, and nothing in it depends
+    /// on when or where it was made.
+    pub fn to_json(&self) -> serde_json::Result<Vec<u8>> {
+        let mut bytes = serde_json::to_vec(self)?;
+        bytes.push(b'\n');
+        Ok(bytes)
+    }
 }
