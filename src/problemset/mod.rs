@@ -12,6 +12,7 @@ mod image_name;
 pub mod item;
 pub mod key;
 pub mod key_spec;
+pub mod legacy;
 mod moment;
 pub mod set;
 pub mod spec;
