@@ -19,4 +19,6 @@ pub mod spec;
 pub mod text;
 
 #[cfg(test)]
+mod key_tests;
+#[cfg(test)]
 mod set_tests;

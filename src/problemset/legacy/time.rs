@@ -119,7 +119,7 @@ fn parse_civil(text: &str) -> Result<DateTime, TimeError> {
         .map_err(|_| TimeError::NoSuchTime)
 }
 
-/// `2018-7-6 16:34` as `2018` `-`, `7` `-`, `6` ` `, `16` `:`, `34` ``. White space between is one space.
+/// Each number with what stands behind it: `2018-`, `7-`, `6 `, `16:`, `34`. White space behind one becomes one space.
 fn fields(text: &str) -> Option<Vec<Field>> {
     let mut fields = Vec::new();
     let mut rest = text;

@@ -51,7 +51,7 @@ fn block_sequence(items: &[Value], indent: usize, out: &mut String) {
         out.push_str("- ");
         match item {
             Value::Mapping(mapping) if !fits(item, indent + 2) => {
-                block_mapping(mapping, indent + 2, false, out)
+                block_mapping(mapping, indent + 2, false, out);
             }
             // A list in a list is always short or on one long line; both read back.
             other => after_indicator(other, indent, out),

@@ -1,5 +1,7 @@
 //! Whole bodies: the golden one, and everything that can be wrong with one.
 
+use std::fmt::Write;
+
 use crate::problemset::legacy::{Options, convert, manifest_yaml};
 use crate::problemset::spec::ProblemSetSpec;
 use crate::resource::violation::{Severity, Violation};
@@ -8,9 +10,9 @@ fn listed(violations: &[Violation]) -> String {
     let mut lines = String::new();
     for violation in violations {
         let severity = if violation.severity == Severity::Warning { "warning: " } else { "" };
-        lines.push_str(&format!("{severity}{}: {}\n", violation.path, violation.message));
+        writeln!(lines, "{severity}{}: {}", violation.path, violation.message).unwrap();
         if let Some(hint) = &violation.hint {
-            lines.push_str(&format!("  {hint}\n"));
+            writeln!(lines, "  {hint}").unwrap();
         }
     }
     lines
@@ -35,7 +37,7 @@ fn the_old_body_becomes_the_manifest_byte_for_byte() {
 
 #[test]
 fn every_type_of_problem_becomes_an_item() {
-    let body = r##"{"uid":"u","imgName":"Exams/期末 Algebra:v2","imgId":7,"problem":{}}"##;
+    let body = r#"{"uid":"u","imgName":"Exams/期末 Algebra:v2","imgId":7,"problem":{}}"#;
     assert_eq!(
         errors(body),
         "\
@@ -44,7 +46,7 @@ imgId: expected a text, found a number
 problem: is missing or empty
 "
     );
-    let body = r##"{"imgName":"Exams/期末 Algebra:v2","problem":{
+    let body = r#"{"imgName":"Exams/期末 Algebra:v2","problem":{
         "10":{"type":"编程题","problem":"写一个程序:\r\n\r\n  # main\r\n","answer":"fn main() {\r\n}\r\n"},
         "9":{"type":"简答题","problem":"为什么?"},
         "8":{"type":"填空题","problem":"yes","answer":"AT&T&3"},
@@ -52,7 +54,7 @@ problem: is missing or empty
         "6":{"type":"多选题","problem":"p","answer":"A.x&B.y@A"},
         "5":{"type":"选择题","problem":"p","answer":"A.R&D&B.y&C.z@AC","name":"","author":null},
         "x":{"type":"单选题","problem":"p","answer":"A.这是一个相当长的选项，它不会和别的选项放在同一行里&B.这是另一个相当长的选项，它也不会@A"}
-    }}"##;
+    }}"#;
     let (yaml, warnings) = manifest_yaml(body, &Options::default()).unwrap();
     assert_eq!(
         listed(&warnings),
@@ -64,7 +66,7 @@ warning: problem.8.answer: an `&` between two letters was taken for a separator 
     );
     assert_eq!(
         yaml,
-        r##"apiVersion: invigil/v1
+        r#"apiVersion: invigil/v1
 kind: ProblemSet
 metadata: {name: exams-algebra}
 spec:
@@ -109,7 +111,7 @@ spec:
         - {id: A, text: 这是一个相当长的选项，它不会和别的选项放在同一行里}
         - {id: B, text: 这是另一个相当长的选项，它也不会}
       key: {choices: [A]}
-"##
+"#
     );
 }
 

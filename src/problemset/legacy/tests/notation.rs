@@ -1,5 +1,7 @@
 //! The rules of the answer notation, each accepted and refused.
 
+use std::fmt::Write;
+
 use crate::problemset::legacy::answer::{parse_blanks, parse_bool, parse_choices};
 
 /// `A=text B=text @KEY`, and a line for each warning; or the error.
@@ -9,12 +11,12 @@ fn read(answer: &str) -> String {
         Ok(read) => {
             let mut shown = String::new();
             for (label, text) in &read.choices {
-                shown.push_str(&format!("{label}={text} "));
+                write!(shown, "{label}={text} ").unwrap();
             }
             shown.push('@');
             shown.extend(&read.key);
             for warning in &read.warnings {
-                shown.push_str(&format!("\nwarning: {warning}"));
+                write!(shown, "\nwarning: {warning}").unwrap();
             }
             shown
         }
