@@ -16,4 +16,8 @@ pub mod resource;
 
 pub mod problemset;
 
+pub mod source;
+
+pub mod manifest;
+
 pub mod fields;
