@@ -1,3 +1,21 @@
 //! The exam: items, the paper that examinees see, the key that they must not. Does not know Docker.
+//!
+//! ```text
+//! manifest -> ProblemSetSpec -> ProblemSet { Paper, AnswerKey }
+//! the old service's body -> legacy -> ProblemSetSpec -> manifest
+//! ```
 
 pub mod paper;
+
+mod check;
+mod image_name;
+pub mod item;
+pub mod key;
+pub mod key_spec;
+mod moment;
+pub mod set;
+pub mod spec;
+pub mod text;
+
+#[cfg(test)]
+mod set_tests;

@@ -92,3 +92,15 @@ pub struct Choice {
     /// What is shown beside it.
     pub text: String,
 }
+
+impl Paper {
+    /// The bytes of `paper.json`: compact JSON, fields in the order of their declaration, a final line break.
+    ///
+    /// Equal papers give equal bytes, on every machine: there is no map in a paper, and nothing in it depends
+    /// on when or where it was made.
+    pub fn to_json(&self) -> serde_json::Result<Vec<u8>> {
+        let mut bytes = serde_json::to_vec(self)?;
+        bytes.push(b'\n');
+        Ok(bytes)
+    }
+}
