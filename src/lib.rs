@@ -16,6 +16,10 @@ pub mod resource;
 
 pub mod problemset;
 
+pub mod source;
+
+pub mod manifest;
+
 pub mod assembly;
 
 pub mod fields;
@@ -24,3 +28,7 @@ pub mod desired;
 pub mod diff;
 pub mod observed;
 pub mod plan;
+
+pub mod engine;
+
+pub mod execute;

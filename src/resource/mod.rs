@@ -14,6 +14,7 @@ pub mod name;
 pub mod network;
 mod notation;
 pub mod port;
+pub mod printable;
 pub mod quantity;
 pub mod reference;
 pub mod restart;

@@ -1,0 +1,120 @@
+//! What is wrong in which file, where, and what to do about it. In: places and sentences. Out: lines
+//! for people. Nothing from a file reaches a terminal raw (law 13).
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::resource::printable::printable;
+use crate::resource::violation::{FieldPath, Severity};
+
+/// A place in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position {
+    /// The line, from 1.
+    pub line: usize,
+    /// The column in characters, from 1.
+    pub column: usize,
+}
+
+impl Position {
+    /// Where every file begins.
+    pub const START: Self = Self { line: 1, column: 1 };
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.line, self.column)
+    }
+}
+
+/// One thing that is wrong. Sorts by file, then by place.
+///
+/// Shown as `exam.yaml:11:18: spec.ports[1].container: 99999 is not a port (1-65535)`, followed by a
+/// line with the hint, if there is one.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Diagnostic {
+    /// The file's path from the root that was read.
+    pub file: Arc<str>,
+    /// The place in the file.
+    pub position: Position,
+    /// The field; the root where it is about the file or the document.
+    pub path: FieldPath,
+    /// Whether the document can still be used.
+    pub severity: Severity,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl Diagnostic {
+    /// Whether it makes its document unusable.
+    pub fn is_error(&self) -> bool {
+        self.severity == Severity::Error
+    }
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: ", printable(&self.file), self.position)?;
+        if self.severity == Severity::Warning {
+            f.write_str("warning: ")?;
+        }
+        if !self.path.segments().is_empty() {
+            write!(f, "{}: ", printable(&self.path.to_string()))?;
+        }
+        f.write_str(&printable(&self.message))?;
+        match &self.hint {
+            Some(hint) => write!(f, "\n  hint: {}", printable(hint)),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Diagnostic, FieldPath, Position, Severity};
+
+    fn diagnostic() -> Diagnostic {
+        Diagnostic {
+            file: "exam.yaml".into(),
+            position: Position { line: 11, column: 18 },
+            path: FieldPath::root().key("spec").key("ports").index(1).key("container"),
+            severity: Severity::Error,
+            message: "99999 is not a port (1-65535)".to_owned(),
+            hint: None,
+        }
+    }
+
+    #[test]
+    fn a_diagnostic_is_one_line_and_its_hint_a_second() {
+        let plain = diagnostic();
+        assert_eq!(
+            plain.to_string(),
+            "exam.yaml:11:18: spec.ports[1].container: 99999 is not a port (1-65535)"
+        );
+        let hinted = Diagnostic {
+            path: FieldPath::root(),
+            severity: Severity::Warning,
+            message: "x".to_owned(),
+            hint: Some("did you mean `ports`?".to_owned()),
+            ..diagnostic()
+        };
+        assert_eq!(hinted.to_string(), "exam.yaml:11:18: warning: x\n  hint: did you mean `ports`?");
+    }
+
+    #[test]
+    fn law_13_nothing_from_a_file_reaches_a_terminal_raw() {
+        let hostile = "\u{1b}]0;x\u{7}\n\u{202e}\u{9b}2J";
+        let diagnostic = Diagnostic {
+            file: hostile.into(),
+            path: FieldPath::root().key(hostile),
+            message: hostile.to_owned(),
+            hint: Some(hostile.to_owned()),
+            ..diagnostic()
+        };
+        let shown = diagnostic.to_string();
+        assert_eq!(shown.matches(r"\u{1b}]0;x\u{7}\n\u{202e}\u{9b}2J").count(), 4, "{shown}");
+        assert_eq!(shown.lines().count(), 2);
+    }
+}

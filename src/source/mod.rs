@@ -1,0 +1,168 @@
+//! Where manifests come from. In: a place. Out: a [`Snapshot`], the bytes of all its files at one
+//! moment. Never looks into the bytes, and never takes what it could not read for absent (law 1).
+
+pub mod directory;
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+/// All manifest files at one moment, in the order of their paths' bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    root: PathBuf,
+    identity: RootIdentity,
+    files: Vec<ManifestFile>,
+    revision: Revision,
+}
+
+impl Snapshot {
+    /// Brings files into their order and computes their revision.
+    pub fn new(root: PathBuf, identity: RootIdentity, mut files: Vec<ManifestFile>) -> Self {
+        files.sort_by(|a, b| a.bytes_of_path().cmp(b.bytes_of_path()));
+        let revision = Revision::of(&files);
+        Self { root, identity, files, revision }
+    }
+
+    /// The directory or file that was read, as the reader was given it.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Which directory or file on the host stood behind [`Self::root`]: another one under the same
+    /// path is a mount that came or went, or a swapped link (law 2).
+    pub const fn identity(&self) -> RootIdentity {
+        self.identity
+    }
+
+    /// The files, in the order of their paths' bytes.
+    pub fn files(&self) -> &[ManifestFile] {
+        &self.files
+    }
+
+    /// What tells this state of the files from every other one.
+    pub const fn revision(&self) -> &Revision {
+        &self.revision
+    }
+
+    /// Whether there is no manifest file at all. Such a snapshot is valid, and never a reason to remove
+    /// anything (law 2).
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+}
+
+/// A directory's or file's identity on its host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RootIdentity {
+    /// The device's number.
+    pub device: u64,
+    /// The inode's number on that device.
+    pub inode: u64,
+}
+
+/// One manifest file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ManifestFile {
+    /// The path from the root; the file's name where the root is the file.
+    pub path: PathBuf,
+    /// The directory that relative paths in the file start from.
+    pub base_dir: PathBuf,
+    /// What is in it.
+    pub content: Content,
+}
+
+impl ManifestFile {
+    fn bytes_of_path(&self) -> &[u8] {
+        self.path.as_os_str().as_encoded_bytes()
+    }
+}
+
+/// What is in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// Text.
+    Text(String),
+    /// Something that cannot be a manifest, though its name says so.
+    Refused(Refusal),
+}
+
+/// Why a file cannot be a manifest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The line, from 1.
+    pub line: usize,
+    /// The column in characters, from 1.
+    pub column: usize,
+    /// What is wrong.
+    pub message: &'static str,
+    /// What to do about it.
+    pub hint: Option<&'static str>,
+}
+
+/// A digest of all files' paths and bytes. Shown by its first 12 digits.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Revision(String);
+
+impl Revision {
+    /// The whole digest: 64 hexadecimal digits.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn of(files: &[ManifestFile]) -> Self {
+        let mut digest = Sha256::new();
+        // Lengths go in first, so that no two different lists of files are one stream of bytes.
+        let mut part = |bytes: &[u8]| {
+            digest.update((bytes.len() as u64).to_be_bytes());
+            digest.update(bytes);
+        };
+        for file in files {
+            part(file.bytes_of_path());
+            match &file.content {
+                Content::Text(text) => part(text.as_bytes()),
+                // 0xff begins no text, so that a refusal is never taken for one.
+                Content::Refused(refusal) => part(&[&[0xff], refusal.message.as_bytes()].concat()),
+            }
+        }
+        Self(crate::resource::digest::hex(&digest.finalize()))
+    }
+}
+
+impl fmt::Display for Revision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.get(..12).unwrap_or(&self.0))
+    }
+}
+
+/// Why there is no snapshot. Nothing may be concluded from it about any manifest (laws 1 and 2).
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// Nothing is at the root.
+    #[error("there is no manifest directory {}", shown(.root))]
+    Missing {
+        /// What was asked for.
+        root: PathBuf,
+    },
+    /// A file or directory is there and cannot be read.
+    #[error("cannot read {}", shown(.path))]
+    Unreadable {
+        /// Which one.
+        path: PathBuf,
+        /// What the host says.
+        source: io::Error,
+    },
+    /// The files changed during each of several attempts to read them.
+    #[error("the manifests in {} do not stop changing", shown(.root))]
+    Unstable {
+        /// What was asked for.
+        root: PathBuf,
+    },
+}
+
+/// A path as text that a terminal does not obey.
+fn shown(path: &Path) -> String {
+    crate::resource::printable::printable(&path.to_string_lossy()).into_owned()
+}
