@@ -2,7 +2,8 @@
 //!
 //! It is two formats over the same blobs: Docker's `manifest.json`, for engines with their own image
 //! store (every Docker, Podman), and an OCI layout (`oci-layout`, `index.json`), for engines with
-//! containerd's.
+//! containerd's. Docker 20.10, Docker 26.1 with containerd's store and Podman 4.3 were seen to give the
+//! foretold ids, with tags and without.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;

@@ -83,7 +83,7 @@ fn the_id_and_the_config_of_a_known_paper_are_these() {
 }
 
 #[test]
-fn the_paper_layer_holds_the_paper_and_nothing_else() {
+fn law_12_the_paper_layer_holds_the_paper_and_nothing_else() {
     let layer = entries(image("img-test").paper.bytes());
     let paper = serde_json::to_vec(&paper("img-test")).expect("JSON");
     let nothing = Vec::new;
