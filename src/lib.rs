@@ -32,3 +32,5 @@ pub mod plan;
 pub mod engine;
 
 pub mod execute;
+
+pub mod reconcile;
