@@ -1,5 +1,5 @@
-//! The old service's answer notation. In: the text of `answer`. Out: choices and key, or the one thing that makes
-//! it unreadable. Never guesses: what could be read in two ways is an error.
+//! The old service's answer notation. In: the text of `answer`. Out: choices and key, or the one thing
+//! that makes it unreadable. Never guesses: what could be read in two ways is an error.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -101,14 +101,17 @@ impl AnswerError {
 ///
 /// The rules, which have survived 49,692 real questions:
 ///
-/// - the key is what follows the last `@`: capital letters, between which one `&`, `,` or `、` may stand (`@AC`,
-///   `@A&C`); when what precedes that `@` ends in such a key, too, there are two (`@A@C`), which is an error;
-/// - a choice ends only at an `&` that is followed by the next expected letter and one of `.`, `、`, `)`, `:`, so that
-///   `A.AT&T&B.a@b.com@B` has the choices `AT&T` and `a@b.com`; white space around a label is not part of a text;
-/// - an `&` that is followed by another capital letter and a terminator is a gap or a repetition, an error, and
-///   so is one followed by the next letter in lower case;
+/// - the key is what follows the last `@`: capital letters, between which one `&`, `,` or `、` may stand
+///   (`@AC`, `@A&C`); when what precedes that `@` ends in such a key, too, there are two (`@A@C`), which
+///   is an error;
+/// - a choice ends only at an `&` that is followed by the next expected letter and one of `.`, `、`, `)`,
+///   `:`, so that `A.AT&T&B.a@b.com@B` has the choices `AT&T` and `a@b.com`; white space around a label
+///   is not part of a text;
+/// - an `&` that is followed by another capital letter and a terminator is a gap or a repetition, an
+///   error, and so is one followed by the next letter in lower case;
 /// - an `&` that stays in a text between two ASCII letters is a warning;
-/// - full-width forms of letters, separators and terminators are equal to the ASCII ones; texts stay as written.
+/// - full-width forms of letters, separators and terminators are equal to the ASCII ones; texts stay as
+///   written.
 pub fn parse_choices(answer: &str) -> Result<ChoiceAnswer, AnswerError> {
     let (body, key) = split_key(answer)?;
     let (choices, warnings) = split_choices(body)?;
@@ -125,8 +128,8 @@ pub fn parse_choices(answer: &str) -> Result<ChoiceAnswer, AnswerError> {
     Ok(ChoiceAnswer { choices, key, warnings })
 }
 
-/// Reads the answer of a 判断题: a word for true or false, alone or behind an `@`, or two choices that are such words
-/// (`A.对&B.错@A`). Letter case and full width do not matter.
+/// Reads the answer of a 判断题: a word for true or false, alone or behind an `@`, or two choices that are
+/// such words (`A.对&B.错@A`). Letter case and full width do not matter.
 pub fn parse_bool(answer: &str) -> Result<bool, AnswerError> {
     let alone = answer.trim();
     let alone = alone.strip_prefix(['@', '＠']).unwrap_or(alone);
@@ -151,10 +154,11 @@ pub fn parse_bool(answer: &str) -> Result<bool, AnswerError> {
     Ok(right)
 }
 
-/// Reads the answer of a 填空题: the blanks in order, between `&` or `＆`, without white space around them. Texts are not
-/// folded, and an `@` means nothing here.
+/// Reads the answer of a 填空题: the blanks in order, between `&` or `＆`, without white space around them.
+/// Texts are not folded, and an `@` means nothing here.
 ///
-/// Returns the blanks and, when an `&` stood between two ASCII letters, a warning that it was taken for a separator.
+/// Returns the blanks and, when an `&` stood between two ASCII letters, a warning that it was taken for
+/// a separator.
 pub fn parse_blanks(answer: &str) -> Result<(Vec<String>, Option<String>), AnswerError> {
     let blanks: Vec<String> = answer.split(is_ampersand).map(|blank| blank.trim().to_owned()).collect();
     if let Some(empty) = blanks.iter().position(String::is_empty) {
@@ -196,7 +200,8 @@ fn rsplit_at_sign(text: &str) -> Option<(&str, &str)> {
     Some((&text[..at], &text[at + sign.len_utf8()..]))
 }
 
-/// The letters of a key; `None` when `text` is none: anything but letters with at most one separator between two.
+/// The letters of a key; `None` when `text` is none: anything but letters with at most one separator
+/// between two.
 fn key_letters(text: &str) -> Option<Vec<char>> {
     let folded = folded_text(text);
     let mut letters = Vec::new();

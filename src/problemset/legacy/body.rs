@@ -1,5 +1,6 @@
-//! The body of `POST /BuildImage`. In: its text. Out: a problem set's name and spec, with warnings, or everything that is
-//! wrong with it, by the body's own field names. Skips nothing: what it does not know is an error.
+//! The body of `POST /BuildImage`. In: its text. Out: a problem set's name and spec, with warnings, or
+//! everything that is wrong with it, by the body's own field names. Skips nothing: what it does not know
+//! is an error.
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -46,8 +47,9 @@ pub struct Converted {
 
 const BODY_FIELDS: [&str; 4] = ["uid", "imgName", "imgId", "problem"];
 
-/// Converts a body: `uid` becomes the owner, `imgName` the title, the name and the repository, `imgId` the legacy image id,
-/// and each member of `problem` an item, its key the item's id. Items are sorted by id: numbers as numbers, then texts.
+/// Converts a body: `uid` becomes the owner, `imgName` the title, the name and the repository, `imgId`
+/// the legacy image id, and each member of `problem` an item, its key the item's id. Items are sorted by
+/// id: numbers as numbers, then texts.
 ///
 /// Errors: all of them at once, and the warnings among them, in the order of the body's fields.
 pub fn convert(body: &str, options: &Options) -> Result<Converted, Vec<Violation>> {

@@ -1,5 +1,5 @@
-//! One problem of a `BuildImage` body. In: a member of `problem`. Out: an item, or what is wrong with it. Never quotes the
-//! key.
+//! One problem of a `BuildImage` body. In: a member of `problem`. Out: an item, or what is wrong with
+//! it. Never quotes the key.
 
 use jiff::tz::TimeZone;
 

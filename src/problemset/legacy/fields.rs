@@ -1,5 +1,6 @@
-//! The members of one JSON object of the old service. In: a tree and the names that are known. Out: the members by name,
-//! and a violation for each that is unknown, there twice or of the wrong type. Knows no field's meaning.
+//! The members of one JSON object of the old service. In: a tree and the names that are known. Out: the
+//! members by name, and a violation for each that is unknown, there twice or of the wrong type. Knows no
+//! field's meaning.
 
 use std::collections::BTreeMap;
 
@@ -65,8 +66,8 @@ impl<'a> Fields<'a> {
         self.members.get(name).copied()
     }
 
-    /// The text of `name`, with line ends as `\n`; `None` when it is not there, null, blank or no text, the last of
-    /// which is reported.
+    /// The text of `name`, with line ends as `\n`; `None` when it is not there, null, blank or no text,
+    /// the last of which is reported.
     pub(super) fn text(&self, name: &str, violations: &mut Vec<Violation>) -> Option<String> {
         match self.get(name)? {
             Json::Null => None,

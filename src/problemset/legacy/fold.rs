@@ -1,5 +1,5 @@
-//! Full-width forms. In: a character. Out: its ASCII twin. Used on delimiters, labels and dates; never on text
-//! that examinees see.
+//! Full-width forms. In: a character. Out: its ASCII twin. Used on delimiters, labels and dates; never
+//! on text that examinees see.
 
 /// The ASCII form of a full-width character or of an ideographic space; any other
 /// character as it is.

@@ -1,5 +1,5 @@
-//! JSON with every member kept. In: JSON text. Out: a tree in which a key that stands twice is there twice. Interprets
-//! nothing.
+//! JSON with every member kept. In: JSON text. Out: a tree in which a key that stands twice is there
+//! twice. Interprets nothing.
 
 use std::fmt;
 

@@ -1,5 +1,5 @@
-//! The manifest of a converted body. In: the body's text. Out: YAML text, as an author would write it. Does not write the
-//! line that names the schema: where the schema is, is the caller's to know.
+//! The manifest of a converted body. In: the body's text. Out: YAML text, as an author would write it.
+//! Does not write the line that names the schema: where the schema is, is the caller's to know.
 
 use serde::Serialize;
 

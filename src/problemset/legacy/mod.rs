@@ -1,6 +1,6 @@
-//! The old exam service's request bodies. In: a `BuildImage` body, as text. Out: a problem set, or its manifest
-//! as YAML, with warnings; or everything that is wrong with the body. Reads no files, guesses no keys, and
-//! quotes no key in an error or a warning.
+//! The old exam service's request bodies. In: a `BuildImage` body, as text. Out: a problem set, or its
+//! manifest as YAML, with warnings; or everything that is wrong with the body. Reads no files, guesses
+//! no keys, and quotes no key in an error or a warning.
 
 pub mod answer;
 pub mod body;

@@ -1,5 +1,5 @@
-//! The old service's `createTime`. In: a text or a number, and the time zone that it meant. Out: a moment. Never reads
-//! the clock or the machine's time zone.
+//! The old service's `createTime`. In: a text or a number, and the time zone that it meant. Out: a
+//! moment. Never reads the clock or the machine's time zone.
 
 use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, TimeZone};
@@ -49,9 +49,10 @@ impl TimeError {
 
 /// Reads `createTime`.
 ///
-/// The forms: `2018-7-6 16:34`, `2018/7/6 16:34:05`, `2018年7月6日 16:34`, `2018年7月6日16时34分5秒`, each in `zone`; RFC 3339,
-/// with its own offset or, without one, in `zone`; epoch seconds (10 digits) and milliseconds (13 digits), told in `zone`.
-/// Full-width digits and delimiters are equal to the ASCII ones. A date alone is an error: any hour would be invented.
+/// The forms: `2018-7-6 16:34`, `2018/7/6 16:34:05`, `2018年7月6日 16:34`, `2018年7月6日16时34分5秒`, each in
+/// `zone`; RFC 3339, with its own offset or, without one, in `zone`; epoch seconds (10 digits) and
+/// milliseconds (13 digits), told in `zone`. Full-width digits and delimiters are equal to the ASCII
+/// ones. A date alone is an error: any hour would be invented.
 pub fn parse_time(text: &str, zone: &TimeZone) -> Result<Zoned, TimeError> {
     let text = folded_text(text);
     let text = text.trim();
@@ -119,7 +120,8 @@ fn parse_civil(text: &str) -> Result<DateTime, TimeError> {
         .map_err(|_| TimeError::NoSuchTime)
 }
 
-/// Each number with what stands behind it: `2018-`, `7-`, `6 `, `16:`, `34`. White space behind one becomes one space.
+/// Each number with what stands behind it: `2018-`, `7-`, `6 `, `16:`, `34`. White space behind one
+/// becomes one space.
 fn fields(text: &str) -> Option<Vec<Field>> {
     let mut fields = Vec::new();
     let mut rest = text;

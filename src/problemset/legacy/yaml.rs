@@ -1,5 +1,6 @@
-//! YAML as a person writes it. In: a value. Out: text that reads back as the same value: short things on one line, quotes
-//! only where a reader might take a text for something else, long texts as blocks. Writes no tags and no anchors.
+//! YAML as a person writes it. In: a value. Out: text that reads back as the same value: short things on
+//! one line, quotes only where a reader might take a text for something else, long texts as blocks.
+//! Writes no tags and no anchors.
 
 use std::fmt::Write;
 
@@ -145,7 +146,8 @@ fn is_plain(text: &str, in_flow: bool) -> bool {
         && !word
 }
 
-/// A moment such as 2018-07-06T16:34:00+08:00: a text to every reader of YAML 1.2, and its colons separate nothing.
+/// A moment such as 2018-07-06T16:34:00+08:00: a text to every reader of YAML 1.2, and its colons
+/// separate nothing.
 fn is_moment(text: &str) -> bool {
     crate::problemset::moment::parse_rfc3339(text).is_ok()
 }
@@ -153,8 +155,8 @@ fn is_moment(text: &str) -> bool {
 /// Control and format characters, and the line ends that only some readers know.
 fn needs_escape(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{AD}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}')
-        || matches!(c, '\u{FFFE}' | '\u{FFFF}')
+        || matches!(c, '\u{AD}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}')
+        || matches!(c, '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{FFFE}' | '\u{FFFF}')
 }
 
 fn double_quoted(text: &str) -> String {
