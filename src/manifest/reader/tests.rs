@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::read;
-use crate::manifest::tree;
+use crate::manifest::parse;
 use crate::resource::violation::FieldPath;
 
 #[derive(Debug, PartialEq, Deserialize)]
@@ -36,7 +36,7 @@ enum State {
 }
 
 fn spec(text: &str) -> Result<Spec, Vec<String>> {
-    let mut documents = tree::read(text);
+    let mut documents = parse::read(text);
     read(&mut documents[0].root, &FieldPath::root().key("spec")).map_err(|faults| {
         let shown = faults.iter().map(|fault| {
             let hint = fault.hint.as_ref().map(|hint| format!(" [{hint}]")).unwrap_or_default();
@@ -85,7 +85,10 @@ fn nothing_is_not_a_text() {
 
 #[test]
 fn a_number_is_not_a_text_unless_it_is_quoted() {
-    assert_eq!(refused("image: 1.10\n"), ["1:8 spec.image: expected a text, found a number [put it in quotes]"]);
+    assert_eq!(
+        refused("image: 1.10\n"),
+        ["1:8 spec.image: expected a text, found a number [put it in quotes]"]
+    );
     assert_eq!(spec("image: '1.10'\n").map(|spec| spec.image), Ok("1.10".to_owned()));
 }
 
