@@ -1,8 +1,151 @@
 //! Manifests: YAML into values. In: a snapshot of files. Out: valid manifests, and every error of the
 //! others with its file, line, column and field. Never talks to an engine.
+//!
+//! ```text
+//! text -> (parse) -> tree -> (reader) -> document -> (check) -> Manifests
+//! ```
 
+mod check;
+mod claims;
+mod deserializer;
 pub mod diagnostic;
-pub mod reader;
-pub mod scalar;
-pub mod suggestion;
-pub mod tree;
+mod document;
+pub mod kinds;
+mod parse;
+mod reader;
+mod references;
+mod scalar;
+pub mod schema;
+mod suggestion;
+mod tree;
+mod wording;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::problemset::set::ProblemSet;
+use crate::resource::container::ContainerSpec;
+use crate::resource::image::ImageSpec;
+use crate::resource::name::ResourceId;
+use crate::resource::network::NetworkSpec;
+use crate::resource::violation::{FieldPath, Severity};
+use crate::resource::volume::VolumeSpec;
+use crate::source::{Content, ManifestFile, Snapshot};
+
+use diagnostic::{Diagnostic, Position};
+use document::{Draft, File};
+
+/// One valid manifest.
+#[derive(Debug, Clone)]
+pub struct Manifest {
+    /// Which resource it describes.
+    pub id: ResourceId,
+    /// Whether an unmanaged container of this name is taken over.
+    pub adopt: bool,
+    /// What the resource is to be.
+    pub spec: Spec,
+    /// Where it stands. Not part of the resource: moving a manifest changes nothing.
+    pub origin: Origin,
+    /// The directory that its relative paths start from.
+    pub base_dir: Arc<Path>,
+}
+
+/// Where a manifest begins.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Origin {
+    /// The file's path from the root that was read.
+    pub file: Arc<str>,
+    /// The place in the file.
+    pub position: Position,
+}
+
+/// What a resource is to be.
+#[derive(Debug, Clone)]
+pub enum Spec {
+    /// An exam, which becomes an image.
+    ProblemSet(Box<ProblemSet>),
+    /// An image.
+    Image(ImageSpec),
+    /// A container.
+    Container(Box<ContainerSpec>),
+    /// A network.
+    Network(NetworkSpec),
+    /// A volume.
+    Volume(VolumeSpec),
+}
+
+/// What all files of a snapshot say.
+#[derive(Debug, Default)]
+pub struct Manifests {
+    /// The manifests that hold, in the order of their resources.
+    pub resources: Vec<Manifest>,
+    /// The resources of manifests that do not hold, or that need one which does not: they are left as
+    /// they are (law 3).
+    pub invalid: BTreeSet<ResourceId>,
+    /// Whether a file or document could not even be read so far that its resource is known.
+    pub opaque: bool,
+    /// Everything that is wrong or worth a word, in the order of files and places.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Manifests {
+    /// Reads every manifest of a snapshot. Never fails: what is wrong is in the result.
+    ///
+    /// The order of the files, and how manifests are spread over them, does not matter.
+    pub fn parse(snapshot: &Snapshot) -> Self {
+        let mut diagnostics = Vec::new();
+        let mut opaque = false;
+        let mut drafts: Vec<Draft> = Vec::new();
+        for file in snapshot.files() {
+            let name: Arc<str> = file.path.to_string_lossy().into();
+            match text(file, &name) {
+                Ok(text) => {
+                    let file = File { name: &name, base_dir: &Arc::from(file.base_dir.as_path()) };
+                    let documents = parse::read(text).into_iter();
+                    drafts
+                        .extend(documents.map(|document| document::read(document, &file, &mut diagnostics)));
+                }
+                Err(diagnostic) => {
+                    diagnostics.push(diagnostic);
+                    opaque = true;
+                }
+            }
+        }
+        drafts.sort_by(|a, b| (&a.id, &a.origin).cmp(&(&b.id, &b.origin)));
+        opaque |= drafts.iter().any(|draft| draft.id.is_none());
+        let invalid = check::check(&drafts, &mut diagnostics);
+        let valid = drafts.into_iter().filter_map(|draft| draft.manifest);
+        let resources = valid.filter(|manifest| !invalid.contains(&manifest.id)).collect();
+        diagnostics.sort();
+        diagnostics.dedup();
+        Self { resources, invalid, opaque, diagnostics }
+    }
+
+    /// Whether every manifest holds. Only then may anything be removed (law 3).
+    pub fn is_complete(&self) -> bool {
+        self.invalid.is_empty() && !self.opaque
+    }
+
+    /// Whether anything is wrong.
+    pub fn has_errors(&self) -> bool {
+        self.diagnostics.iter().any(Diagnostic::is_error)
+    }
+}
+
+fn text<'s>(file: &'s ManifestFile, name: &Arc<str>) -> Result<&'s str, Diagnostic> {
+    match &file.content {
+        Content::Text(text) => Ok(text),
+        Content::Refused(refusal) => Err(Diagnostic {
+            file: name.clone(),
+            position: Position { line: refusal.line, column: refusal.column },
+            path: FieldPath::root(),
+            severity: Severity::Error,
+            message: refusal.message.to_owned(),
+            hint: refusal.hint.map(str::to_owned),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -2,11 +2,11 @@
 
 /// The candidate that `word` is most likely a misspelling of.
 ///
-/// Near means: at most a third of its letters, and at least one, are changed, missing, doubled or
+/// Near means: at most a quarter of its letters, and at least one, are changed, missing, doubled or
 /// swapped. Of equally near candidates the first is taken.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = word.to_lowercase();
-    let most = (word.chars().count() / 3).max(1);
+    let most = (word.chars().count() / 4).max(1);
     candidates
         .into_iter()
         .filter(|candidate| candidate.len().abs_diff(word.len()) <= most * 4)
@@ -32,6 +32,7 @@ mod tests {
         assert_eq!(nearest("container", ["Container", "Image"]), Some("Container"));
         assert_eq!(nearest("evn", ["env", "dns"]), Some("env"));
         assert_eq!(nearest("sat-01", ["seat-02", "seat-01"]), Some("seat-01"));
+        assert_eq!(nearest("seat-99", ["seat-01"]), None);
         assert_eq!(nearest("", ["a1"]), None);
     }
 }

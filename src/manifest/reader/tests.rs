@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::read;
-use crate::manifest::tree;
+use crate::manifest::parse;
 use crate::resource::violation::FieldPath;
 
 #[derive(Debug, PartialEq, Deserialize)]
@@ -36,7 +36,7 @@ enum State {
 }
 
 fn spec(text: &str) -> Result<Spec, Vec<String>> {
-    let mut documents = tree::read(text);
+    let mut documents = parse::read(text);
     read(&mut documents[0].root, &FieldPath::root().key("spec")).map_err(|faults| {
         let shown = faults.iter().map(|fault| {
             let hint = fault.hint.as_ref().map(|hint| format!(" [{hint}]")).unwrap_or_default();

@@ -128,3 +128,18 @@ fn null_is_nothing_and_quoted_null_is_a_text() {
     assert_eq!(nulls, [true, false, true, true, false]);
     assert!(matches!(root.value, Value::Mapping(_)));
 }
+
+#[test]
+fn the_commonest_faults_are_told_in_plain_words() {
+    for (text, words) in [
+        ("a: \"open\n", "1:4  the quotes that begin here are not closed"),
+        ("a: 'open\n---\nb: 1\n", "1:4  the quotes that begin here are not closed"),
+        ("a: b: c\n", "1:5  `: ` cannot stand here"),
+        ("a: [1, 2\n", "2:1  a `,` or the `]` of a list was expected here"),
+        ("a: {b: 1\n", "2:1  a `,` or the `}` of a mapping was expected here"),
+        ("a:\n  b: 1\n c: 2\n", "3:2  a field was expected here"),
+        ("a: *x\n", "1:4  an alias (`*`) is not supported"),
+    ] {
+        assert_eq!(faults(text), [words], "{text}");
+    }
+}

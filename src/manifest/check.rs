@@ -1,0 +1,115 @@
+//! What is wrong between manifests. In: every document of a snapshot. Out: the resources to be left as
+//! they are, and why. Takes time in proportion to the manifests, however they refer to each other.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+
+use super::claims;
+use super::diagnostic::Diagnostic;
+use super::document::Draft;
+use super::references::{self, Reference};
+use super::{Manifest, Spec};
+use crate::resource::container::ContainerSpec;
+use crate::resource::name::ResourceId;
+use crate::resource::violation::{FieldPath, Severity};
+
+/// What was found so far.
+pub(super) struct Findings<'d> {
+    /// The resources that are left as they are.
+    pub invalid: BTreeSet<ResourceId>,
+    /// What is told.
+    pub diagnostics: &'d mut Vec<Diagnostic>,
+}
+
+impl Findings<'_> {
+    /// Tells of an error in a document, whose resource is thereby invalid.
+    pub fn error(&mut self, draft: &Draft<'_>, path: FieldPath, message: String, hint: Option<String>) {
+        self.diagnostics.push(draft.diagnostic(path, Severity::Error, message, hint));
+        self.invalid.extend(draft.id.clone());
+    }
+}
+
+/// A document that is valid by itself.
+#[derive(Clone, Copy)]
+pub(super) struct Valid<'d, 't> {
+    pub draft: &'d Draft<'t>,
+    pub manifest: &'d Manifest,
+}
+
+impl<'d> Valid<'d, '_> {
+    /// The container, if it is one.
+    pub fn container(&self) -> Option<&'d ContainerSpec> {
+        match &self.manifest.spec {
+            Spec::Container(container) => Some(container),
+            _ => None,
+        }
+    }
+
+    /// The resource and where it is described, for people: `container/web (b.yaml:3:9)`.
+    pub fn shown(&self) -> String {
+        let (file, position) = self.draft.place();
+        format!("{} ({file}:{position})", self.manifest.id)
+    }
+}
+
+/// Checks documents, which come in the order of their resources. What is wrong goes to `diagnostics`.
+pub(super) fn check(drafts: &[Draft<'_>], diagnostics: &mut Vec<Diagnostic>) -> BTreeSet<ResourceId> {
+    let refused = drafts.iter().filter(|draft| draft.manifest.is_none());
+    let mut findings =
+        Findings { invalid: refused.filter_map(|draft| draft.id.clone()).collect(), diagnostics };
+    let valid: Vec<Valid> = drafts
+        .iter()
+        .filter_map(|draft| draft.manifest.as_ref().map(|manifest| Valid { draft, manifest }))
+        .collect();
+    check_names(drafts, &mut findings);
+    claims::check_ports(&valid, &mut findings);
+    let tags = claims::check_tags(drafts, &valid, &mut findings);
+    let references = references::of(&valid, &tags);
+    references::check_targets(drafts, &valid, &references, &mut findings);
+    references::check_cycles(&valid, &references, &mut findings);
+    withhold_dependents(&valid, &references, &mut findings);
+    findings.invalid
+}
+
+/// One resource, one document.
+fn check_names(drafts: &[Draft<'_>], findings: &mut Findings<'_>) {
+    let mut first = None::<&Draft>;
+    for draft in drafts {
+        match (first, &draft.id) {
+            (Some(before), Some(id)) if before.id.as_ref() == Some(id) => {
+                let (file, position) = before.place();
+                let mixed = before.root.get("kind").and_then(|kind| kind.text())
+                    != draft.root.get("kind").and_then(|kind| kind.text());
+                let hint = mixed
+                    .then(|| "a problem set becomes an image, so that they share their names".to_owned());
+                let message = format!("{id} is already described at {file}:{position}");
+                findings.error(draft, FieldPath::root().key("metadata").key("name"), message, hint);
+            }
+            _ => first = Some(draft),
+        }
+    }
+}
+
+/// What refers to something that is left as it is, is left as it is too: what it would be given is not
+/// known to be there (law 6).
+fn withhold_dependents(valid: &[Valid<'_, '_>], references: &[Reference], findings: &mut Findings<'_>) {
+    let mut dependents: HashMap<&ResourceId, Vec<&Reference>> = HashMap::new();
+    for reference in references {
+        dependents.entry(&reference.target).or_default().push(reference);
+    }
+    let mut queue: VecDeque<ResourceId> = findings.invalid.iter().cloned().collect();
+    while let Some(id) = queue.pop_front() {
+        for reference in dependents.get(&id).into_iter().flatten() {
+            let Some(dependent) = valid.get(reference.from) else { continue };
+            if findings.invalid.insert(dependent.manifest.id.clone()) {
+                let message = format!("{} is left as it is, because {id} is", dependent.manifest.id);
+                findings.diagnostics.push(dependent.draft.diagnostic(
+                    reference.path.clone(),
+                    Severity::Warning,
+                    message,
+                    None,
+                ));
+                queue.push_back(dependent.manifest.id.clone());
+            }
+        }
+    }
+}

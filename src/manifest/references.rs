@@ -1,0 +1,201 @@
+//! What manifests say of each other. In: valid documents. Out: their references, and those that lead
+//! nowhere or in a circle.
+
+use std::collections::HashMap;
+use std::fmt::Write;
+
+use super::Spec;
+use super::check::{Findings, Valid};
+use super::claims::Tags;
+use super::document::Draft;
+use super::kinds::ManifestKind;
+use super::suggestion::did_you_mean;
+use crate::resource::container::{ContainerSpec, State};
+use crate::resource::name::{Name, ResourceId};
+use crate::resource::network::NetworkMode;
+use crate::resource::violation::FieldPath;
+
+/// The most suggestions of one snapshot: each looks at every name.
+const SUGGESTIONS_MAX: usize = 100;
+/// The most containers of a circle that are shown by name.
+const SHOWN_OF_A_CIRCLE: usize = 12;
+
+/// One resource that a document names.
+pub(super) struct Reference {
+    /// The document's index.
+    pub from: usize,
+    /// The field.
+    pub path: FieldPath,
+    /// What it names.
+    pub target: ResourceId,
+    /// What it has to be, and how it is waited for.
+    pub role: Role,
+}
+
+/// What a reference is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    /// An image's tag, known to be somebody's.
+    Tag,
+    /// A kind of manifest that has to exist.
+    Needs(ManifestKind),
+    /// A container that has to be up first.
+    Waits,
+}
+
+impl Role {
+    const fn kind(self) -> Option<ManifestKind> {
+        match self {
+            Self::Tag => None,
+            Self::Needs(kind) => Some(kind),
+            Self::Waits => Some(ManifestKind::Container),
+        }
+    }
+}
+
+/// Every reference, in the order of documents and fields.
+pub(super) fn of(valid: &[Valid<'_, '_>], tags: &Tags) -> Vec<Reference> {
+    let containers = valid.iter().enumerate().filter_map(|(from, this)| Some((from, this.container()?)));
+    containers.flat_map(|(from, container)| of_container(from, container, tags)).collect()
+}
+
+fn of_container(from: usize, container: &ContainerSpec, tags: &Tags) -> Vec<Reference> {
+    let root = FieldPath::root().key("spec");
+    let mut references = Vec::new();
+    let mut add = |path: FieldPath, role: Role, name: &Name| {
+        let kind = role.kind().unwrap_or(ManifestKind::Image).resource();
+        references.push(Reference { from, path, target: ResourceId::new(kind, name.clone()), role });
+    };
+    if let Some(holder) = container.image.as_ref().and_then(|image| tags.get(image)) {
+        add(root.key("image"), Role::Tag, &holder.name);
+    }
+    if let Some(name) = &container.problem_set {
+        add(root.key("problemSet"), Role::Needs(ManifestKind::ProblemSet), name);
+    }
+    match &container.network_mode {
+        Some(NetworkMode::Network(name)) => {
+            add(root.key("networkMode"), Role::Needs(ManifestKind::Network), name);
+        }
+        Some(NetworkMode::Container(name)) => add(root.key("networkMode"), Role::Waits, name),
+        Some(NetworkMode::Bridge | NetworkMode::Host | NetworkMode::None) | None => {}
+    }
+    for (index, network) in container.networks.iter().enumerate() {
+        if !matches!(network.name.as_str(), "bridge" | "host" | "none" | "default") {
+            add(root.key("networks").index(index), Role::Needs(ManifestKind::Network), &network.name);
+        }
+    }
+    for (index, dependency) in container.depends_on.iter().enumerate() {
+        add(root.key("dependsOn").index(index), Role::Waits, &dependency.container);
+    }
+    references
+}
+
+/// What is named exists, is of the right kind, and will be up if it is waited for.
+pub(super) fn check_targets(
+    drafts: &[Draft<'_>],
+    valid: &[Valid<'_, '_>],
+    references: &[Reference],
+    findings: &mut Findings<'_>,
+) {
+    let by_id: HashMap<&ResourceId, &Valid> = valid.iter().map(|this| (&this.manifest.id, this)).collect();
+    let mut suggestions = SUGGESTIONS_MAX;
+    for reference in references {
+        let (Some(this), Some(kind)) = (valid.get(reference.from), reference.role.kind()) else { continue };
+        let target = &reference.target;
+        let (message, hint) = match by_id.get(target) {
+            Some(found) => match (kind, &found.manifest.spec, this.container()) {
+                (ManifestKind::ProblemSet, Spec::Image(_), _) => (
+                    format!("{target} is an Image, not a ProblemSet"),
+                    Some("name it by its tag, with `image`".to_owned()),
+                ),
+                (_, Spec::Container(other), Some(container))
+                    if container.state == State::Running && other.state != State::Running =>
+                {
+                    (format!("{target} will not be up: its state is {}", other.state.as_str()), None)
+                }
+                _ => continue,
+            },
+            // It exists and is invalid: this one will be left as it is too.
+            None if findings.invalid.contains(target) => continue,
+            None => {
+                let hint = if suggestions > 0 {
+                    suggestions -= 1;
+                    let ids = drafts.iter().filter_map(|draft| draft.id.as_ref());
+                    let names = ids.filter(|id| id.kind == target.kind).map(|id| id.name.as_str());
+                    did_you_mean(target.name.as_str(), names)
+                } else {
+                    None
+                };
+                (format!("there is no {kind} `{}`", target.name), hint)
+            }
+        };
+        findings.error(this.draft, reference.path.clone(), message, hint);
+    }
+}
+
+/// No container waits for itself, by whatever way.
+pub(super) fn check_cycles(valid: &[Valid<'_, '_>], references: &[Reference], findings: &mut Findings<'_>) {
+    let index_of: HashMap<&ResourceId, usize> =
+        valid.iter().enumerate().map(|(index, this)| (&this.manifest.id, index)).collect();
+    let mut edges: Vec<Vec<(usize, &FieldPath)>> = vec![Vec::new(); valid.len()];
+    for reference in references.iter().filter(|reference| reference.role == Role::Waits) {
+        if let (Some(edges), Some(&to)) = (edges.get_mut(reference.from), index_of.get(&reference.target)) {
+            edges.push((to, &reference.path));
+        }
+    }
+    let mut visits = vec![Visit::Not; valid.len()];
+    for start in 0..valid.len() {
+        // A walk with its own stack: ten thousand containers in a row must not exhaust the thread's.
+        let mut way = vec![(start, 0)];
+        while let Some((node, next)) = way.last_mut() {
+            let node = *node;
+            if visits[node] == Visit::Done {
+                way.pop();
+                continue;
+            }
+            visits[node] = Visit::OnTheWay;
+            let Some(&(to, path)) = edges[node].get(*next) else {
+                visits[node] = Visit::Done;
+                way.pop();
+                continue;
+            };
+            *next += 1;
+            match visits[to] {
+                Visit::Not => way.push((to, 0)),
+                Visit::Done => {}
+                Visit::OnTheWay => {
+                    let circle = way.iter().map(|(node, _)| *node).skip_while(|node| *node != to);
+                    let circle: Vec<&Valid> = circle.filter_map(|node| valid.get(node)).collect();
+                    let hint = Some("take one of these dependencies away".to_owned());
+                    findings.error(valid[node].draft, path.clone(), shown(&circle), hint);
+                    findings.invalid.extend(circle.iter().map(|this| this.manifest.id.clone()));
+                }
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Visit {
+    Not,
+    OnTheWay,
+    Done,
+}
+
+fn shown(circle: &[&Valid<'_, '_>]) -> String {
+    if let [alone] = circle {
+        return format!("{} waits for itself", alone.manifest.id);
+    }
+    let mut text = "these containers wait for each other: ".to_owned();
+    for this in circle.iter().take(SHOWN_OF_A_CIRCLE) {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{} -> ", this.manifest.id);
+    }
+    if circle.len() > SHOWN_OF_A_CIRCLE {
+        let _ = write!(text, "{} more -> ", circle.len() - SHOWN_OF_A_CIRCLE);
+    }
+    if let Some(first) = circle.first() {
+        let _ = write!(text, "{}", first.manifest.id);
+    }
+    text
+}
