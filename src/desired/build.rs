@@ -60,7 +60,11 @@ fn absolute(base: &Path, path: &str) -> PathBuf {
 ///
 /// A manifest whose file cannot be read counts as invalid: its resource, and containers made from it,
 /// are left as they are (law 3).
-pub fn build(manifests: &Manifests, attachments: &Attachments, server: &ExamServer) -> (Desired, Vec<Diagnostic>) {
+pub fn build(
+    manifests: &Manifests,
+    attachments: &Attachments,
+    server: &ExamServer,
+) -> (Desired, Vec<Diagnostic>) {
     let mut build = Build {
         attachments,
         server,
@@ -73,9 +77,11 @@ pub fn build(manifests: &Manifests, attachments: &Attachments, server: &ExamServ
         build.manifest(manifest);
     }
     if !manifests.is_complete() || build.diagnostics.iter().any(Diagnostic::is_error) {
-        build.desired.removals = Removals::Withheld("a manifest is invalid, so nothing is removed".to_owned());
+        build.desired.removals =
+            Removals::Withheld("a manifest is invalid, so nothing is removed".to_owned());
     } else if manifests.resources.is_empty() {
-        build.desired.removals = Removals::Withheld("there is no manifest at all, so nothing is removed".to_owned());
+        build.desired.removals =
+            Removals::Withheld("there is no manifest at all, so nothing is removed".to_owned());
     }
     (build.desired, build.diagnostics)
 }
@@ -145,8 +151,10 @@ impl Build<'_> {
 
     fn problem_set(&self, set: &ProblemSet) -> Result<DesiredImage, (FieldPath, String)> {
         let root = FieldPath::root();
-        let paper = PaperImage::assemble(self.server, &set.paper).map_err(|error| (root.clone(), error.to_string()))?;
-        let tag = format!("{}:{}", set.repository, set.tag).parse().map_err(|error| (root.key("image"), error))?;
+        let paper = PaperImage::assemble(self.server, &set.paper)
+            .map_err(|error| (root.clone(), error.to_string()))?;
+        let tag =
+            format!("{}:{}", set.repository, set.tag).parse().map_err(|error| (root.key("image"), error))?;
         Ok(DesiredImage { source: ImageOrigin::Paper(paper), tags: [tag].into() })
     }
 
@@ -205,14 +213,19 @@ impl Build<'_> {
         }
         self.read_env_files(manifest, &mut spec)?;
         resolve_paths(&manifest.base_dir, &mut spec);
-        let withheld = |name: &Name| self.desired.invalid.contains(&ResourceId::new(Kind::Image, name.clone()));
+        let withheld =
+            |name: &Name| self.desired.invalid.contains(&ResourceId::new(Kind::Image, name.clone()));
         if image.as_ref().is_some_and(withheld) {
             return Ok(None);
         }
         Ok(Some(DesiredContainer { spec, image, reference }))
     }
 
-    fn read_env_files(&self, manifest: &Manifest, spec: &mut ContainerSpec) -> Result<(), (FieldPath, String)> {
+    fn read_env_files(
+        &self,
+        manifest: &Manifest,
+        spec: &mut ContainerSpec,
+    ) -> Result<(), (FieldPath, String)> {
         let mut variables = BTreeMap::new();
         for (index, path) in env_files(manifest, spec).enumerate() {
             let at = FieldPath::root().key("envFiles").index(index);

@@ -129,7 +129,9 @@ fn env_file(path: &Path, file: &File, size: u64) -> Result<Attachment, String> {
         return Err(format!("{shown} is larger than an env file may be (1Mi)"));
     }
     let mut text = String::new();
-    file.take(ENV_FILE_MAX).read_to_string(&mut text).map_err(|error| format!("{shown} cannot be read: {error}"))?;
+    file.take(ENV_FILE_MAX)
+        .read_to_string(&mut text)
+        .map_err(|error| format!("{shown} cannot be read: {error}"))?;
     parse_env_file(&text).map(Attachment::Env).map_err(|(line, why)| format!("{shown}:{line}: {why}"))
 }
 
@@ -150,15 +152,16 @@ fn digest(mut file: &File) -> io::Result<String> {
 fn saved_image(file: &File) -> Result<Vec<ImageId>, String> {
     let documents = documents(file)?;
     let document = |name: &str| documents.get(name).ok_or_else(|| format!("it has no {name}"));
-    let list: Vec<serde_json::Value> =
-        serde_json::from_slice(document("manifest.json")?).map_err(|error| format!("manifest.json: {error}"))?;
+    let list: Vec<serde_json::Value> = serde_json::from_slice(document("manifest.json")?)
+        .map_err(|error| format!("manifest.json: {error}"))?;
     let [image] = &list[..] else {
         return Err(format!("it holds {} images, an Image is one", list.len()));
     };
     let config = image["Config"].as_str().ok_or("manifest.json names no config")?;
     let mut ids = vec![ImageId::of(document(config)?)];
     if let Some(index) = documents.get("index.json") {
-        let index: serde_json::Value = serde_json::from_slice(index).map_err(|error| format!("index.json: {error}"))?;
+        let index: serde_json::Value =
+            serde_json::from_slice(index).map_err(|error| format!("index.json: {error}"))?;
         let manifests = index["manifests"].as_array().into_iter().flatten();
         let digests = manifests.filter_map(|manifest| manifest["digest"].as_str()?.parse::<ImageId>().ok());
         ids.extend(digests);
@@ -219,7 +222,10 @@ mod tests {
         assert_eq!(read(Request::EnvFile(path.clone())), Err(format!("{shown} does not exist")));
         std::fs::write(&path, "A=1\nB\n").unwrap();
         assert_eq!(read(Request::EnvFile(path.clone())), Err(format!("{shown}:2: expected KEY=value")));
-        assert_eq!(read(Request::SavedImage(path.clone())), Err(format!("{shown} is no saved image: it has no manifest.json")));
+        assert_eq!(
+            read(Request::SavedImage(path.clone())),
+            Err(format!("{shown} is no saved image: it has no manifest.json"))
+        );
         std::fs::write(&path, [0x1f, 0x8b, 0]).unwrap();
         assert_eq!(
             read(Request::SavedImage(path)),
@@ -241,7 +247,9 @@ mod tests {
         let first = reader.read([request.clone()]);
         assert_eq!(
             first[&request],
-            Ok(Attachment::Digest("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad".to_owned()))
+            Ok(Attachment::Digest(
+                "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad".to_owned()
+            ))
         );
         reader.known.get_mut(&request).unwrap().1 = Attachment::Digest("remembered".to_owned());
         assert_eq!(reader.read([request.clone()])[&request], Ok(Attachment::Digest("remembered".to_owned())));
