@@ -168,8 +168,8 @@ impl<'a> ItemCheck<'a> {
             return None;
         }
         let centipoints = (points * 100.0).round();
-        // Division rounds to the nearest double, which is also how a decimal with two digits is read: they are
-        // equal exactly when no third digit was written.
+        // Division rounds to the nearest double, which is also how a decimal with two digits is read:
+        // they are equal exactly when no third digit was written.
         #[expect(clippy::float_cmp, reason = "exactness is what is asked for")]
         if centipoints / 100.0 != points {
             self.error(path, format!("{points} has more than two decimals"));

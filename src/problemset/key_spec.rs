@@ -1,5 +1,5 @@
-//! An item's key as its author writes it. In: the value under `key:`. Out: one form of key, or an error that
-//! quotes nothing of it. Never printed: `Debug` withholds it.
+//! An item's key as its author writes it. In: the value under `key:`. Out: one form of key, or an error
+//! that quotes nothing of it. Never printed: `Debug` withholds it.
 
 use std::fmt;
 

@@ -12,10 +12,13 @@ mod image_name;
 pub mod item;
 pub mod key;
 pub mod key_spec;
+pub mod legacy;
 mod moment;
 pub mod set;
 pub mod spec;
 pub mod text;
 
+#[cfg(test)]
+mod key_tests;
 #[cfg(test)]
 mod set_tests;

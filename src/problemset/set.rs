@@ -1,5 +1,5 @@
-//! A checked problem set. In: a name and a spec. Out: the paper and the key, as two values, or everything that
-//! is wrong with the spec. Does not know files, lines or Docker.
+//! A checked problem set. In: a name and a spec. Out: the paper and the key, as two values, or
+//! everything that is wrong with the spec. Does not know files, lines or Docker.
 
 use std::collections::BTreeMap;
 
@@ -32,8 +32,8 @@ pub struct ProblemSet {
 impl ProblemSet {
     /// Checks `spec`, the `spec:` of the manifest `name`, and takes it apart.
     ///
-    /// The violations are everything that is wrong, in the spec's order, with paths from the spec's root. The
-    /// problem set is `None` exactly when one of them is an error. No violation quotes a key.
+    /// The violations are everything that is wrong, in the spec's order, with paths from the spec's
+    /// root. The problem set is `None` exactly when one of them is an error. No violation quotes a key.
     pub fn new(name: &str, spec: &ProblemSetSpec) -> (Option<Self>, Vec<Violation>) {
         let root = FieldPath::root();
         let mut violations = Vec::new();

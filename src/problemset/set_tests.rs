@@ -1,5 +1,7 @@
 //! From YAML text to violations, and no further than the paper.
 
+use std::fmt::Write;
+
 use super::set::ProblemSet;
 use super::spec::ProblemSetSpec;
 
@@ -28,9 +30,9 @@ fn violations(yaml: &str) -> String {
     assert_eq!(set.is_none(), !violations.is_empty());
     let mut lines = String::new();
     for violation in violations {
-        lines.push_str(&format!("{}: {}\n", violation.path, violation.message));
+        writeln!(lines, "{}: {}", violation.path, violation.message).unwrap();
         if let Some(hint) = violation.hint {
-            lines.push_str(&format!("  {hint}\n"));
+            writeln!(lines, "  {hint}").unwrap();
         }
     }
     lines

@@ -12,8 +12,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 /// A text that was written as a text.
 ///
-/// YAML's `id: 8` is a number and `text: yes` a text; a reader that makes texts of both would keep `1.10` as
-/// `1.1` in silence. Here a scalar of another type is an error that says to quote it.
+/// YAML's `id: 8` is a number and `text: yes` a text; a reader that makes texts of both would keep
+/// `1.10` as `1.1` in silence. Here a scalar of another type is an error that says to quote it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize)]
 #[serde(transparent)]
 pub struct Text(String);

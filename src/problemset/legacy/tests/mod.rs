@@ -1,0 +1,6 @@
+//! The old service's bodies, from text to manifest.
+
+mod body;
+mod notation;
+mod properties;
+mod time;
