@@ -146,7 +146,7 @@ fn law_1_a_file_that_cannot_be_read_is_an_error() {
 #[test]
 fn law_2_a_file_that_changes_under_every_reading_is_an_error() {
     let directory = directory(&[]);
-    // Its metadata is that of the moment at which it is asked for.
+    // It is listed with 0 bytes and read with more: as if it grew in between, every time.
     symlink("/proc/self/stat", directory.path().join("a.yaml")).expect("a link");
     let error = read(directory.path()).expect_err("unstable");
     assert!(matches!(error, SourceError::Unstable { .. }), "{error}");
