@@ -130,23 +130,30 @@ impl Found {
 
 impl Listing {
     fn of(root: &Path) -> Result<Self, Disturbance> {
-        let metadata = fs::metadata(root).map_err(|source| {
-            Disturbance::Failed(match source.kind() {
-                ErrorKind::NotFound => SourceError::Missing { root: root.to_owned() },
-                _ => SourceError::Unreadable { path: root.to_owned(), source },
-            })
-        })?;
-        let identity = identity(&metadata);
-        let mut entries = Vec::new();
+        let metadata = root_metadata(root)?;
         if metadata.is_dir() {
+            let identity = identity(&metadata);
+            let mut entries = Vec::new();
             walk(root, Path::new(""), &mut vec![identity], &mut entries)?;
             entries.sort_by(|a, b| a.path.as_os_str().cmp(b.path.as_os_str()));
-        } else {
-            let name = root.file_name().map_or_else(|| root.to_owned(), PathBuf::from);
-            entries.push(Entry { path: name, found: Found::of(&metadata) });
+            return Ok(Self { identity, is_directory: true, entries });
         }
-        Ok(Self { identity, is_directory: metadata.is_dir(), entries })
+        // An editor replaces a file when it saves: what stays, and comes and goes with a mount, is the
+        // directory around it.
+        let around = root.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let path = root.file_name().map_or_else(|| root.to_owned(), PathBuf::from);
+        let entries = vec![Entry { path, found: Found::of(&metadata) }];
+        Ok(Self { identity: identity(&root_metadata(around)?), is_directory: false, entries })
     }
+}
+
+fn root_metadata(root: &Path) -> Result<Metadata, Disturbance> {
+    fs::metadata(root).map_err(|source| {
+        Disturbance::Failed(match source.kind() {
+            ErrorKind::NotFound => SourceError::Missing { root: root.to_owned() },
+            _ => SourceError::Unreadable { path: root.to_owned(), source },
+        })
+    })
 }
 
 /// Lists a directory. `above` are the directories that led here, so that a link back ends the way.

@@ -31,8 +31,8 @@ impl Snapshot {
         &self.root
     }
 
-    /// Which directory or file on the host stood behind [`Self::root`]: another one under the same
-    /// path is a mount that came or went, or a swapped link (law 2).
+    /// Which directory on the host stood behind [`Self::root`], or around it if that is a file: another
+    /// one under the same path is a mount that came or went, or a swapped link (law 2).
     pub const fn identity(&self) -> RootIdentity {
         self.identity
     }
@@ -54,7 +54,7 @@ impl Snapshot {
     }
 }
 
-/// A directory's or file's identity on its host.
+/// A directory's identity on its host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RootIdentity {
     /// The device's number.

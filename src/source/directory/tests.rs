@@ -135,6 +135,17 @@ fn law_2_another_directory_under_the_same_path_has_another_identity() {
 }
 
 #[test]
+fn a_saved_file_is_still_the_same_root() {
+    let directory = directory(&[("a.yaml", "1"), ("new", "2")]);
+    let root = directory.path().join("a.yaml");
+    let before = snapshot(&root);
+    fs::rename(directory.path().join("new"), &root).expect("saved");
+    let after = snapshot(&root);
+    assert_eq!(before.identity(), after.identity());
+    assert_ne!(before.revision(), after.revision());
+}
+
+#[test]
 fn law_1_a_file_that_cannot_be_read_is_an_error() {
     let directory = directory(&[("a.yaml", "")]);
     // A regular file whose reading fails for everybody, root too.
