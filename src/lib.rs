@@ -20,4 +20,17 @@ pub mod source;
 
 pub mod manifest;
 
+pub mod assembly;
+
 pub mod fields;
+
+pub mod desired;
+pub mod diff;
+pub mod observed;
+pub mod plan;
+
+pub mod engine;
+
+pub mod execute;
+
+pub mod reconcile;

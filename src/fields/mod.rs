@@ -13,6 +13,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value};
 
 use crate::resource::container::ContainerSpec;
+pub use codec::encode_endpoint;
+pub(crate) use codec::is_anonymous_volume;
+pub(crate) use show::plain;
 pub use table::FIELDS;
 
 /// A field of a container.
@@ -146,6 +149,18 @@ fn merge(body: &mut Map<String, Value>, key: &str, value: Value) {
             body.insert(key.to_owned(), value);
         }
     }
+}
+
+/// The networks that a spec's container joins beyond the one in its create body, each with the engine's
+/// endpoint settings.
+pub fn further_networks(spec: &ContainerSpec) -> Vec<(String, Value)> {
+    let first = codec::network_mode(spec).to_string();
+    let networks = codec::networks(spec);
+    let networks = networks.as_object().into_iter().flatten();
+    networks
+        .filter(|(name, _)| **name != first)
+        .map(|(name, endpoint)| (name.clone(), encode_endpoint(endpoint)))
+        .collect()
 }
 
 /// One field whose live value is not the expected one.

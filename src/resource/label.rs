@@ -1,6 +1,7 @@
 //! The labels and tags that say whose a resource is and what was once asked. They never answer
 //! "does it match".
 
+use super::container::ContainerSpec;
 use super::env::TextMap;
 use super::name::{Name, Owner};
 use super::reference::{ImageId, ImageReference};
@@ -42,6 +43,24 @@ pub fn marked_image(owner: &Owner, tag: &ImageReference) -> Option<Name> {
 /// Whether a tag is a mark of any Invigil's.
 pub fn is_mark(tag: &ImageReference) -> bool {
     tag.domain() == MARK_HOST
+}
+
+/// The version of the text in [`SPEC`]. A text of another version is not read: the container then counts
+/// as one of which nothing is known but what it is.
+const SPEC_VERSION: u32 = 1;
+
+/// The text of the [`SPEC`] label: the canonical JSON of a spec, with the version of its form.
+pub fn spec_text(spec: &ContainerSpec) -> String {
+    serde_json::json!({"version": SPEC_VERSION, "spec": spec}).to_string()
+}
+
+/// The spec that a container was created from; `None` if the text is not one of ours.
+pub fn spec_from(text: &str) -> Option<ContainerSpec> {
+    let mut value: serde_json::Value = serde_json::from_str(text).ok()?;
+    if value["version"] != SPEC_VERSION {
+        return None;
+    }
+    serde_json::from_value(value["spec"].take()).ok()
 }
 
 /// Every rule that a manifest's own labels break.

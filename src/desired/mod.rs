@@ -1,5 +1,7 @@
 //! What should be: a plain value, computed from manifests and the files they name. Never asks an engine.
 
+mod build;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
@@ -9,6 +11,8 @@ use crate::resource::name::{Name, ResourceId};
 use crate::resource::network::NetworkSpec;
 use crate::resource::reference::{ImageId, ImageReference};
 use crate::resource::volume::VolumeSpec;
+
+pub use build::{attachments, build};
 
 /// Every resource that should be there.
 #[derive(Debug, Clone, Default)]

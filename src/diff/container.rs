@@ -1,0 +1,313 @@
+//! Containers. Finds the live container of each resource, compares it field by field, and chooses the
+//! least disturbing act.
+
+use serde_json::{Map, Value, json};
+
+use super::{Act, Changes, Need, NewContainer, Old, Operation, Told, told};
+use crate::desired::{Desired, DesiredContainer, ImageOrigin};
+use crate::fields::{self, Difference, encode_endpoint, is_anonymous_volume};
+use crate::observed::{LiveStatus, Managed, Observed, ObservedContainer};
+use crate::resource::container::State;
+use crate::resource::mount::{BindSource, MountSource};
+use crate::resource::name::{Kind, Name, ResourceId};
+use crate::resource::network::NetworkMode;
+use crate::resource::reference::ImageId;
+
+/// What the successor is called until it takes its predecessor's place.
+pub const NEXT_SUFFIX: &str = ".invigil-next";
+/// What the predecessor is called until its successor has proved itself.
+pub const PREVIOUS_SUFFIX: &str = ".invigil-prev";
+
+pub(super) fn diff(desired: &Desired, observed: &Observed, changes: &mut Changes) {
+    for (name, wanted) in &desired.containers {
+        diff_one(name, wanted, desired, observed, changes);
+    }
+    let gone: std::collections::BTreeSet<&Name> = observed
+        .containers
+        .iter()
+        .filter_map(|container| container.managed.as_ref())
+        .map(|managed| &managed.resource)
+        .filter(|name| !desired.containers.contains_key(*name))
+        .collect();
+    for name in gone {
+        let id = ResourceId::new(Kind::Container, name.clone());
+        if changes.may_remove(desired, &id) {
+            let old = live(name, observed).map(|(container, _)| Old::from(container)).collect();
+            let reasons = vec![told("", None, Some("no longer in the manifests".to_owned()))];
+            changes.push(id, Act::Remove(old), reasons, Vec::new());
+        }
+    }
+}
+
+/// The live containers of a resource, the one that stands for it first: the one that bears its name,
+/// else a predecessor whose replacement was interrupted, else one that somebody renamed.
+fn live<'a>(
+    name: &Name,
+    observed: &'a Observed,
+) -> impl Iterator<Item = (&'a ObservedContainer, &'a Managed)> + use<'a> {
+    let rank = |container: &ObservedContainer| match container.name.strip_prefix(name.as_str()) {
+        Some("") => 0,
+        Some(PREVIOUS_SUFFIX) => 1,
+        Some(NEXT_SUFFIX) => 3,
+        _ => 2,
+    };
+    let mut found: Vec<(u8, &ObservedContainer, &Managed)> = observed
+        .containers
+        .iter()
+        .filter_map(|container| {
+            let managed = container.managed.as_deref().filter(|managed| managed.resource == *name)?;
+            Some((rank(container), container, managed))
+        })
+        .collect();
+    found.sort_by_key(|(rank, container, _)| (*rank, &container.id));
+    found.into_iter().map(|(_, container, managed)| (container, managed))
+}
+
+impl From<&ObservedContainer> for Old {
+    fn from(container: &ObservedContainer) -> Self {
+        Self { id: container.id.clone(), name: container.name.clone(), up: container.status.is_up() }
+    }
+}
+
+fn diff_one(
+    name: &Name,
+    wanted: &DesiredContainer,
+    desired: &Desired,
+    observed: &Observed,
+    changes: &mut Changes,
+) {
+    let id = ResourceId::new(Kind::Container, name.clone());
+    let foreign = |container: &&ObservedContainer| {
+        container.name == name.as_str()
+            && container.managed.as_ref().is_none_or(|managed| managed.resource != *name)
+    };
+    if observed.containers.iter().find(foreign).is_some() {
+        return changes
+            .block(id, "a container of this name is there that Invigil did not make; remove or rename it");
+    }
+    let mut containers = live(name, observed);
+    let needs = needs(wanted);
+    let Some((container, managed)) = containers.next() else {
+        let new = NewContainer::new(wanted, Vec::new(), desired, observed);
+        let act = Act::Create { container: Box::new(new), leftovers: Vec::new() };
+        return changes.push(id, act, Vec::new(), needs);
+    };
+    let ours_by_name = |container: &ObservedContainer| {
+        container
+            .name
+            .strip_prefix(name.as_str())
+            .is_some_and(|rest| [NEXT_SUFFIX, PREVIOUS_SUFFIX].contains(&rest))
+    };
+    let leftovers: Vec<Old> = containers
+        .map(|(container, _)| container)
+        .filter(|container| ours_by_name(container))
+        .map(Old::from)
+        .collect();
+    if container.status == LiveStatus::Removing {
+        return changes.block(id, "the engine is still removing the container of this name");
+    }
+
+    let image = image_difference(wanted, container, managed, desired, observed);
+    let config =
+        container.image.as_ref().and_then(|id| observed.image(id)).and_then(|image| image.config.as_ref());
+    let differences = fields::differences(&wanted.spec, managed.created.as_ref(), &managed.live, config);
+    let reasons: Vec<Told> =
+        image.iter().cloned().chain(differences.iter().flat_map(Difference::told)).collect();
+    if image.is_some() || differences.iter().any(|difference| !difference.in_place()) {
+        let new = NewContainer::new(wanted, managed.anonymous_volumes.clone(), desired, observed);
+        let act = Act::Replace { old: container.into(), container: Box::new(new), leftovers };
+        return changes.push(id, act, reasons, needs);
+    }
+    let (operations, more) = operations(name, wanted.spec.state, container, &differences);
+    if operations.is_empty() && leftovers.is_empty() {
+        return changes.unchanged.push(id);
+    }
+    let mut reasons: Vec<Told> = more.into_iter().chain(reasons).collect();
+    if operations.is_empty() {
+        reasons.push(told("", None, Some("what an interrupted replacement left behind goes".to_owned())));
+    }
+    changes.push(id, Act::Alter { container: container.into(), operations, leftovers }, reasons, needs);
+}
+
+/// What has to be in order before a container can be made and started.
+fn needs(wanted: &DesiredContainer) -> Vec<Need> {
+    let spec = &wanted.spec;
+    let mut needs: Vec<Need> = wanted.image.iter().map(|image| Need::there(Kind::Image, image)).collect();
+    let joined = spec.networks.iter().map(|attachment| &attachment.name);
+    let own = match &spec.network_mode {
+        Some(NetworkMode::Network(network)) => Some(network),
+        _ => None,
+    };
+    needs.extend(joined.chain(own).map(|network| Need::there(Kind::Network, network)));
+    if let Some(NetworkMode::Container(other)) = &spec.network_mode {
+        needs.push(Need::there(Kind::Container, other));
+    }
+    let bound = spec.binds.iter().filter_map(|bind| match &bind.source {
+        BindSource::Volume(volume) => Some(volume),
+        BindSource::Path(_) => None,
+    });
+    let mounted = spec.mounts.iter().filter_map(|mount| match &mount.source {
+        MountSource::Volume(volume) => Some(volume),
+        MountSource::Bind(_) | MountSource::Tmpfs(_) => None,
+    });
+    needs.extend(bound.chain(mounted).map(|volume| Need::there(Kind::Volume, volume)));
+    needs.extend(spec.depends_on.iter().map(|dependency| Need {
+        id: ResourceId::new(Kind::Container, dependency.container.clone()),
+        condition: Some(dependency.condition),
+    }));
+    needs
+}
+
+/// Compares images by id: a tag says what was asked for, not what runs.
+fn image_difference(
+    wanted: &DesiredContainer,
+    container: &ObservedContainer,
+    managed: &Managed,
+    desired: &Desired,
+    observed: &Observed,
+) -> Option<Told> {
+    let live = container.image.as_ref()?;
+    let ids = wanted_ids(wanted, desired, observed);
+    let was = managed.created.as_ref().and_then(|created| created.image.as_ref());
+    let same = match &ids[..] {
+        // Not on the engine yet: what the container was made from is all that can be compared.
+        [] => was == Some(&wanted.reference),
+        ids => ids.contains(live),
+    };
+    if same {
+        return None;
+    }
+    let (from, to) = match (was, ids.first()) {
+        (Some(was), _) if *was != wanted.reference => (was.to_string(), wanted.reference.to_string()),
+        (_, Some(id)) => (live.to_string(), id.to_string()),
+        (_, None) => (live.to_string(), wanted.reference.to_string()),
+    };
+    Some(told("image", Some(from), Some(to)))
+}
+
+/// The ids that the wanted image may have, as far as they are known.
+fn wanted_ids(wanted: &DesiredContainer, desired: &Desired, observed: &Observed) -> Vec<ImageId> {
+    let described =
+        wanted.image.as_ref().and_then(|name| desired.images.get(name)).map(|image| &image.source);
+    match described {
+        Some(ImageOrigin::Paper(paper)) => paper.ids().to_vec(),
+        Some(ImageOrigin::Load { ids, .. }) => ids.clone(),
+        Some(ImageOrigin::Import { digest, .. }) => {
+            let made = observed.images.iter().filter(|image| image.source.as_ref() == Some(digest));
+            let ids: Vec<ImageId> = made.map(|image| image.id.clone()).collect();
+            // An archive that is yet to be imported gives an id that no container can have.
+            if ids.is_empty() { vec![ImageId::of(digest.as_bytes())] } else { ids }
+        }
+        Some(ImageOrigin::Pull { .. }) | None => {
+            observed.image_at(&wanted.reference).map(|image| image.id.clone()).into_iter().collect()
+        }
+    }
+}
+
+/// The calls that put a container right as it is, and the reasons that are not fields.
+fn operations(
+    name: &Name,
+    state: State,
+    container: &ObservedContainer,
+    differences: &[Difference],
+) -> (Vec<Operation>, Vec<Told>) {
+    let mut operations = Vec::new();
+    let mut reasons = Vec::new();
+    if container.name != name.as_str() {
+        operations.push(Operation::Rename);
+        reasons.push(told("name", Some(fields::plain(&container.name)), Some(name.to_string())));
+    }
+    let update: Map<String, Value> = differences
+        .iter()
+        .filter_map(Difference::update)
+        .map(|(key, value)| (key.to_owned(), value))
+        .collect();
+    if !update.is_empty() {
+        operations.push(Operation::Update(with_swap(update)));
+    }
+    for difference in differences.iter().filter(|difference| difference.field.class == fields::Class::Connect)
+    {
+        operations.extend(reconnect(difference));
+    }
+    let up = container.status.is_up();
+    match state {
+        State::Running if container.status == LiveStatus::Paused => operations.push(Operation::Unpause),
+        State::Running if !up => operations.push(Operation::Start),
+        State::Stopped | State::Created if up => {
+            if container.status == LiveStatus::Paused {
+                operations.push(Operation::Unpause);
+            }
+            operations.push(Operation::Stop);
+        }
+        _ => return (operations, reasons),
+    }
+    reasons.push(told("state", Some(container.status.as_str().to_owned()), Some(state.as_str().to_owned())));
+    (operations, reasons)
+}
+
+/// Swap follows memory: the engine sets it to twice the memory at creation and then refuses a memory
+/// limit above it.
+fn with_swap(mut update: Map<String, Value>) -> Value {
+    if let Some(memory) = update.get("Memory").and_then(Value::as_u64) {
+        update.insert("MemorySwap".to_owned(), json!(memory.saturating_mul(2)));
+    }
+    Value::Object(update)
+}
+
+/// Leaves what should not be joined or is joined otherwise, then joins what should be.
+fn reconnect(difference: &Difference) -> Vec<Operation> {
+    let empty = Map::new();
+    let live = difference.live.as_object().unwrap_or(&empty);
+    let wanted = difference.expected.as_ref().and_then(Value::as_object).unwrap_or(&empty);
+    let leave = live
+        .iter()
+        .filter(|(network, endpoint)| wanted.get(*network) != Some(endpoint))
+        .map(|(network, _)| Operation::Disconnect { network: network.clone() });
+    let join = wanted.iter().filter(|(network, endpoint)| live.get(*network) != Some(endpoint)).map(
+        |(network, endpoint)| Operation::Connect {
+            network: network.clone(),
+            endpoint: encode_endpoint(endpoint),
+        },
+    );
+    leave.chain(join).collect()
+}
+
+impl NewContainer {
+    fn new(
+        wanted: &DesiredContainer,
+        carried: Vec<(String, String)>,
+        desired: &Desired,
+        observed: &Observed,
+    ) -> Self {
+        let spec = &wanted.spec;
+        let targets: Vec<&str> = (spec.binds.iter().map(|bind| bind.target.as_str()))
+            .chain(spec.mounts.iter().map(|mount| mount.target.as_str()))
+            .chain(spec.tmpfs.iter().map(|tmpfs| tmpfs.target.as_str()))
+            .collect();
+        let carried = carried
+            .into_iter()
+            .filter(|(name, target)| is_anonymous_volume(name) && !targets.contains(&target.as_str()));
+        Self {
+            spec: spec.clone(),
+            image: wanted.reference.clone(),
+            pull: wanted.image.is_none() && observed.image_at(&wanted.reference).is_none(),
+            carried: carried.collect(),
+            state: spec.state,
+            checked: is_checked(wanted, desired, observed),
+        }
+    }
+}
+
+/// Whether a container will have a health check, as far as is known before it is there.
+fn is_checked(wanted: &DesiredContainer, desired: &Desired, observed: &Observed) -> bool {
+    if let Some(test) = wanted.spec.healthcheck.as_ref().and_then(|check| check.test.as_ref()) {
+        return test.words().first().is_some_and(|word| word != "NONE");
+    }
+    let described =
+        wanted.image.as_ref().and_then(|name| desired.images.get(name)).map(|image| &image.source);
+    if matches!(described, Some(ImageOrigin::Paper(_))) {
+        return true;
+    }
+    let config = observed.image_at(&wanted.reference).and_then(|image| image.config.as_ref());
+    config.and_then(|config| config.get("healthcheck")).is_some_and(|check| check.get("test").is_some())
+}

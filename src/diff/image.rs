@@ -1,0 +1,183 @@
+//! Images. What is ours is known by its mark; a tag that points to somebody else's image is not moved.
+
+use std::collections::BTreeSet;
+
+use super::{Act, Changes, Need};
+use crate::desired::{Desired, DesiredImage, ImageOrigin};
+use crate::observed::{Observed, ObservedImage};
+use crate::resource::label::{SOURCE, image_mark, is_mark, marked_image};
+use crate::resource::name::{Kind, Name, Owner, ResourceId};
+use crate::resource::reference::ImageReference;
+
+pub(super) fn diff(desired: &Desired, observed: &Observed, owner: &Owner, changes: &mut Changes) {
+    for (name, image) in &desired.images {
+        let id = ResourceId::new(Kind::Image, name.clone());
+        match present(image, name, observed, owner) {
+            Some(there) => diff_tags(&id, image, there, observed, owner, changes),
+            None => make(id, name, image, observed, owner, changes),
+        }
+    }
+}
+
+/// The image on the engine that is the desired one.
+pub(super) fn present<'a>(
+    image: &DesiredImage,
+    name: &Name,
+    observed: &'a Observed,
+    owner: &Owner,
+) -> Option<&'a ObservedImage> {
+    match &image.source {
+        ImageOrigin::Paper(paper) => paper.ids().iter().find_map(|id| observed.image(id)),
+        ImageOrigin::Load { ids, .. } => ids.iter().find_map(|id| observed.image(id)),
+        ImageOrigin::Pull { reference, .. } => observed.image_at(reference),
+        ImageOrigin::Import { digest, .. } => observed.images.iter().find(|there| {
+            there.source.as_ref() == Some(digest) && marks(there, owner).any(|marked| marked == *name)
+        }),
+    }
+}
+
+/// The resources as which `owner` has marked an image.
+fn marks<'a>(image: &'a ObservedImage, owner: &'a Owner) -> impl Iterator<Item = Name> + 'a {
+    image.references.iter().filter_map(move |reference| marked_image(owner, reference))
+}
+
+/// The first of `tags` that points to an image which is not ours: moving it would take it from somebody.
+fn foreign_tag<'a>(
+    tags: impl Iterator<Item = &'a ImageReference>,
+    observed: &Observed,
+    owner: &Owner,
+) -> Option<&'a ImageReference> {
+    let mut tags = tags;
+    tags.find(|tag| observed.image_at(tag).is_some_and(|there| marks(there, owner).next().is_none()))
+}
+
+fn diff_tags(
+    id: &ResourceId,
+    image: &DesiredImage,
+    there: &ObservedImage,
+    observed: &Observed,
+    owner: &Owner,
+    changes: &mut Changes,
+) {
+    let missing: Vec<ImageReference> =
+        image.tags.iter().filter(|tag| !there.references.contains(*tag)).cloned().collect();
+    if let Some(tag) = foreign_tag(missing.iter(), observed, owner) {
+        return changes.block(id.clone(), taken(tag));
+    }
+    if missing.is_empty() {
+        return changes.unchanged.push(id.clone());
+    }
+    let reasons = missing
+        .iter()
+        .map(|tag| {
+            let from = observed.image_at(tag).map(|image| image.id.to_string());
+            super::told(&format!("tags.{tag}"), from, Some(there.id.to_string()))
+        })
+        .collect();
+    let mut tags = missing;
+    // What Invigil assembled is its own, also where the mark was lost.
+    if matches!(image.source, ImageOrigin::Paper(_)) && marks(there, owner).next().is_none() {
+        tags.push(image_mark(owner, &id.name, &there.id));
+    }
+    changes.push(id.clone(), Act::Tag { image: there.id.clone(), tags }, reasons, Vec::new());
+}
+
+fn taken(tag: &ImageReference) -> String {
+    format!(
+        "the tag {tag} belongs to an image that Invigil did not make; untag that image, or choose another tag"
+    )
+}
+
+fn make(
+    id: ResourceId,
+    name: &Name,
+    image: &DesiredImage,
+    observed: &Observed,
+    owner: &Owner,
+    changes: &mut Changes,
+) {
+    if let Some(tag) = foreign_tag(image.tags.iter(), observed, owner) {
+        return changes.block(id, taken(tag));
+    }
+    let mut reasons = Vec::new();
+    let mut tags: Vec<ImageReference> = image.tags.iter().cloned().collect();
+    let act = match &image.source {
+        ImageOrigin::Paper(paper) => {
+            let from =
+                image.tags.iter().find_map(|tag| observed.image_at(tag)).map(|there| there.id.to_string());
+            if from.is_some() {
+                reasons.push(super::told("image", from, Some(paper.id().to_string())));
+            }
+            tags.push(image_mark(owner, name, paper.id()));
+            Act::LoadPaper { image: Box::new(paper.clone()), tags }
+        }
+        ImageOrigin::Load { archive, ids } => {
+            Act::LoadArchive { archive: archive.clone(), ids: ids.clone(), tags }
+        }
+        ImageOrigin::Pull { reference, if_absent: false, .. } => {
+            return changes.block(id, format!("{reference} is not on this host, and its policy is Never"));
+        }
+        ImageOrigin::Pull { reference, platform, .. } => {
+            tags.retain(|tag| tag != reference);
+            Act::Pull { reference: reference.clone(), platform: platform.clone(), tags }
+        }
+        ImageOrigin::Import { archive, changes, digest } => {
+            let mut changes = changes.clone();
+            changes.push(format!("LABEL {SOURCE}={digest}"));
+            Act::Import { archive: archive.clone(), changes, tags }
+        }
+    };
+    changes.push(id, act, reasons, Vec::new());
+}
+
+/// Takes our marks, and the tags beside them, from images that nothing describes any more: of removed
+/// manifests, and former generations of those that are there. An image in use stays.
+pub(super) fn diff_leftovers(desired: &Desired, observed: &Observed, owner: &Owner, changes: &mut Changes) {
+    for there in &observed.images {
+        let marked: BTreeSet<Name> = marks(there, owner).collect();
+        let Some(name) = marked.first() else { continue };
+        let wanted = desired.images.iter().any(|(name, image)| {
+            present(image, name, observed, owner).is_some_and(|wanted| wanted.id == there.id)
+        });
+        let id = ResourceId::new(Kind::Image, name.clone());
+        if wanted || desired.invalid.contains(&id) {
+            continue;
+        }
+        let Some(needs) = free_after(there, observed, changes) else { continue };
+        if !changes.may_remove(desired, &id) {
+            continue;
+        }
+        let generation = desired.images.contains_key(name);
+        let kept = |tag: &&ImageReference| {
+            tag.tag().is_some()
+                && !(generation && desired.images.values().any(|image| image.tags.contains(*tag)))
+        };
+        let mut tags: Vec<ImageReference> = there.references.iter().filter(kept).cloned().collect();
+        // The mark goes last: while it is there, an interrupted removal can be taken up again.
+        tags.sort_by_key(is_mark);
+        let why =
+            if generation { "a former generation that nothing uses" } else { "no longer in the manifests" };
+        let reasons = vec![super::told("", None, Some(format!("{why}, {}", there.id)))];
+        changes.push(id, Act::Untag { tags }, reasons, needs);
+    }
+}
+
+/// What has to happen before nothing uses an image any more; `None` if something goes on using it.
+fn free_after(image: &ObservedImage, observed: &Observed, changes: &Changes) -> Option<Vec<Need>> {
+    observed
+        .containers
+        .iter()
+        .filter(|container| container.image.as_ref() == Some(&image.id))
+        .map(|container| {
+            changes
+                .changes
+                .iter()
+                .find(|change| match &change.act {
+                    Act::Remove(old) => old.iter().any(|old| old.id == container.id),
+                    Act::Replace { old, .. } => old.id == container.id,
+                    _ => false,
+                })
+                .map(|change| Need::there(change.id.kind, &change.id.name))
+        })
+        .collect()
+}

@@ -1,0 +1,257 @@
+//! Compares desired with observed. Returns changes, sorted, each with its reasons; never calls an
+//! engine, never looks at a clock.
+
+mod container;
+mod image;
+mod network;
+mod volume;
+
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use crate::assembly::PaperImage;
+use crate::desired::{Desired, Removals};
+pub use crate::fields::Told;
+use crate::observed::{EngineId, Observed};
+use crate::resource::container::{Condition, ContainerSpec, State};
+use crate::resource::name::{Kind, Name, Owner, ResourceId};
+use crate::resource::network::NetworkSpec;
+use crate::resource::reference::{ImageId, ImageReference};
+use crate::resource::volume::VolumeSpec;
+pub use container::{NEXT_SUFFIX, PREVIOUS_SUFFIX};
+
+/// Everything that has to happen, and what need not.
+#[derive(Debug, Clone, Default)]
+pub struct Changes {
+    /// The changes, sorted by resource.
+    pub changes: Vec<Change>,
+    /// The resources that are as they should be.
+    pub unchanged: Vec<ResourceId>,
+    /// Resources that no manifest describes and that are kept for now, with why.
+    pub withheld: Vec<(ResourceId, String)>,
+}
+
+/// One resource, one action, and its reasons.
+#[derive(Debug, Clone)]
+pub struct Change {
+    /// The resource.
+    pub id: ResourceId,
+    /// What is to be done.
+    pub act: Act,
+    /// Why, field by field.
+    pub reasons: Vec<Told>,
+    /// Resources that have to be in order first, where they change too.
+    pub needs: Vec<Need>,
+}
+
+/// What a change has to wait for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Need {
+    /// The resource.
+    pub id: ResourceId,
+    /// For containers that are depended upon: how far they have to be.
+    pub condition: Option<Condition>,
+}
+
+impl Need {
+    fn there(kind: Kind, name: &Name) -> Self {
+        Self { id: ResourceId::new(kind, name.clone()), condition: None }
+    }
+}
+
+/// What is to be done to a resource. A variant carries what doing it takes, and nothing else.
+#[derive(Debug, Clone)]
+pub enum Act {
+    /// Put a problem set's image on the engine.
+    LoadPaper {
+        /// The image.
+        image: Box<PaperImage>,
+        /// The tags it is to bear, our mark among them.
+        tags: Vec<ImageReference>,
+    },
+    /// Load an archive as `docker save` writes it.
+    LoadArchive {
+        /// Where it is.
+        archive: PathBuf,
+        /// The ids that its image may have.
+        ids: Vec<ImageId>,
+        /// The tags it is to bear.
+        tags: Vec<ImageReference>,
+    },
+    /// Pull from a registry.
+    Pull {
+        /// What.
+        reference: ImageReference,
+        /// The platform, where it is not the engine's.
+        platform: Option<String>,
+        /// The tags it is to bear.
+        tags: Vec<ImageReference>,
+    },
+    /// Import a file system's archive.
+    Import {
+        /// Where it is.
+        archive: PathBuf,
+        /// Dockerfile instructions, our source label among them.
+        changes: Vec<String>,
+        /// The tags it is to bear.
+        tags: Vec<ImageReference>,
+    },
+    /// Point tags to an image that is there.
+    Tag {
+        /// The image.
+        image: ImageId,
+        /// The tags that do not point to it yet.
+        tags: Vec<ImageReference>,
+    },
+    /// Take tags away; the engine removes an image with its last tag.
+    Untag {
+        /// The tags.
+        tags: Vec<ImageReference>,
+    },
+    /// Make a network.
+    CreateNetwork(Box<NetworkSpec>),
+    /// Make a network anew.
+    ReplaceNetwork(EngineId, Box<NetworkSpec>),
+    /// Remove a network.
+    RemoveNetwork(EngineId),
+    /// Make a volume.
+    CreateVolume(Box<VolumeSpec>),
+    /// Make a container.
+    Create {
+        /// The new container.
+        container: Box<NewContainer>,
+        /// Names of leftovers of an interrupted replacement, to be removed first.
+        leftovers: Vec<Old>,
+    },
+    /// Change a container as it is.
+    Alter {
+        /// The container.
+        container: Old,
+        /// In order.
+        operations: Vec<Operation>,
+        /// Leftovers of an interrupted replacement, to be removed.
+        leftovers: Vec<Old>,
+    },
+    /// Put a new container in an old one's place.
+    Replace {
+        /// The old one.
+        old: Old,
+        /// The new one.
+        container: Box<NewContainer>,
+        /// Leftovers of an interrupted replacement, to be removed first.
+        leftovers: Vec<Old>,
+    },
+    /// Stop and remove containers.
+    Remove(Vec<Old>),
+    /// Nothing can be done, and why.
+    Block(String),
+}
+
+/// A container that is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Old {
+    /// Its id.
+    pub id: EngineId,
+    /// Its name now.
+    pub name: String,
+    /// Whether its program is there.
+    pub up: bool,
+}
+
+/// A container to be made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewContainer {
+    /// Its spec.
+    pub spec: ContainerSpec,
+    /// The image, as the engine finds it.
+    pub image: ImageReference,
+    /// Whether the image has to be pulled first, because no manifest describes it and it is absent.
+    pub pull: bool,
+    /// Volumes without a name that go over from its predecessor: name and target.
+    pub carried: Vec<(String, String)>,
+    /// What it should be doing.
+    pub state: State,
+    /// Whether a health check will say how it is.
+    pub checked: bool,
+}
+
+/// One call that changes a container as it is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Operation {
+    /// Give it its own name back.
+    Rename,
+    /// The engine's update call, with this body.
+    Update(Value),
+    /// Join a network.
+    Connect {
+        /// The network's name.
+        network: String,
+        /// The engine's endpoint settings.
+        endpoint: Value,
+    },
+    /// Leave a network.
+    Disconnect {
+        /// The network's name.
+        network: String,
+    },
+    /// Unfreeze its program.
+    Unpause,
+    /// Start its program.
+    Start,
+    /// Stop its program.
+    Stop,
+}
+
+/// Compares what should be with what is. Only resources that bear `owner`'s labels are changed.
+pub fn diff(desired: &Desired, observed: &Observed, owner: &Owner) -> Changes {
+    let mut changes = Changes::default();
+    image::diff(desired, observed, owner, &mut changes);
+    network::diff(desired, observed, &mut changes);
+    volume::diff(desired, observed, &mut changes);
+    container::diff(desired, observed, &mut changes);
+    image::diff_leftovers(desired, observed, owner, &mut changes);
+    changes.changes.sort_by(|a, b| a.id.cmp(&b.id));
+    changes.unchanged.sort();
+    changes.withheld.sort();
+    changes
+}
+
+impl Changes {
+    fn push(&mut self, id: ResourceId, act: Act, reasons: Vec<Told>, needs: Vec<Need>) {
+        self.changes.push(Change { id, act, reasons, needs });
+    }
+
+    fn block(&mut self, id: ResourceId, why: impl Into<String>) {
+        self.push(id, Act::Block(why.into()), Vec::new(), Vec::new());
+    }
+
+    /// Whether what no manifest describes may go; if not, notes it.
+    fn may_remove(&mut self, desired: &Desired, id: &ResourceId) -> bool {
+        if desired.invalid.contains(id) {
+            return false;
+        }
+        match &desired.removals {
+            Removals::Allowed => true,
+            Removals::Withheld(why) => {
+                self.withheld.push((id.clone(), why.clone()));
+                false
+            }
+        }
+    }
+}
+
+impl Act {
+    /// Whether it takes something away that is there, or stops it for a while.
+    pub const fn disturbs(&self) -> bool {
+        matches!(
+            self,
+            Self::Replace { .. } | Self::Remove(_) | Self::RemoveNetwork(_) | Self::ReplaceNetwork(..)
+        )
+    }
+}
+
+/// A reason: one field before and after.
+fn told(field: &str, from: Option<String>, to: Option<String>) -> Told {
+    Told { field: field.to_owned(), from, to }
+}

@@ -1,0 +1,33 @@
+//! Volumes. Made if absent; one that is there is used as it is, one that differs is told. Never
+//! removed, never made anew (law 5): there is no act that could.
+
+use super::{Act, Changes, told};
+use crate::desired::Desired;
+use crate::observed::Observed;
+use crate::resource::name::{Kind, ResourceId};
+
+pub(super) fn diff(desired: &Desired, observed: &Observed, changes: &mut Changes) {
+    for (name, spec) in &desired.volumes {
+        let id = ResourceId::new(Kind::Volume, name.clone());
+        let Some(there) = observed.volumes.iter().find(|volume| volume.name == name.as_str()) else {
+            changes.push(id, Act::CreateVolume(Box::new(spec.clone())), Vec::new(), Vec::new());
+            continue;
+        };
+        let mut reasons = Vec::new();
+        if spec.driver.is_some() && spec.driver != there.spec.driver {
+            reasons.push(told("driver", there.spec.driver.clone(), spec.driver.clone()));
+        }
+        for (key, value) in &spec.options.0 {
+            let live = there.spec.options.0.get(key);
+            if live != Some(value) {
+                reasons.push(told(&format!("options.{key}"), live.cloned(), Some(value.clone())));
+            }
+        }
+        if reasons.is_empty() {
+            changes.unchanged.push(id);
+        } else {
+            let why = "a volume cannot be changed, and Invigil never removes one; use another name, or remove it by hand";
+            changes.push(id, Act::Block(why.to_owned()), reasons, Vec::new());
+        }
+    }
+}

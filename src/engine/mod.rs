@@ -1,0 +1,96 @@
+//! What every engine can do. An engine answers and obeys; it never decides.
+//!
+//! Reading and writing are two traits (law 10): a command that only shows takes an [`Observe`], which
+//! has no way to change anything.
+//!
+//! ```compile_fail
+//! use invigil::engine::{Observe, Perform};
+//! async fn only_shows(engine: &impl Observe, step: &invigil::plan::Step) {
+//!     engine.perform(step, &|_| {}).await.unwrap();
+//! }
+//! ```
+
+pub mod docker;
+pub mod memory;
+
+use std::collections::BTreeSet;
+use std::future::Future;
+
+use crate::observed::Observed;
+use crate::plan::Step;
+use crate::resource::name::Owner;
+use crate::resource::reference::ImageReference;
+
+/// What an observation is about.
+#[derive(Debug, Clone)]
+pub struct Scope {
+    /// Whose resources are looked at closely.
+    pub owner: Owner,
+    /// Images that containers are to be made from, whose config is wanted too.
+    pub images: BTreeSet<ImageReference>,
+}
+
+/// The read-only side of an engine.
+pub trait Observe: Sync {
+    /// Looks at everything a plan may depend on.
+    ///
+    /// # Errors
+    /// If anything of ours cannot be read: it is never taken for absent (law 1).
+    fn observe(&self, scope: &Scope) -> impl Future<Output = Result<Observed, EngineError>> + Send;
+}
+
+/// The side of an engine that changes things.
+pub trait Perform: Observe {
+    /// Does one step; `progress` hears what it is at. What the step asks for and is already so counts
+    /// as done.
+    ///
+    /// # Errors
+    /// If the engine refused, or cannot be reached; then nobody knows whether it was done.
+    fn perform(
+        &self,
+        step: &Step,
+        progress: &Progress<'_>,
+    ) -> impl Future<Output = Result<(), EngineError>> + Send;
+}
+
+/// Hears what a long step is at: `3 of 5 layers, 41 %`.
+pub type Progress<'a> = dyn Fn(String) + Send + Sync + 'a;
+
+/// Why an engine did not answer or obey.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// No engine answers.
+    #[error("no engine answers at {endpoint}: {cause}")]
+    Unreachable {
+        /// Where one was expected.
+        endpoint: String,
+        /// What happened instead.
+        cause: String,
+    },
+    /// It answered something that cannot be read.
+    #[error("the engine's answer about {what} cannot be read: {cause}")]
+    Unreadable {
+        /// What was asked.
+        what: String,
+        /// Where reading failed.
+        cause: String,
+    },
+    /// It refused.
+    #[error("{sentence}")]
+    Refused {
+        /// A sentence for a person.
+        sentence: String,
+    },
+}
+
+impl EngineError {
+    /// Whether the engine itself is gone, so that nothing else can work either.
+    pub const fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Unreachable { .. })
+    }
+
+    /// A refusal in the engine's or our own words.
+    pub fn refused(sentence: impl Into<String>) -> Self {
+        Self::Refused { sentence: sentence.into() }
+    }
+}

@@ -1,0 +1,178 @@
+//! Walks a plan. In: a plan and an engine. Out: what became of each step. Decides nothing: order,
+//! targets and rescues all stand in the plan.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use tokio::sync::watch;
+
+use crate::engine::{EngineError, Perform};
+use crate::plan::{Node, Plan};
+use crate::resource::name::ResourceId;
+
+/// What happens while a plan is walked, for whoever watches. Nodes are places in the plan.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// A step began.
+    Started(usize, &'a Node),
+    /// A step is at something.
+    Progress(usize, &'a Node, String),
+    /// A step succeeded.
+    Done(usize, &'a Node, Duration),
+    /// A step failed.
+    Failed(usize, &'a Node, &'a EngineError),
+    /// What a failed step had interrupted is being undone; with whether that worked.
+    Rescued(usize, &'a Node, Result<(), String>),
+    /// A step was not tried because one that it needs failed, or because it was time to stop.
+    Skipped(usize, &'a Node),
+}
+
+/// What became of a plan.
+#[derive(Debug, Default)]
+pub struct Outcomes {
+    /// Resources whose steps all succeeded.
+    pub done: BTreeSet<ResourceId>,
+    /// Resources of which a step failed, with why, in a sentence.
+    pub failed: BTreeMap<ResourceId, String>,
+    /// Resources that were not finished for another's failure or because it was time to stop.
+    pub skipped: BTreeSet<ResourceId>,
+    /// Whether the engine was lost on the way.
+    pub engine_lost: bool,
+}
+
+impl Outcomes {
+    /// Whether everything was done.
+    pub fn is_success(&self) -> bool {
+        self.failed.is_empty() && self.skipped.is_empty()
+    }
+}
+
+/// How many steps are in flight by default: four for each core, at most 16. An engine on two cores is
+/// fastest with 4 to 8 and slower with 50.
+pub fn default_parallelism() -> usize {
+    std::thread::available_parallelism().map_or(4, |cores| (cores.get() * 4).min(16))
+}
+
+/// Walks `plan` on `engine` with at most `parallelism` steps in flight. When `stop` turns true, steps
+/// in flight are finished and no further one is begun.
+pub async fn execute<E: Perform>(
+    plan: &Plan,
+    engine: &E,
+    parallelism: usize,
+    stop: &watch::Receiver<bool>,
+    report: &(dyn Fn(Event<'_>) + Sync),
+) -> Outcomes {
+    let mut walk = Walk::new(plan);
+    let mut flying = FuturesUnordered::new();
+    let mut outcomes = Outcomes::default();
+    loop {
+        while flying.len() < parallelism.max(1) && !*stop.borrow() && !outcomes.engine_lost {
+            let Some(index) = walk.next() else { break };
+            flying.push(run(index, &plan.nodes[index], engine, report));
+        }
+        let Some((index, result)) = flying.next().await else { break };
+        match result {
+            Ok(()) => walk.succeeded(index),
+            Err(error) => {
+                outcomes.engine_lost |= error.is_unreachable();
+                for id in &plan.nodes[index].resources {
+                    outcomes.failed.entry(id.clone()).or_insert_with(|| error.to_string());
+                }
+            }
+        }
+    }
+    for (index, node) in plan.nodes.iter().enumerate().filter(|(index, _)| !walk.is_started(*index)) {
+        report(Event::Skipped(index, node));
+        outcomes
+            .skipped
+            .extend(node.resources.iter().filter(|id| !outcomes.failed.contains_key(*id)).cloned());
+    }
+    let all = plan.nodes.iter().flat_map(|node| &node.resources);
+    let unfinished = |id: &&ResourceId| !outcomes.failed.contains_key(*id) && !outcomes.skipped.contains(*id);
+    outcomes.done = all.filter(unfinished).cloned().collect();
+    outcomes
+}
+
+async fn run<E: Perform>(
+    index: usize,
+    node: &Node,
+    engine: &E,
+    report: &(dyn Fn(Event<'_>) + Sync),
+) -> (usize, Result<(), EngineError>) {
+    report(Event::Started(index, node));
+    let begun = Instant::now();
+    let progress = |text: String| report(Event::Progress(index, node, text));
+    let result = engine.perform(&node.step, &progress).await;
+    match &result {
+        Ok(()) => report(Event::Done(index, node, begun.elapsed())),
+        Err(error) => {
+            report(Event::Failed(index, node, error));
+            if !node.rescue.is_empty() {
+                report(Event::Rescued(index, node, rescue(node, engine).await));
+            }
+        }
+    }
+    (index, result)
+}
+
+/// Undoes what led to a failed step. Every part is tried, also after one of them failed: the last one
+/// starts the predecessor again.
+async fn rescue<E: Perform>(node: &Node, engine: &E) -> Result<(), String> {
+    let mut failures = Vec::new();
+    for step in &node.rescue {
+        if let Err(error) = engine.perform(step, &|_| {}).await {
+            failures.push(format!("{step}: {error}"));
+        }
+    }
+    if failures.is_empty() { Ok(()) } else { Err(failures.join("; ")) }
+}
+
+/// Which steps can be begun.
+struct Walk {
+    /// For each node, how many of those it needs are not done.
+    missing: Vec<usize>,
+    /// For each node, those that need it.
+    needed_by: Vec<Vec<usize>>,
+    /// Nodes that can be begun and are not, lowest first.
+    ready: BTreeSet<usize>,
+    started: Vec<bool>,
+}
+
+impl Walk {
+    fn new(plan: &Plan) -> Self {
+        let mut needed_by = vec![Vec::new(); plan.nodes.len()];
+        for (index, node) in plan.nodes.iter().enumerate() {
+            for need in &node.needs {
+                needed_by[*need].push(index);
+            }
+        }
+        let missing: Vec<usize> = plan.nodes.iter().map(|node| node.needs.len()).collect();
+        let ready = missing
+            .iter()
+            .enumerate()
+            .filter(|(_, missing)| **missing == 0)
+            .map(|(index, _)| index)
+            .collect();
+        Self { missing, needed_by, ready, started: vec![false; plan.nodes.len()] }
+    }
+
+    fn next(&mut self) -> Option<usize> {
+        let index = self.ready.pop_first()?;
+        self.started[index] = true;
+        Some(index)
+    }
+
+    fn succeeded(&mut self, index: usize) {
+        for dependent in std::mem::take(&mut self.needed_by[index]) {
+            self.missing[dependent] -= 1;
+            if self.missing[dependent] == 0 {
+                self.ready.insert(dependent);
+            }
+        }
+    }
+
+    fn is_started(&self, index: usize) -> bool {
+        self.started[index]
+    }
+}

@@ -1,0 +1,106 @@
+//! Turns changes into ordered steps. One step is one engine operation. Decides everything that is to
+//! be decided; who walks the plan decides nothing. Never calls an engine.
+
+mod build;
+mod json;
+mod step;
+mod text;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+pub use step::{Await, Step};
+pub use text::Palette;
+
+use crate::diff::{Act, Change, Changes};
+use crate::resource::name::{Owner, ResourceId};
+
+/// What is going to happen, in an order in which it can.
+#[derive(Debug, Clone, Default)]
+pub struct Plan {
+    /// The changes that it is about, sorted by resource.
+    pub changes: Vec<Change>,
+    /// The steps; a step needs only steps before it.
+    pub nodes: Vec<Node>,
+    /// How many resources are as they should be.
+    pub unchanged: usize,
+    /// Resources that no manifest describes and that are kept for now, with why.
+    pub withheld: Vec<(ResourceId, String)>,
+    /// Changes that are not tried in this plan, with why.
+    pub waiting: BTreeMap<ResourceId, String>,
+}
+
+/// One step and its place in the order.
+#[derive(Debug, Clone)]
+pub struct Node {
+    /// The operation.
+    pub step: Step,
+    /// The resources that it is for.
+    pub resources: Vec<ResourceId>,
+    /// The nodes that have to succeed first, by their place in the plan.
+    pub needs: Vec<usize>,
+    /// What undoes what was done so far if this step fails, in order.
+    pub rescue: Vec<Step>,
+}
+
+impl Plan {
+    /// Orders changes. What is in `held` (resource and why) is left out, and so is what needs it.
+    pub fn new(changes: Changes, owner: &Owner, held: &BTreeMap<ResourceId, String>) -> Self {
+        let waiting = waiting(&changes.changes, held);
+        let nodes = build::nodes(&changes.changes, owner, &waiting);
+        Self {
+            changes: changes.changes,
+            nodes,
+            unchanged: changes.unchanged.len(),
+            withheld: changes.withheld,
+            waiting,
+        }
+    }
+
+    /// Whether there is nothing to do and nothing to tell.
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+
+    /// The changes that cannot be made, with why.
+    pub fn blocked(&self) -> impl Iterator<Item = (&ResourceId, &str)> {
+        self.changes.iter().filter_map(|change| match &change.act {
+            Act::Block(why) => Some((&change.id, why.as_str())),
+            _ => None,
+        })
+    }
+
+    /// Whether it replaces or removes something that is there.
+    pub fn disturbs(&self) -> bool {
+        self.changes.iter().any(|change| change.act.disturbs())
+    }
+}
+
+/// The changes that are not tried: held ones, and those that need a held or blocked one.
+fn waiting(changes: &[Change], held: &BTreeMap<ResourceId, String>) -> BTreeMap<ResourceId, String> {
+    let mut waiting: BTreeMap<ResourceId, String> = changes
+        .iter()
+        .filter_map(|change| Some((change.id.clone(), held.get(&change.id)?.clone())))
+        .collect();
+    let blocked: BTreeSet<&ResourceId> = changes
+        .iter()
+        .filter(|change| matches!(change.act, Act::Block(_)))
+        .map(|change| &change.id)
+        .collect();
+    loop {
+        let before = waiting.len();
+        for change in changes.iter().filter(|change| !matches!(change.act, Act::Block(_) | Act::Untag { .. }))
+        {
+            let cause =
+                change.needs.iter().find(|need| blocked.contains(&need.id) || waiting.contains_key(&need.id));
+            if let Some(cause) = cause.filter(|_| !waiting.contains_key(&change.id)) {
+                waiting.insert(change.id.clone(), format!("waits for {}", cause.id));
+            }
+        }
+        if waiting.len() == before {
+            return waiting;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,170 @@
+//! The steps of a plan. A step is one operation of an engine and carries all that it takes.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use crate::assembly::PaperImage;
+use crate::resource::name::{Name, Owner};
+use crate::resource::network::NetworkSpec;
+use crate::resource::reference::{ImageId, ImageReference};
+use crate::resource::volume::VolumeSpec;
+
+/// One operation of an engine.
+///
+/// Containers and networks are meant by id where they are there when the plan is made, and by name
+/// where the plan makes them.
+#[derive(Debug, Clone)]
+pub enum Step {
+    /// Load problem set images, in one archive.
+    LoadPapers(Vec<(PaperImage, Vec<ImageReference>)>),
+    /// Load an archive and check that its image has one of these ids.
+    LoadArchive {
+        /// Where it is.
+        archive: PathBuf,
+        /// The ids.
+        ids: Vec<ImageId>,
+    },
+    /// Pull an image.
+    Pull {
+        /// What.
+        reference: ImageReference,
+        /// The platform, where it is not the engine's.
+        platform: Option<String>,
+    },
+    /// Import a file system's archive under a tag.
+    Import {
+        /// Where it is.
+        archive: PathBuf,
+        /// Dockerfile instructions.
+        changes: Vec<String>,
+        /// The tag.
+        tag: ImageReference,
+    },
+    /// Point tags to an image.
+    Tag {
+        /// The image: an id, or a reference that is there by then.
+        image: String,
+        /// The tags.
+        tags: Vec<ImageReference>,
+        /// Whose it is to be marked as.
+        mark: Option<(Owner, Name)>,
+    },
+    /// Take a tag away, and with its last tag an image. Never forced.
+    Untag(ImageReference),
+    /// Make a network.
+    CreateNetwork {
+        /// Its name.
+        name: Name,
+        /// Its spec.
+        spec: Box<NetworkSpec>,
+        /// Its labels.
+        labels: Value,
+    },
+    /// Remove a network.
+    RemoveNetwork(String),
+    /// Make a volume.
+    CreateVolume {
+        /// Its name.
+        name: Name,
+        /// Its spec.
+        spec: Box<VolumeSpec>,
+        /// Its labels.
+        labels: Value,
+    },
+    /// Make a container.
+    CreateContainer {
+        /// Its name.
+        name: String,
+        /// The engine's create body.
+        body: Value,
+    },
+    /// Start a container.
+    Start(String),
+    /// Stop a container, in the time that it takes.
+    Stop(String),
+    /// Unfreeze a container.
+    Unpause(String),
+    /// Give a container another name.
+    Rename {
+        /// The container.
+        container: String,
+        /// The name.
+        to: String,
+    },
+    /// Change a container's limits or restart policy.
+    Update {
+        /// The container.
+        container: String,
+        /// The engine's update body.
+        body: Value,
+    },
+    /// Let a container join a network.
+    Connect {
+        /// The container.
+        container: String,
+        /// The network.
+        network: String,
+        /// The engine's endpoint settings.
+        endpoint: Value,
+    },
+    /// Let a container leave a network.
+    Disconnect {
+        /// The container.
+        container: String,
+        /// The network.
+        network: String,
+    },
+    /// Wait until a container is well.
+    Await {
+        /// The container.
+        container: String,
+        /// What for.
+        until: Await,
+    },
+    /// Remove a container that does not run. Its volumes stay.
+    RemoveContainer(String),
+}
+
+/// What a step waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Await {
+    /// Its health check succeeds.
+    Healthy,
+    /// It stays up for a moment.
+    Steady,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::LoadPapers(images) => write!(f, "load {} problem set images", images.len()),
+            Self::LoadArchive { archive, .. } => write!(f, "load {}", archive.display()),
+            Self::Pull { reference, .. } => write!(f, "pull {reference}"),
+            Self::Import { archive, tag, .. } => write!(f, "import {} as {tag}", archive.display()),
+            Self::Tag { image, tags, mark } => {
+                let tags: Vec<String> = tags.iter().map(ToString::to_string).collect();
+                let marked = if mark.is_some() { " and mark it" } else { "" };
+                write!(f, "tag {image} as {}{marked}", tags.join(", "))
+            }
+            Self::Untag(tag) => write!(f, "untag {tag}"),
+            Self::CreateNetwork { name, .. } => write!(f, "create network {name}"),
+            Self::RemoveNetwork(network) => write!(f, "remove network {network}"),
+            Self::CreateVolume { name, .. } => write!(f, "create volume {name}"),
+            Self::CreateContainer { name, .. } => write!(f, "create container {name}"),
+            Self::Start(container) => write!(f, "start {container}"),
+            Self::Stop(container) => write!(f, "stop {container}"),
+            Self::Unpause(container) => write!(f, "unpause {container}"),
+            Self::Rename { container, to } => write!(f, "rename {container} to {to}"),
+            Self::Update { container, .. } => write!(f, "update {container}"),
+            Self::Connect { container, network, .. } => write!(f, "connect {container} to {network}"),
+            Self::Disconnect { container, network } => write!(f, "disconnect {container} from {network}"),
+            Self::Await { container, until: Await::Healthy } => {
+                write!(f, "wait until {container} is healthy")
+            }
+            Self::Await { container, until: Await::Steady } => write!(f, "wait until {container} stays up"),
+            Self::RemoveContainer(container) => write!(f, "remove container {container}"),
+        }
+    }
+}

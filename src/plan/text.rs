@@ -1,0 +1,210 @@
+//! A plan in words. In: a plan. Out: the text that people read before an exam; computes nothing.
+
+use std::fmt::{self, Write};
+
+use super::Plan;
+use crate::diff::{Act, Change, Operation, Told};
+
+/// What is written around words of each sort: terminal styles, or nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Palette {
+    /// Before what is made.
+    pub add: &'static str,
+    /// Before what changes in place.
+    pub change: &'static str,
+    /// Before what is replaced, removed or blocked.
+    pub danger: &'static str,
+    /// Before what matters less.
+    pub dim: &'static str,
+    /// After each of these.
+    pub reset: &'static str,
+}
+
+/// What a change is called, in one or a few words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Verb {
+    Load,
+    Pull,
+    Import,
+    Tag,
+    Create,
+    Start,
+    Stop,
+    Update,
+    Replace,
+    Remove,
+    Blocked,
+}
+
+impl Verb {
+    pub(super) const ALL: [Self; 11] = [
+        Self::Load,
+        Self::Pull,
+        Self::Import,
+        Self::Tag,
+        Self::Create,
+        Self::Start,
+        Self::Stop,
+        Self::Update,
+        Self::Replace,
+        Self::Remove,
+        Self::Blocked,
+    ];
+
+    pub(super) fn of(act: &Act) -> Self {
+        match act {
+            Act::LoadPaper { .. } | Act::LoadArchive { .. } => Self::Load,
+            Act::Pull { .. } => Self::Pull,
+            Act::Import { .. } => Self::Import,
+            Act::Tag { .. } => Self::Tag,
+            Act::CreateNetwork(_) | Act::CreateVolume(_) | Act::Create { .. } => Self::Create,
+            Act::Alter { operations, .. } => match operations[..] {
+                [Operation::Start | Operation::Unpause] => Self::Start,
+                [Operation::Stop] | [Operation::Unpause, Operation::Stop] => Self::Stop,
+                _ => Self::Update,
+            },
+            Act::Replace { .. } | Act::ReplaceNetwork(..) => Self::Replace,
+            Act::Untag { .. } | Act::RemoveNetwork(_) | Act::Remove(_) => Self::Remove,
+            Act::Block(_) => Self::Blocked,
+        }
+    }
+
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Load => "load",
+            Self::Pull => "pull",
+            Self::Import => "import",
+            Self::Tag => "tag",
+            Self::Create => "create",
+            Self::Start => "start",
+            Self::Stop => "stop",
+            Self::Update => "update",
+            Self::Replace => "replace",
+            Self::Remove => "remove",
+            Self::Blocked => "blocked",
+        }
+    }
+
+    const fn headline(self) -> &'static str {
+        match self {
+            Self::Update => "update in place",
+            other => other.as_str(),
+        }
+    }
+
+    const fn style(self, palette: &Palette) -> &'static str {
+        match self {
+            Self::Load | Self::Pull | Self::Import | Self::Tag | Self::Create | Self::Start => palette.add,
+            Self::Update => palette.change,
+            Self::Stop | Self::Replace | Self::Remove | Self::Blocked => palette.danger,
+        }
+    }
+}
+
+/// What a headline says beside the verb.
+pub(super) fn detail(change: &Change) -> String {
+    let own = match &change.act {
+        Act::LoadPaper { image, .. } => format!("{}, {}", counted(image.items(), "item"), image.id()),
+        Act::LoadArchive { archive, ids, .. } => {
+            format!("{}, {}", archive.display(), ids.first().map(ToString::to_string).unwrap_or_default())
+        }
+        Act::Pull { reference, .. } => reference.to_string(),
+        Act::Import { archive, .. } => archive.display().to_string(),
+        Act::Create { container, .. } => container.image.to_string(),
+        Act::Block(why) => why.clone(),
+        _ => String::new(),
+    };
+    let unnamed =
+        change.reasons.iter().filter(|reason| reason.field.is_empty()).filter_map(|reason| reason.to.clone());
+    let parts: Vec<String> = Some(own).into_iter().filter(|own| !own.is_empty()).chain(unnamed).collect();
+    crate::fields::plain(&parts.join(", "))
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+impl Plan {
+    /// The plan in words, ending with a line that counts.
+    pub fn to_text(&self, palette: &Palette) -> String {
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        let _ = self.write_text(&mut text, palette);
+        text
+    }
+
+    fn write_text(&self, out: &mut String, palette: &Palette) -> fmt::Result {
+        for change in &self.changes {
+            let verb = Verb::of(&change.act);
+            let (style, reset) = (verb.style(palette), palette.reset);
+            write!(out, "{}  {style}{}{reset}", change.id, verb.headline())?;
+            let detail = detail(change);
+            if !detail.is_empty() {
+                write!(out, "   {detail}")?;
+            }
+            if let Some(why) = self.waiting.get(&change.id) {
+                write!(out, "   {}({why}){reset}", palette.dim)?;
+            }
+            out.push('\n');
+            write_reasons(out, &change.reasons, palette)?;
+        }
+        for (id, why) in &self.withheld {
+            writeln!(out, "{id}  {}kept{}   {why}", palette.dim, palette.reset)?;
+        }
+        if !out.is_empty() {
+            out.push('\n');
+        }
+        writeln!(out, "{}", self.summary())
+    }
+
+    /// The counting line: `Plan: 1 to load, 1 to replace; 14 unchanged.`
+    pub fn summary(&self) -> String {
+        let counts: Vec<String> = self
+            .counts()
+            .map(|(verb, count)| match verb {
+                Verb::Blocked => format!("{count} blocked"),
+                verb => format!("{count} to {}", verb.as_str()),
+            })
+            .collect();
+        let head = if counts.is_empty() {
+            "Nothing to do".to_owned()
+        } else {
+            format!("Plan: {}", counts.join(", "))
+        };
+        let kept =
+            if self.withheld.is_empty() { String::new() } else { format!(", {} kept", self.withheld.len()) };
+        format!("{head}; {} unchanged{kept}.", self.unchanged)
+    }
+
+    /// How many changes there are of each sort, without those of which there are none.
+    pub(super) fn counts(&self) -> impl Iterator<Item = (Verb, usize)> {
+        let count = |verb| self.changes.iter().filter(|change| Verb::of(&change.act) == verb).count();
+        Verb::ALL.into_iter().map(move |verb| (verb, count(verb))).filter(|(_, count)| *count > 0)
+    }
+
+    /// The steps in words, one line each, with what each needs: the language of this crate's tests.
+    pub fn steps_text(&self) -> String {
+        let mut text = String::new();
+        for (index, node) in self.nodes.iter().enumerate() {
+            let needs: Vec<String> = node.needs.iter().map(|need| (need + 1).to_string()).collect();
+            let after =
+                if needs.is_empty() { String::new() } else { format!(" (after {})", needs.join(", ")) };
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "{}. {}{after}", index + 1, node.step);
+        }
+        text
+    }
+}
+
+fn write_reasons(out: &mut String, reasons: &[Told], palette: &Palette) -> fmt::Result {
+    let named: Vec<&Told> = reasons.iter().filter(|reason| !reason.field.is_empty()).collect();
+    let width = named.iter().map(|reason| reason.field.chars().count()).max().unwrap_or(0);
+    for reason in named {
+        let side = |side: &Option<String>| side.clone().unwrap_or_else(|| "(none)".to_owned());
+        let (from, to) = (side(&reason.from), side(&reason.to));
+        let field = crate::fields::plain(&reason.field);
+        let (dim, reset) = (palette.dim, palette.reset);
+        writeln!(out, "  {field:<width$}   {dim}{from}{reset} -> {to}")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,90 @@
+//! The one pass: files and an engine in, a plan and its outcomes out. Short on purpose.
+
+use std::collections::BTreeMap;
+
+use tokio::sync::watch;
+
+use crate::assembly::ExamServer;
+use crate::desired::{self, Desired, Removals};
+use crate::diff::diff;
+use crate::engine::{EngineError, Observe, Perform, Scope};
+use crate::execute::{Event, Outcomes, execute};
+use crate::manifest::Manifests;
+use crate::manifest::diagnostic::Diagnostic;
+use crate::plan::Plan;
+use crate::resource::name::{Owner, ResourceId};
+use crate::source::attachment::AttachmentReader;
+use crate::source::{Revision, Snapshot};
+
+/// What stays the same from pass to pass.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// Whose resources are kept.
+    pub owner: Owner,
+    /// The program in problem set images.
+    pub server: ExamServer,
+    /// How many steps are in flight at most.
+    pub parallelism: usize,
+}
+
+/// What a snapshot asks for.
+#[derive(Debug)]
+pub struct Wanted {
+    /// Which snapshot.
+    pub revision: Revision,
+    /// What should be.
+    pub desired: Desired,
+    /// Everything that is wrong with the manifests and the files they name, in order.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+impl Wanted {
+    /// Reads a snapshot, and the files that its manifests name.
+    pub fn read(snapshot: &Snapshot, reader: &mut AttachmentReader, server: &ExamServer) -> Self {
+        let mut manifests = Manifests::parse(snapshot);
+        let attachments = reader.read(desired::attachments(&manifests));
+        let (desired, more) = desired::build(&manifests, &attachments, server);
+        let mut diagnostics = std::mem::take(&mut manifests.diagnostics);
+        diagnostics.extend(more);
+        diagnostics.sort();
+        Self { revision: snapshot.revision().clone(), desired, diagnostics }
+    }
+
+    /// Withholds removals for one more reason.
+    pub fn withhold_removals(&mut self, why: &str) {
+        self.desired.removals = Removals::Withheld(why.to_owned());
+    }
+
+    /// Whether any manifest is wrong.
+    pub fn has_errors(&self) -> bool {
+        self.diagnostics.iter().any(Diagnostic::is_error)
+    }
+}
+
+/// Looks at the engine and plans what makes it match. Changes nothing.
+///
+/// # Errors
+/// If anything of ours cannot be read: the pass ends (law 1).
+pub async fn plan<E: Observe>(
+    wanted: &Wanted,
+    held: &BTreeMap<ResourceId, String>,
+    setup: &Setup,
+    engine: &E,
+) -> Result<Plan, EngineError> {
+    let images = wanted.desired.containers.values().map(|container| container.reference.clone()).collect();
+    let scope = Scope { owner: setup.owner.clone(), images };
+    let observed = engine.observe(&scope).await?;
+    let changes = diff(&wanted.desired, &observed, &setup.owner);
+    Ok(Plan::new(changes, &setup.owner, held))
+}
+
+/// Makes a plan come true, as far as the engine lets it.
+pub async fn apply<E: Perform>(
+    plan: &Plan,
+    setup: &Setup,
+    engine: &E,
+    stop: &watch::Receiver<bool>,
+    report: &(dyn Fn(Event<'_>) + Sync),
+) -> Outcomes {
+    execute(plan, engine, setup.parallelism, stop, report).await
+}

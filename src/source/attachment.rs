@@ -1,0 +1,259 @@
+//! The files that manifests name beside themselves: env files and archives. In: paths. Out: what a
+//! comparison needs of them, or why they cannot be read. Never keeps an archive in memory.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use crate::resource::digest::hex;
+use crate::resource::env::parse_env_file;
+use crate::resource::reference::ImageId;
+
+/// What is wanted of a file.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Request {
+    /// Its variables.
+    EnvFile(PathBuf),
+    /// The ids of the one image that `docker save` wrote to it.
+    SavedImage(PathBuf),
+    /// The digest of all of it.
+    Archive(PathBuf),
+}
+
+/// What a file says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Attachment {
+    /// Variables.
+    Env(BTreeMap<String, String>),
+    /// The ids that the image may have, by the engine's image store.
+    Image(Vec<ImageId>),
+    /// A SHA-256, in hexadecimal.
+    Digest(String),
+}
+
+/// What files say, or in a sentence why they cannot be read.
+pub type Attachments = BTreeMap<Request, Result<Attachment, String>>;
+
+/// Reads attachments, and remembers what did not change since.
+#[derive(Debug, Default)]
+pub struct AttachmentReader {
+    known: HashMap<Request, (Stamp, Attachment)>,
+}
+
+/// What changes when a file changes: as much as make and rsync go by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    device: u64,
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+/// The largest env file: far more than an environment can hold.
+const ENV_FILE_MAX: u64 = 1 << 20;
+/// The largest metadata document of a saved image.
+const DOCUMENT_MAX: u64 = 8 << 20;
+
+impl AttachmentReader {
+    /// Reads what is wanted. What was read before and did not change is not read again; what is not
+    /// wanted any more is forgotten.
+    pub fn read(&mut self, wanted: impl IntoIterator<Item = Request>) -> Attachments {
+        let mut known = HashMap::new();
+        let mut attachments = Attachments::new();
+        for request in wanted {
+            let result = self.read_one(&request);
+            if let Ok((stamp, attachment)) = &result {
+                known.insert(request.clone(), (*stamp, attachment.clone()));
+            }
+            attachments.insert(request, result.map(|(_, attachment)| attachment));
+        }
+        self.known = known;
+        attachments
+    }
+
+    fn read_one(&self, request: &Request) -> Result<(Stamp, Attachment), String> {
+        let path = request.path();
+        let sentence = |error: io::Error| match error.kind() {
+            io::ErrorKind::NotFound => format!("{} does not exist", path.display()),
+            _ => format!("{} cannot be read: {error}", path.display()),
+        };
+        // Looked at before it is opened: opening a pipe would wait for a writer.
+        if !std::fs::metadata(path).map_err(sentence)?.is_file() {
+            return Err(format!("{} is not a regular file", path.display()));
+        }
+        let file = File::open(path).map_err(sentence)?;
+        let stamp = Stamp::of(&file).map_err(sentence)?;
+        if let Some((_, attachment)) = self.known.get(request).filter(|(known, _)| *known == stamp) {
+            return Ok((stamp, attachment.clone()));
+        }
+        let attachment = match request {
+            Request::EnvFile(path) => env_file(path, &file, stamp.size)?,
+            Request::SavedImage(path) => Attachment::Image(
+                saved_image(&file).map_err(|why| format!("{} is no saved image: {why}", path.display()))?,
+            ),
+            Request::Archive(_) => Attachment::Digest(digest(&file).map_err(sentence)?),
+        };
+        Ok((stamp, attachment))
+    }
+}
+
+impl Request {
+    fn path(&self) -> &Path {
+        match self {
+            Self::EnvFile(path) | Self::SavedImage(path) | Self::Archive(path) => path,
+        }
+    }
+}
+
+impl Stamp {
+    fn of(file: &File) -> io::Result<Self> {
+        let metadata = file.metadata()?;
+        Ok(Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            size: metadata.size(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        })
+    }
+}
+
+fn env_file(path: &Path, file: &File, size: u64) -> Result<Attachment, String> {
+    let shown = path.display();
+    if size > ENV_FILE_MAX {
+        return Err(format!("{shown} is larger than an env file may be (1Mi)"));
+    }
+    let mut text = String::new();
+    file.take(ENV_FILE_MAX)
+        .read_to_string(&mut text)
+        .map_err(|error| format!("{shown} cannot be read: {error}"))?;
+    parse_env_file(&text).map(Attachment::Env).map_err(|(line, why)| format!("{shown}:{line}: {why}"))
+}
+
+fn digest(mut file: &File) -> io::Result<String> {
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        let count = file.read(&mut buffer)?;
+        if count == 0 {
+            return Ok(hex(&hasher.finalize()));
+        }
+        hasher.update(&buffer[..count]);
+    }
+}
+
+/// The ids of the one image in an archive that `docker save` wrote: its config's digest, and where the
+/// archive has an OCI index, its manifest's (an engine with the containerd image store goes by that).
+fn saved_image(file: &File) -> Result<Vec<ImageId>, String> {
+    let documents = documents(file)?;
+    let document = |name: &str| documents.get(name).ok_or_else(|| format!("it has no {name}"));
+    let list: Vec<serde_json::Value> = serde_json::from_slice(document("manifest.json")?)
+        .map_err(|error| format!("manifest.json: {error}"))?;
+    let [image] = &list[..] else {
+        return Err(format!("it holds {} images, an Image is one", list.len()));
+    };
+    let config = image["Config"].as_str().ok_or("manifest.json names no config")?;
+    let mut ids = vec![ImageId::of(document(config)?)];
+    if let Some(index) = documents.get("index.json") {
+        let index: serde_json::Value =
+            serde_json::from_slice(index).map_err(|error| format!("index.json: {error}"))?;
+        let manifests = index["manifests"].as_array().into_iter().flatten();
+        let digests = manifests.filter_map(|manifest| manifest["digest"].as_str()?.parse::<ImageId>().ok());
+        ids.extend(digests);
+        ids.dedup();
+    }
+    Ok(ids)
+}
+
+/// The JSON documents of a tar archive by their paths, layers skipped without being read.
+fn documents(mut file: &File) -> Result<BTreeMap<String, Vec<u8>>, String> {
+    let mut magic = [0; 2];
+    let mut head = file;
+    head.read_exact(&mut magic).map_err(|_| "it is empty".to_owned())?;
+    if magic == [0x1f, 0x8b] {
+        return Err("it is compressed; unpack it with gunzip first".to_owned());
+    }
+    io::Seek::seek(&mut file, io::SeekFrom::Start(0)).map_err(|error| error.to_string())?;
+    let mut archive = tar::Archive::new(file);
+    let mut documents = BTreeMap::new();
+    let mut total = 0;
+    for entry in archive.entries_with_seek().map_err(|error| error.to_string())? {
+        let mut entry = entry.map_err(|error| format!("it is damaged: {error}"))?;
+        let size = entry.size();
+        let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        let may_be_document = path.ends_with(".json") || path.starts_with("blobs/");
+        if !entry.header().entry_type().is_file() || !may_be_document || size > DOCUMENT_MAX {
+            continue;
+        }
+        let mut start = [0; 1];
+        if entry.read_exact(&mut start).is_err() || !matches!(start[0], b'{' | b'[') {
+            continue;
+        }
+        total += size;
+        if total > 4 * DOCUMENT_MAX {
+            return Err("its metadata is larger than an image's can be".to_owned());
+        }
+        let mut bytes = start.to_vec();
+        entry.read_to_end(&mut bytes).map_err(|error| format!("it is damaged: {error}"))?;
+        documents.insert(path, bytes);
+    }
+    Ok(documents)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(request: Request) -> Result<Attachment, String> {
+        let mut attachments = AttachmentReader::default().read([request.clone()]);
+        attachments.remove(&request).unwrap()
+    }
+
+    #[test]
+    fn a_missing_or_damaged_file_is_told_in_a_sentence() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.env");
+        let shown = path.display().to_string();
+        assert_eq!(read(Request::EnvFile(path.clone())), Err(format!("{shown} does not exist")));
+        std::fs::write(&path, "A=1\nB\n").unwrap();
+        assert_eq!(read(Request::EnvFile(path.clone())), Err(format!("{shown}:2: expected KEY=value")));
+        assert_eq!(
+            read(Request::SavedImage(path.clone())),
+            Err(format!("{shown} is no saved image: it has no manifest.json"))
+        );
+        std::fs::write(&path, [0x1f, 0x8b, 0]).unwrap();
+        assert_eq!(
+            read(Request::SavedImage(path)),
+            Err(format!("{shown} is no saved image: it is compressed; unpack it with gunzip first"))
+        );
+        assert_eq!(
+            read(Request::Archive(dir.path().to_path_buf())),
+            Err(format!("{} is not a regular file", dir.path().display()))
+        );
+    }
+
+    #[test]
+    fn an_unchanged_file_is_not_read_again_and_a_changed_one_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("rootfs.tar");
+        std::fs::write(&path, "abc").unwrap();
+        let request = Request::Archive(path.clone());
+        let mut reader = AttachmentReader::default();
+        let first = reader.read([request.clone()]);
+        assert_eq!(
+            first[&request],
+            Ok(Attachment::Digest(
+                "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad".to_owned()
+            ))
+        );
+        reader.known.get_mut(&request).unwrap().1 = Attachment::Digest("remembered".to_owned());
+        assert_eq!(reader.read([request.clone()])[&request], Ok(Attachment::Digest("remembered".to_owned())));
+        std::fs::write(&path, "abcd").unwrap();
+        assert_ne!(reader.read([request.clone()])[&request], Ok(Attachment::Digest("remembered".to_owned())));
+    }
+}
