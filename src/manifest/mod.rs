@@ -50,7 +50,7 @@ pub struct Manifest {
     pub spec: Spec,
     /// Where it stands. Not part of the resource: moving a manifest changes nothing.
     pub origin: Origin,
-    /// The directory that its relative paths start from.
+    /// The directory that its relative paths start from; absolute.
     pub base_dir: Arc<Path>,
 }
 

@@ -84,6 +84,13 @@ fn every_kind_is_read_in_the_order_of_its_resource() {
 }
 
 #[test]
+fn a_problem_set_converted_from_the_old_service_is_read() {
+    let manifests = parse(&[("buildimage.yaml", include_str!("../../tests/data/buildimage.yaml"))]);
+    assert_eq!(told(&manifests), Vec::<String>::new());
+    assert_eq!(ids(&manifests), ["image/img-test"]);
+}
+
+#[test]
 fn law_3_an_invalid_manifest_leaves_its_resource_and_lets_the_others_go_on() {
     let bad = container("bad", "portz: []");
     let manifests = parse(&[("a.yaml", &bad), ("b.yaml", &container("good", ""))]);

@@ -4,7 +4,7 @@
 use std::fs::{self, File, FileType, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::{self, Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
@@ -64,14 +64,17 @@ impl Disturbance {
     }
 }
 
-fn read_once(root: &Path) -> Result<Snapshot, Disturbance> {
-    let before = Listing::of(root)?;
-    let place = |entry: &Entry| if before.is_directory { root.join(&entry.path) } else { root.to_owned() };
+fn read_once(given: &Path) -> Result<Snapshot, Disturbance> {
+    let before = Listing::of(given)?;
+    // What a manifest names beside itself is handed to an engine, which knows no working directory.
+    let root = path::absolute(given)
+        .map_err(|source| Disturbance::Failed(SourceError::Unreadable { path: given.to_owned(), source }))?;
+    let place = |entry: &Entry| if before.is_directory { root.join(&entry.path) } else { root.clone() };
     let files = before.entries.iter().map(|entry| entry.read(&place(entry))).collect::<Result<_, _>>()?;
-    if Listing::of(root)? != before {
+    if Listing::of(given)? != before {
         return Err(Disturbance::Changed);
     }
-    Ok(Snapshot::new(root.to_owned(), before.identity, files))
+    Ok(Snapshot::new(given.to_owned(), before.identity, files))
 }
 
 /// What is under a root, without the bytes. Two equal listings mean that nothing changed in between.

@@ -69,7 +69,7 @@ pub struct RootIdentity {
 pub struct ManifestFile {
     /// The path from the root; the file's name where the root is the file.
     pub path: PathBuf,
-    /// The directory that relative paths in the file start from.
+    /// The directory that relative paths in the file start from; absolute.
     pub base_dir: PathBuf,
     /// What is in it.
     pub content: Content,

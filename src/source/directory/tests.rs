@@ -135,6 +135,20 @@ fn law_2_another_directory_under_the_same_path_has_another_identity() {
 }
 
 #[test]
+fn relative_paths_in_a_manifest_start_from_an_absolute_one() {
+    // The working directory of tests is the crate's.
+    let here = std::env::current_dir().expect("a directory");
+    for (root, base_dir) in
+        [("tests/errors/unknown_kind", "tests/errors/unknown_kind/manifests"), ("Cargo.toml", "")]
+    {
+        let snapshot = snapshot(Path::new(root));
+        let found = snapshot.files().iter().map(|file| file.base_dir.clone()).next();
+        assert_eq!(found, Some(here.join(base_dir).components().collect()), "{root}");
+        assert_eq!(snapshot.root(), Path::new(root));
+    }
+}
+
+#[test]
 fn a_saved_file_is_still_the_same_root() {
     let directory = directory(&[("a.yaml", "1"), ("new", "2")]);
     let root = directory.path().join("a.yaml");
