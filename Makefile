@@ -46,12 +46,11 @@ lint: ## formatting, clippy, the scripts, the systemd unit
 	@if command -v systemd-analyze >/dev/null; then scripts/check-unit; else echo 'systemd-analyze is missing: the unit was not read' >&2; fi
 
 .PHONY: check
-check: lint test schema-check ## what CI runs: lint, test, and the schema is up to date
+check: lint test schema-check ## what CI runs: lint, test, and the schemas are up to date
 
 .PHONY: schema
-schema: ## write the manifests' JSON Schema anew
-	cargo run --quiet --locked -- schema > schemas/.new
-	mv schemas/.new schemas/invigil-v1.json
+schema: ## write the manifests' JSON Schemas (schemas/) anew
+	cargo run --quiet --locked -- schema --write
 
 .PHONY: schema-check
 schema-check:
@@ -62,10 +61,11 @@ bench: release ## the ratios to raw calls and to Compose
 	@scripts/engine ensure
 	scripts/bench "$(BIN)/invigil"
 
-# The exam server is inside the daemon. Manifests hold the keys of exams: they are root's alone.
+# The exam server goes beside the daemon, which puts it into images. Manifests hold the keys of exams: they are root's alone.
 .PHONY: install
-install: release ## program and systemd unit, under PREFIX and DESTDIR
-	install -D -m 0755 "$(BIN)/invigil" "$(DESTDIR)$(PREFIX)/bin/invigil"
+install: release ## programs and systemd unit, under PREFIX and DESTDIR
+	install -d -m 0755 "$(DESTDIR)$(PREFIX)/bin"
+	install -m 0755 "$(BIN)/invigil" "$(BIN)/invigil-exam" "$(DESTDIR)$(PREFIX)/bin/"
 	install -d -m 0755 "$(DESTDIR)/etc/systemd/system"
 	sed 's#/usr/local/bin/invigil#$(PREFIX)/bin/invigil#' systemd/invigil.service > "$(DESTDIR)/etc/systemd/system/invigil.service"
 	chmod 0644 "$(DESTDIR)/etc/systemd/system/invigil.service"
