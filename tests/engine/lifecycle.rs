@@ -127,7 +127,7 @@ async fn networks_are_made_joined_left_and_removed() {
     host.remove("n2.yaml");
     assert_eq!(
         host.apply().await,
-        "network/@n2  remove   no longer in the manifests\ncontainer/@c  update in place\n  networks.@n2   joined -> (none)\n\n\
+        "network/@n2  remove   no longer in the manifests\ncontainer/@c  update in place\n  networks.@n2   joined as [db] -> (none)\n\n\
          Plan: 1 to update, 1 to remove; 1 unchanged.\n"
     );
     assert_eq!(host.inspect("c", "{{.Id}}"), id, "joining and leaving replaces nothing");

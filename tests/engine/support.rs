@@ -49,10 +49,6 @@ impl Host {
         self.dir.path()
     }
 
-    pub fn owner(&self) -> &str {
-        self.setup.owner.as_str()
-    }
-
     /// A name of this test's own.
     pub fn name(&self, name: &str) -> String {
         format!("{}-{name}", self.prefix)
