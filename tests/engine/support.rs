@@ -34,7 +34,7 @@ impl Host {
     pub async fn new(test: &str) -> Self {
         busybox();
         let number = COUNTER.fetch_add(1, Ordering::Relaxed);
-        let prefix = format!("ivt-{test}-{}-{number}", std::process::id());
+        let prefix = format!("ivt-{test}-{}-{number:03}", std::process::id());
         let program = std::fs::read(env!("CARGO_BIN_EXE_invigil-exam")).expect("the exam server");
         let setup = Setup {
             owner: prefix.parse().expect("an owner"),
