@@ -139,6 +139,7 @@ pub enum Await {
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::LoadPapers(images) if images.len() == 1 => f.write_str("load 1 problem set image"),
             Self::LoadPapers(images) => write!(f, "load {} problem set images", images.len()),
             Self::LoadArchive { archive, .. } => write!(f, "load {}", archive.display()),
             Self::Pull { reference, .. } => write!(f, "pull {reference}"),

@@ -69,6 +69,5 @@ cases!(
     replacement_that_stays_sick_is_taken_back,
     started_by_hand_is_stopped,
     stopped_by_hand_is_started,
-    two_problem_sets_with_the_same_paper_are_one_image,
     updated_by_hand_is_put_right,
 );

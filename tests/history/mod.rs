@@ -99,6 +99,14 @@ impl Case {
         for (id, why) in &outcomes.failed {
             told.push_str(&format!("--- failed: {id}: {why}\n"));
         }
+        if !outcomes.failed.is_empty() {
+            let everything = self.engine.everything();
+            for (name, container) in everything["containers"].as_object().expect("containers") {
+                let image = container["Config"]["Image"].as_str().expect("an image");
+                let status = container["State"]["Status"].as_str().expect("a status");
+                told.push_str(&format!("--- left: {name} {status}, {image}\n"));
+            }
+        }
         let again = self::plan(&self.engine, &self.wanted, &self.held);
         if !again.is_empty() {
             told.push_str("--- and then\n");
