@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Act, Changes, Need, NewContainer, Old, Operation, Told, told};
+use super::{Act, Changes, Need, NewContainer, Old, Operation, Predecessor, Told, told};
 use crate::desired::{Desired, DesiredContainer, ImageOrigin};
 use crate::fields::{self, Difference, encode_endpoint, is_anonymous_volume};
 use crate::observed::{LiveStatus, Managed, Observed, ObservedContainer};
@@ -19,7 +19,10 @@ pub const NEXT_SUFFIX: &str = ".invigil-next";
 pub const PREVIOUS_SUFFIX: &str = ".invigil-prev";
 
 pub(super) fn diff(desired: &Desired, observed: &Observed, changes: &mut Changes) {
-    for (name, wanted) in &desired.containers {
+    // What shares another container's network comes after that one: it has to follow it.
+    let (sharing, own): (Vec<_>, Vec<_>) =
+        desired.containers.iter().partition(|(_, wanted)| shared_with(wanted).is_some());
+    for (name, wanted) in own.into_iter().chain(sharing) {
         diff_one(name, wanted, desired, observed, changes);
     }
     let gone: std::collections::BTreeSet<&Name> = observed
@@ -37,6 +40,24 @@ pub(super) fn diff(desired: &Desired, observed: &Observed, changes: &mut Changes
             changes.push(id, Act::Remove(old), reasons, Vec::new());
         }
     }
+}
+
+/// The container whose network another one shares.
+fn shared_with(wanted: &DesiredContainer) -> Option<&Name> {
+    match &wanted.spec.network_mode {
+        Some(NetworkMode::Container(other)) => Some(other),
+        _ => None,
+    }
+}
+
+/// Who shares the network of a container that is made anew is left without one: it is made anew too.
+fn network_difference(wanted: &DesiredContainer, changes: &Changes) -> Option<Told> {
+    let other = shared_with(wanted)?;
+    let id = ResourceId::new(Kind::Container, other.clone());
+    let is_renewed = |act: &Act| matches!(act, Act::Create { .. } | Act::Replace { .. });
+    let renewed = changes.changes.iter().any(|change| change.id == id && is_renewed(&change.act));
+    let mode = format!("container:{other}");
+    renewed.then(|| told("networkMode", Some(mode.clone()), Some(format!("{mode}, which is made anew"))))
 }
 
 /// The live containers of a resource, the one that stands for it first: the one that bears its name,
@@ -98,7 +119,7 @@ fn diff_one(
             .strip_prefix(name.as_str())
             .is_some_and(|rest| [NEXT_SUFFIX, PREVIOUS_SUFFIX].contains(&rest))
     };
-    let leftovers: Vec<Old> = containers
+    let mut leftovers: Vec<Old> = containers
         .map(|(container, _)| container)
         .filter(|container| ours_by_name(container))
         .map(Old::from)
@@ -111,9 +132,10 @@ fn diff_one(
     let config =
         container.image.as_ref().and_then(|id| observed.image(id)).and_then(|image| image.config.as_ref());
     let differences = fields::differences(&wanted.spec, managed.created.as_ref(), &managed.live, config);
+    let network = network_difference(wanted, changes);
     let reasons: Vec<Told> =
-        image.iter().cloned().chain(differences.iter().flat_map(Difference::told)).collect();
-    if image.is_some() || differences.iter().any(|difference| !difference.in_place()) {
+        image.iter().chain(&network).cloned().chain(differences.iter().flat_map(Difference::told)).collect();
+    if image.is_some() || network.is_some() || differences.iter().any(|difference| !difference.in_place()) {
         let new = NewContainer::new(wanted, managed.anonymous_volumes.clone(), desired, observed);
         let act = Act::Replace { old: container.into(), container: Box::new(new), leftovers };
         return changes.push(id, act, reasons, needs);
@@ -126,7 +148,15 @@ fn diff_one(
     if operations.is_empty() {
         reasons.push(told("", None, Some("what an interrupted replacement left behind goes".to_owned())));
     }
-    changes.push(id, Act::Alter { container: container.into(), operations, leftovers }, reasons, needs);
+    let previous = format!("{name}{PREVIOUS_SUFFIX}");
+    let to_prove = wanted.spec.state == State::Running && container.name != previous;
+    let predecessor = leftovers.iter().position(|old| to_prove && old.name == previous);
+    let predecessor = predecessor.map(|index| Predecessor {
+        container: leftovers.remove(index),
+        checked: is_checked(wanted, desired, observed),
+    });
+    let act = Act::Alter { container: container.into(), operations, leftovers, predecessor };
+    changes.push(id, act, reasons, needs);
 }
 
 /// What has to be in order before a container can be made and started.

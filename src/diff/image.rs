@@ -143,10 +143,16 @@ pub(super) fn diff_leftovers(desired: &Desired, observed: &Observed, owner: &Own
         if wanted || desired.invalid.contains(&id) {
             continue;
         }
-        let Some(needs) = free_after(there, observed, changes) else { continue };
         if !changes.may_remove(desired, &id) {
             continue;
         }
+        let needs = match free_after(there, observed, changes) {
+            Ok(needs) => needs,
+            Err(user) => {
+                changes.withheld.push((id, user));
+                continue;
+            }
+        };
         let generation = desired.images.contains_key(name);
         let kept = |tag: &&ImageReference| {
             tag.tag().is_some()
@@ -162,22 +168,16 @@ pub(super) fn diff_leftovers(desired: &Desired, observed: &Observed, owner: &Own
     }
 }
 
-/// What has to happen before nothing uses an image any more; `None` if something goes on using it.
-fn free_after(image: &ObservedImage, observed: &Observed, changes: &Changes) -> Option<Vec<Need>> {
+/// What has to happen before nothing uses an image any more, or who goes on using it.
+fn free_after(image: &ObservedImage, observed: &Observed, changes: &Changes) -> Result<Vec<Need>, String> {
     observed
         .containers
         .iter()
         .filter(|container| container.image.as_ref() == Some(&image.id))
         .map(|container| {
             changes
-                .changes
-                .iter()
-                .find(|change| match &change.act {
-                    Act::Remove(old) => old.iter().any(|old| old.id == container.id),
-                    Act::Replace { old, .. } => old.id == container.id,
-                    _ => false,
-                })
-                .map(|change| Need::there(change.id.kind, &change.id.name))
+                .leaves(container)
+                .ok_or_else(|| format!("container/{} uses it", crate::fields::plain(&container.name)))
         })
         .collect()
 }

@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::assembly::PaperImage;
 use crate::desired::{Desired, Removals};
 pub use crate::fields::Told;
-use crate::observed::{EngineId, Observed};
+use crate::observed::{EngineId, Observed, ObservedContainer};
 use crate::resource::container::{Condition, ContainerSpec, State};
 use crate::resource::name::{Kind, Name, Owner, ResourceId};
 use crate::resource::network::NetworkSpec;
@@ -132,6 +132,8 @@ pub enum Act {
         operations: Vec<Operation>,
         /// Leftovers of an interrupted replacement, to be removed.
         leftovers: Vec<Old>,
+        /// Its predecessor, where it was interrupted before it had proved itself.
+        predecessor: Option<Predecessor>,
     },
     /// Put a new container in an old one's place.
     Replace {
@@ -157,6 +159,15 @@ pub struct Old {
     pub name: String,
     /// Whether its program is there.
     pub up: bool,
+}
+
+/// What goes only when its successor has proved itself (law 7).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Predecessor {
+    /// The container.
+    pub container: Old,
+    /// Whether a health check says how its successor is.
+    pub checked: bool,
 }
 
 /// A container to be made.
@@ -210,6 +221,7 @@ pub fn diff(desired: &Desired, observed: &Observed, owner: &Owner) -> Changes {
     network::diff(desired, observed, &mut changes);
     volume::diff(desired, observed, &mut changes);
     container::diff(desired, observed, &mut changes);
+    network::diff_leftovers(desired, observed, &mut changes);
     image::diff_leftovers(desired, observed, owner, &mut changes);
     changes.changes.sort_by(|a, b| a.id.cmp(&b.id));
     changes.unchanged.sort();
@@ -218,6 +230,21 @@ pub fn diff(desired: &Desired, observed: &Observed, owner: &Owner) -> Changes {
 }
 
 impl Changes {
+    /// Whether a container gives up what it has of images and networks: it goes, or another takes its place.
+    fn leaves(&self, container: &ObservedContainer) -> Option<Need> {
+        let is_it = |old: &Old| old.id == container.id;
+        let change = self.changes.iter().find(|change| match &change.act {
+            Act::Remove(old) => old.iter().any(is_it),
+            Act::Create { leftovers, .. } => leftovers.iter().any(is_it),
+            Act::Replace { old, leftovers, .. } => is_it(old) || leftovers.iter().any(is_it),
+            Act::Alter { leftovers, predecessor, .. } => {
+                leftovers.iter().chain(predecessor.iter().map(|before| &before.container)).any(is_it)
+            }
+            _ => false,
+        })?;
+        Some(Need::there(change.id.kind, &change.id.name))
+    }
+
     fn push(&mut self, id: ResourceId, act: Act, reasons: Vec<Told>, needs: Vec<Need>) {
         self.changes.push(Change { id, act, reasons, needs });
     }

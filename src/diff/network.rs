@@ -1,8 +1,8 @@
 //! Networks. One that changed is made anew if nothing is on it; otherwise that is told.
 
-use super::{Act, Changes, Told, told};
+use super::{Act, Changes, Need, Operation, Told, told};
 use crate::desired::Desired;
-use crate::observed::{Observed, ObservedNetwork};
+use crate::observed::{Observed, ObservedContainer, ObservedNetwork};
 use crate::resource::name::{Kind, ResourceId};
 use crate::resource::network::NetworkSpec;
 
@@ -36,17 +36,47 @@ pub(super) fn diff(desired: &Desired, observed: &Observed, changes: &mut Changes
             changes.push(id, act, reasons, Vec::new());
         }
     }
+}
+
+/// Removes networks that no manifest describes any more, after the containers that were on them. One
+/// that somebody else is on stays.
+pub(super) fn diff_leftovers(desired: &Desired, observed: &Observed, changes: &mut Changes) {
     for network in &observed.networks {
         let Some(name) = &network.resource else { continue };
         if desired.networks.contains_key(name) {
             continue;
         }
         let id = ResourceId::new(Kind::Network, name.clone());
-        if changes.may_remove(desired, &id) {
-            let reasons = vec![told("", None, Some("no longer in the manifests".to_owned()))];
-            changes.push(id, Act::RemoveNetwork(network.id.clone()), reasons, Vec::new());
+        if !changes.may_remove(desired, &id) {
+            continue;
         }
+        let mut needs = Vec::new();
+        let mut user = None;
+        for container in observed.containers.iter().filter(|one| one.networks.contains(&network.name)) {
+            match changes.leaves(container).or_else(|| disconnected(container, &network.name, changes)) {
+                Some(need) => needs.push(need),
+                None => user = user.or(Some(&container.name)),
+            }
+        }
+        if let Some(user) = user {
+            changes.withheld.push((id, format!("container/{} is on it", crate::fields::plain(user))));
+            continue;
+        }
+        let reasons = vec![told("", None, Some("no longer in the manifests".to_owned()))];
+        changes.push(id, Act::RemoveNetwork(network.id.clone()), reasons, needs);
     }
+}
+
+/// The change by which a container leaves a network.
+fn disconnected(container: &ObservedContainer, network: &str, changes: &Changes) -> Option<Need> {
+    let leaves = |operation: &Operation| matches!(operation, Operation::Disconnect { network: left } if left == network);
+    let change = changes.changes.iter().find(|change| match &change.act {
+        Act::Alter { container: old, operations, .. } => {
+            old.id == container.id && operations.iter().any(leaves)
+        }
+        _ => false,
+    })?;
+    Some(Need::there(change.id.kind, &change.id.name))
 }
 
 fn user<'a>(network: &ObservedNetwork, observed: &'a Observed) -> Option<&'a str> {

@@ -16,6 +16,8 @@ use crate::resource::violation::{FieldPath, Severity};
 pub(super) struct Findings<'d> {
     /// The resources that are left as they are.
     pub invalid: BTreeSet<ResourceId>,
+    /// Whether there are documents whose resource is unknown.
+    pub opaque: bool,
     /// What is told.
     pub diagnostics: &'d mut Vec<Diagnostic>,
 }
@@ -46,16 +48,14 @@ impl<'d> Valid<'d, '_> {
 
     /// The resource and where it is described, for people: `container/web (b.yaml:3:9)`.
     pub fn shown(&self) -> String {
-        let (file, position) = self.draft.place();
-        format!("{} ({file}:{position})", self.manifest.id)
+        format!("{} ({})", self.manifest.id, self.draft.place_of_name())
     }
 }
 
-/// Checks documents, which come in the order of their resources. What is wrong goes to `diagnostics`.
-pub(super) fn check(drafts: &[Draft<'_>], diagnostics: &mut Vec<Diagnostic>) -> BTreeSet<ResourceId> {
+/// Checks documents, which come in the order of their resources. Returns what is to be left as it is.
+pub(super) fn check(drafts: &[Draft<'_>], mut findings: Findings<'_>) -> BTreeSet<ResourceId> {
     let refused = drafts.iter().filter(|draft| draft.manifest.is_none());
-    let mut findings =
-        Findings { invalid: refused.filter_map(|draft| draft.id.clone()).collect(), diagnostics };
+    findings.invalid.extend(refused.filter_map(|draft| draft.id.clone()));
     let valid: Vec<Valid> = drafts
         .iter()
         .filter_map(|draft| draft.manifest.as_ref().map(|manifest| Valid { draft, manifest }))
@@ -76,12 +76,11 @@ fn check_names(drafts: &[Draft<'_>], findings: &mut Findings<'_>) {
     for draft in drafts {
         match (first, &draft.id) {
             (Some(before), Some(id)) if before.id.as_ref() == Some(id) => {
-                let (file, position) = before.place();
                 let mixed = before.root.get("kind").and_then(|kind| kind.text())
                     != draft.root.get("kind").and_then(|kind| kind.text());
                 let hint = mixed
                     .then(|| "a problem set becomes an image, so that they share their names".to_owned());
-                let message = format!("{id} is already described at {file}:{position}");
+                let message = format!("{id} is already described at {}", before.place_of_name());
                 findings.error(draft, FieldPath::root().key("metadata").key("name"), message, hint);
             }
             _ => first = Some(draft),

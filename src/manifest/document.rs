@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
-use super::diagnostic::{Diagnostic, Position};
+use super::diagnostic::Diagnostic;
 use super::kinds::ManifestKind;
 use super::reader;
 use super::suggestion::did_you_mean;
@@ -92,9 +92,10 @@ impl Draft<'_> {
         Diagnostic { file, position, path, severity, message, hint }
     }
 
-    /// Where the resource is named, for people.
-    pub fn place(&self) -> (Arc<str>, Position) {
-        (self.origin.file.clone(), self.root.place(&FieldPath::root().key("metadata").key("name")))
+    /// Where the resource is named.
+    pub fn place_of_name(&self) -> Origin {
+        let name = FieldPath::root().key("metadata").key("name");
+        Origin { file: self.origin.file.clone(), position: self.root.place(&name) }
     }
 }
 
@@ -138,7 +139,7 @@ fn identify(root: &Node<'_>, faults: &[Fault]) -> Option<ResourceId> {
         return None;
     }
     let kind = ManifestKind::of(root.get("kind")?.text()?)?;
-    let name = root.get("metadata")?.get("name")?.text()?.parse().ok()?;
+    let name = root.get("metadata")?.get("name").filter(|name| !name.is_null())?.text()?.parse().ok()?;
     Some(ResourceId::new(kind.resource(), name))
 }
 

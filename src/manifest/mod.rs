@@ -21,6 +21,7 @@ mod tree;
 mod wording;
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -29,10 +30,12 @@ use crate::resource::container::ContainerSpec;
 use crate::resource::image::ImageSpec;
 use crate::resource::name::ResourceId;
 use crate::resource::network::NetworkSpec;
+use crate::resource::printable::printable;
 use crate::resource::violation::{FieldPath, Severity};
 use crate::resource::volume::VolumeSpec;
 use crate::source::{Content, ManifestFile, Snapshot};
 
+use check::Findings;
 use diagnostic::{Diagnostic, Position};
 use document::{Draft, File};
 
@@ -47,7 +50,7 @@ pub struct Manifest {
     pub spec: Spec,
     /// Where it stands. Not part of the resource: moving a manifest changes nothing.
     pub origin: Origin,
-    /// The directory that its relative paths start from.
+    /// The directory that its relative paths start from; absolute.
     pub base_dir: Arc<Path>,
 }
 
@@ -58,6 +61,12 @@ pub struct Origin {
     pub file: Arc<str>,
     /// The place in the file.
     pub position: Position,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", printable(&self.file), self.position)
+    }
 }
 
 /// What a resource is to be.
@@ -114,7 +123,8 @@ impl Manifests {
         }
         drafts.sort_by(|a, b| (&a.id, &a.origin).cmp(&(&b.id, &b.origin)));
         opaque |= drafts.iter().any(|draft| draft.id.is_none());
-        let invalid = check::check(&drafts, &mut diagnostics);
+        let findings = Findings { invalid: BTreeSet::new(), opaque, diagnostics: &mut diagnostics };
+        let invalid = check::check(&drafts, findings);
         let valid = drafts.into_iter().filter_map(|draft| draft.manifest);
         let resources = valid.filter(|manifest| !invalid.contains(&manifest.id)).collect();
         diagnostics.sort();

@@ -11,6 +11,7 @@ use super::document::Draft;
 use super::kinds::ManifestKind;
 use super::suggestion::did_you_mean;
 use crate::resource::container::{ContainerSpec, State};
+use crate::resource::mount::{BindSource, MountSource};
 use crate::resource::name::{Name, ResourceId};
 use crate::resource::network::NetworkMode;
 use crate::resource::violation::FieldPath;
@@ -28,29 +29,21 @@ pub(super) struct Reference {
     pub path: FieldPath,
     /// What it names.
     pub target: ResourceId,
-    /// What it has to be, and how it is waited for.
+    /// What that is to be.
+    pub kind: ManifestKind,
+    /// What for.
     pub role: Role,
 }
 
 /// What a reference is for.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Role {
-    /// An image's tag, known to be somebody's.
-    Tag,
-    /// A kind of manifest that has to exist.
-    Needs(ManifestKind),
-    /// A container that has to be up first.
-    Waits,
-}
-
-impl Role {
-    const fn kind(self) -> Option<ManifestKind> {
-        match self {
-            Self::Tag => None,
-            Self::Needs(kind) => Some(kind),
-            Self::Waits => Some(ManifestKind::Container),
-        }
-    }
+    /// Docker makes or pulls it by itself if no manifest describes it: an image by its tag, a volume.
+    Optional,
+    /// It has to exist.
+    Needed,
+    /// It has to exist, and to be up first.
+    Awaited,
 }
 
 /// Every reference, in the order of documents and fields.
@@ -62,30 +55,47 @@ pub(super) fn of(valid: &[Valid<'_, '_>], tags: &Tags) -> Vec<Reference> {
 fn of_container(from: usize, container: &ContainerSpec, tags: &Tags) -> Vec<Reference> {
     let root = FieldPath::root().key("spec");
     let mut references = Vec::new();
-    let mut add = |path: FieldPath, role: Role, name: &Name| {
-        let kind = role.kind().unwrap_or(ManifestKind::Image).resource();
-        references.push(Reference { from, path, target: ResourceId::new(kind, name.clone()), role });
+    let mut add = |path: FieldPath, role: Role, kind: ManifestKind, name: &Name| {
+        let target = ResourceId::new(kind.resource(), name.clone());
+        references.push(Reference { from, path, target, kind, role });
     };
     if let Some(holder) = container.image.as_ref().and_then(|image| tags.get(image)) {
-        add(root.key("image"), Role::Tag, &holder.name);
+        add(root.key("image"), Role::Optional, ManifestKind::Image, &holder.name);
     }
     if let Some(name) = &container.problem_set {
-        add(root.key("problemSet"), Role::Needs(ManifestKind::ProblemSet), name);
+        add(root.key("problemSet"), Role::Needed, ManifestKind::ProblemSet, name);
     }
     match &container.network_mode {
         Some(NetworkMode::Network(name)) => {
-            add(root.key("networkMode"), Role::Needs(ManifestKind::Network), name);
+            add(root.key("networkMode"), Role::Needed, ManifestKind::Network, name);
         }
-        Some(NetworkMode::Container(name)) => add(root.key("networkMode"), Role::Waits, name),
+        Some(NetworkMode::Container(name)) => {
+            add(root.key("networkMode"), Role::Awaited, ManifestKind::Container, name);
+        }
         Some(NetworkMode::Bridge | NetworkMode::Host | NetworkMode::None) | None => {}
     }
-    for (index, network) in container.networks.iter().enumerate() {
-        if !matches!(network.name.as_str(), "bridge" | "host" | "none" | "default") {
-            add(root.key("networks").index(index), Role::Needs(ManifestKind::Network), &network.name);
+    for (index, attachment) in container.networks.iter().enumerate() {
+        if !matches!(attachment.name.as_str(), "bridge" | "host" | "none" | "default") {
+            add(root.key("networks").index(index), Role::Needed, ManifestKind::Network, &attachment.name);
         }
     }
     for (index, dependency) in container.depends_on.iter().enumerate() {
-        add(root.key("dependsOn").index(index), Role::Waits, &dependency.container);
+        add(
+            root.key("dependsOn").index(index),
+            Role::Awaited,
+            ManifestKind::Container,
+            &dependency.container,
+        );
+    }
+    for (index, bind) in container.binds.iter().enumerate() {
+        if let BindSource::Volume(name) = &bind.source {
+            add(root.key("binds").index(index), Role::Optional, ManifestKind::Volume, name);
+        }
+    }
+    for (index, mount) in container.mounts.iter().enumerate() {
+        if let MountSource::Volume(name) = &mount.source {
+            add(root.key("mounts").index(index), Role::Optional, ManifestKind::Volume, name);
+        }
     }
     references
 }
@@ -99,9 +109,9 @@ pub(super) fn check_targets(
 ) {
     let by_id: HashMap<&ResourceId, &Valid> = valid.iter().map(|this| (&this.manifest.id, this)).collect();
     let mut suggestions = SUGGESTIONS_MAX;
-    for reference in references {
-        let (Some(this), Some(kind)) = (valid.get(reference.from), reference.role.kind()) else { continue };
-        let target = &reference.target;
+    for reference in references.iter().filter(|reference| reference.role != Role::Optional) {
+        let Some(this) = valid.get(reference.from) else { continue };
+        let (kind, target) = (reference.kind, &reference.target);
         let (message, hint) = match by_id.get(target) {
             Some(found) => match (kind, &found.manifest.spec, this.container()) {
                 (ManifestKind::ProblemSet, Spec::Image(_), _) => (
@@ -118,7 +128,7 @@ pub(super) fn check_targets(
             // It exists and is invalid: this one will be left as it is too.
             None if findings.invalid.contains(target) => continue,
             None => {
-                let hint = if suggestions > 0 {
+                let nearest = if suggestions > 0 {
                     suggestions -= 1;
                     let ids = drafts.iter().filter_map(|draft| draft.id.as_ref());
                     let names = ids.filter(|id| id.kind == target.kind).map(|id| id.name.as_str());
@@ -126,7 +136,8 @@ pub(super) fn check_targets(
                 } else {
                     None
                 };
-                (format!("there is no {kind} `{}`", target.name), hint)
+                let unread = || findings.opaque.then(|| "it may stand in what could not be read".to_owned());
+                (format!("there is no {kind} `{}`", target.name), nearest.or_else(unread))
             }
         };
         findings.error(this.draft, reference.path.clone(), message, hint);
@@ -138,7 +149,7 @@ pub(super) fn check_cycles(valid: &[Valid<'_, '_>], references: &[Reference], fi
     let index_of: HashMap<&ResourceId, usize> =
         valid.iter().enumerate().map(|(index, this)| (&this.manifest.id, index)).collect();
     let mut edges: Vec<Vec<(usize, &FieldPath)>> = vec![Vec::new(); valid.len()];
-    for reference in references.iter().filter(|reference| reference.role == Role::Waits) {
+    for reference in references.iter().filter(|reference| reference.role == Role::Awaited) {
         if let (Some(edges), Some(&to)) = (edges.get_mut(reference.from), index_of.get(&reference.target)) {
             edges.push((to, &reference.path));
         }

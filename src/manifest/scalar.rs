@@ -47,8 +47,8 @@ impl Scalar {
         }
         let decimal =
             digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-'));
-        match text.parse() {
-            Ok(number) if decimal => Self::Float(number),
+        match text.parse::<f64>() {
+            Ok(number) if decimal && number.is_finite() => Self::Float(number),
             _ => Self::Text,
         }
     }
@@ -76,7 +76,7 @@ mod tests {
         assert_eq!(Scalar::of("-.5"), Scalar::Float(-0.5));
         assert_eq!(Scalar::of("1e3"), Scalar::Float(1000.0));
         assert_eq!(Scalar::of("99999999999999999999"), Scalar::Float(1e20));
-        for text in ["inf", ".inf", "nan", "infinity", "-inf", "e5"] {
+        for text in ["inf", ".inf", "nan", "infinity", "-inf", "e5", "1e999"] {
             assert_eq!(Scalar::of(text), Scalar::Text, "{text}");
         }
         assert_eq!(Scalar::of("TRUE"), Scalar::Boolean(true));

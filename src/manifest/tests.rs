@@ -80,7 +80,14 @@ fn every_kind_is_read_in_the_order_of_its_resource() {
     assert!(manifests.is_complete());
     let seat = &manifests.resources[3];
     assert!(seat.adopt && matches!(&seat.spec, Spec::Container(spec) if spec.ports.len() == 2));
-    assert_eq!(format!("{}:{}", seat.origin.file, seat.origin.position), "exam.yaml:16:1");
+    assert_eq!(seat.origin.to_string(), "exam.yaml:16:1");
+}
+
+#[test]
+fn a_problem_set_converted_from_the_old_service_is_read() {
+    let manifests = parse(&[("buildimage.yaml", include_str!("../../tests/data/buildimage.yaml"))]);
+    assert_eq!(told(&manifests), Vec::<String>::new());
+    assert_eq!(ids(&manifests), ["image/img-test"]);
 }
 
 #[test]
@@ -175,6 +182,38 @@ fn a_container_is_withheld_while_the_image_of_its_tag_is_invalid() {
     let manifests = parse(&[("a.yaml", &text)]);
     assert_eq!(ids(&manifests), ["container/other"]);
     assert_eq!(invalid(&manifests), ["image/base", "container/web"]);
+}
+
+#[test]
+fn a_container_is_withheld_while_its_volume_is_invalid() {
+    let volume = "apiVersion: invigil/v1\nkind: Volume\nmetadata: {name: data}\nspec: {drivr: nfs}\n---\n";
+    for field in ["binds: ['data:/d']", "mounts: ['type=volume,source=data,target=/d']"] {
+        let manifests = parse(&[("a.yaml", &[volume.to_owned(), container("web", field)].concat())]);
+        assert_eq!(invalid(&manifests), ["volume/data", "container/web"], "{:?}", told(&manifests));
+    }
+}
+
+#[test]
+fn what_is_missing_may_stand_in_what_could_not_be_read() {
+    let manifests = parse(&[
+        ("a.yaml", &container("web", "networks: [exam]")),
+        ("b.yaml", "kind: Network\nmetadata: [\n"),
+    ]);
+    assert_eq!(
+        told(&manifests)[0],
+        "a.yaml:4:33: spec.networks[0]: there is no Network `exam`\n  hint: it may stand in what could not be read"
+    );
+}
+
+#[test]
+fn line_ends_of_another_system_change_no_text() {
+    let text = EXAM.replace("1+1=？", "|\n        1+1\n        =？\n");
+    let same = |text: &str| match &parse(&[("exam.yaml", text)]).resources[0].spec {
+        Spec::ProblemSet(set) => set.paper.items[0].prompt.text.clone(),
+        _ => String::new(),
+    };
+    assert_eq!(same(&text), "1+1\n=？\n");
+    assert_eq!(same(&text.replace('\n', "\r\n")), "1+1\n=？\n");
 }
 
 #[test]

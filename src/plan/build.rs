@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::{Await, Node, Step};
-use crate::diff::{Act, Change, NEXT_SUFFIX, Need, NewContainer, Old, Operation, PREVIOUS_SUFFIX};
+use crate::diff::{
+    Act, Change, NEXT_SUFFIX, Need, NewContainer, Old, Operation, PREVIOUS_SUFFIX, Predecessor,
+};
 use crate::fields;
 use crate::resource::container::{Condition, ContainerSpec, State};
 use crate::resource::label;
@@ -158,14 +160,8 @@ impl Builder<'_> {
                 Some(self.create_network(id, spec.as_ref().clone(), vec![removed]))
             }
             Act::RemoveNetwork(old) => {
-                // The engine refuses while a container is on it: after every container of this plan.
-                let containers = self
-                    .ready
-                    .iter()
-                    .filter(|(id, _)| id.kind == Kind::Container)
-                    .map(|(_, node)| *node)
-                    .collect();
-                Some(self.push(id, Step::RemoveNetwork(old.as_str().to_owned()), containers))
+                let needs = self.ready_nodes(&change.needs);
+                Some(self.push(id, Step::RemoveNetwork(old.as_str().to_owned()), needs))
             }
             Act::CreateVolume(spec) => {
                 let labels = self.labels(id);
@@ -173,8 +169,9 @@ impl Builder<'_> {
                 Some(self.push(id, step, Vec::new()))
             }
             Act::Create { container, leftovers } => Some(self.create(change, container, leftovers)),
-            Act::Alter { container, operations, leftovers } => {
-                self.alter(change, container, operations, leftovers)
+            Act::Alter { container, operations, leftovers, predecessor } => {
+                let last = self.alter(change, container, operations);
+                self.clean_up(id, container, leftovers, predecessor.as_ref(), last)
             }
             Act::Replace { old, container, leftovers } => {
                 Some(self.replace(change, old, container, leftovers))
@@ -278,13 +275,7 @@ impl Builder<'_> {
         last
     }
 
-    fn alter(
-        &mut self,
-        change: &Change,
-        container: &Old,
-        operations: &[Operation],
-        leftovers: &[Old],
-    ) -> Option<usize> {
+    fn alter(&mut self, change: &Change, container: &Old, operations: &[Operation]) -> Option<usize> {
         let id = &change.id;
         let target = container.id.as_str().to_owned();
         let mut last = None;
@@ -312,7 +303,37 @@ impl Builder<'_> {
             }
             last = Some(self.push(id, step, needs));
         }
-        // A predecessor is kept until its successor is up.
+        last
+    }
+
+    /// Removes what an interrupted replacement left behind: a predecessor only once its successor has
+    /// proved itself, and if it does not, the predecessor is put back.
+    fn clean_up(
+        &mut self,
+        id: &ResourceId,
+        container: &Old,
+        leftovers: &[Old],
+        predecessor: Option<&Predecessor>,
+        mut last: Option<usize>,
+    ) -> Option<usize> {
+        let target = container.id.as_str().to_owned();
+        if let Some(before) = predecessor {
+            let old = before.container.id.as_str().to_owned();
+            let back = vec![
+                Step::Stop(target.clone()),
+                Step::RemoveContainer(target.clone()),
+                Step::Rename { container: old.clone(), to: id.name.to_string() },
+                Step::Start(old),
+            ];
+            if let Some(node) = last.filter(|node| matches!(self.nodes[*node].step, Step::Start(_))) {
+                self.nodes[node].rescue.clone_from(&back);
+            }
+            let until = if before.checked { Await::Healthy } else { Await::Steady };
+            let needs = last.into_iter().collect();
+            let step = Step::Await { container: target, until };
+            let proved = self.push_with_rescue(id, step, needs, back);
+            last = Some(self.remove(id, &before.container, vec![proved]));
+        }
         for old in leftovers {
             last = Some(self.remove(id, old, last.into_iter().collect()));
         }
@@ -335,7 +356,8 @@ impl Builder<'_> {
         self.nodes[last].rescue =
             if last == made { Vec::new() } else { vec![Step::RemoveContainer(next.clone())] };
 
-        let restart = || old.up.then(|| Step::Start(old_id.clone()));
+        // One that an interrupted replacement stopped was up before, too.
+        let restart = || (old.up || container.state == State::Running).then(|| Step::Start(old_id.clone()));
         let rename_back = || Step::Rename { container: old_id.clone(), to: name.clone() };
         let waiting: Vec<Step> =
             [Some(Step::RemoveContainer(next.clone())), restart()].into_iter().flatten().collect();
@@ -369,6 +391,9 @@ impl Builder<'_> {
             last = self.push_with_rescue(id, Step::Start(name.clone()), needs, started.clone());
             let until = if container.checked { Await::Healthy } else { Await::Steady };
             last = self.push_with_rescue(id, Step::Await { container: name, until }, vec![last], started);
+            if until == Await::Healthy {
+                self.awaited.insert(id.clone(), last);
+            }
         }
         self.push(id, Step::RemoveContainer(old_id), vec![last])
     }

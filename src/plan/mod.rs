@@ -44,8 +44,9 @@ pub struct Node {
 
 impl Plan {
     /// Orders changes. What is in `held` (resource and why) is left out, and so is what needs it.
-    pub fn new(changes: Changes, owner: &Owner, held: &BTreeMap<ResourceId, String>) -> Self {
+    pub fn new(mut changes: Changes, owner: &Owner, held: &BTreeMap<ResourceId, String>) -> Self {
         let waiting = waiting(&changes.changes, held);
+        keep_used_images(&mut changes, &waiting);
         let nodes = build::nodes(&changes.changes, owner, &waiting);
         Self {
             changes: changes.changes,
@@ -73,6 +74,24 @@ impl Plan {
     pub fn disturbs(&self) -> bool {
         self.changes.iter().any(|change| change.act.disturbs())
     }
+}
+
+/// An image stays as long as a container waits that uses it. Its removal is no change that waits: the
+/// next generation, which has the same name, goes on.
+fn keep_used_images(changes: &mut Changes, waiting: &BTreeMap<ResourceId, String>) {
+    let (kept, tried): (Vec<Change>, Vec<Change>) =
+        std::mem::take(&mut changes.changes).into_iter().partition(|change| {
+            matches!(change.act, Act::Untag { .. })
+                && change.needs.iter().any(|need| waiting.contains_key(&need.id))
+        });
+    changes.changes = tried;
+    for change in kept {
+        let users = change.needs.iter().filter(|need| waiting.contains_key(&need.id));
+        changes
+            .withheld
+            .extend(users.take(1).map(|user| (change.id.clone(), format!("{} uses it", user.id))));
+    }
+    changes.withheld.sort();
 }
 
 /// The changes that are not tried: held ones, and those that need a held or blocked one.

@@ -139,6 +139,7 @@ pub enum Await {
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::LoadPapers(images) if images.len() == 1 => f.write_str("load 1 problem set image"),
             Self::LoadPapers(images) => write!(f, "load {} problem set images", images.len()),
             Self::LoadArchive { archive, .. } => write!(f, "load {}", archive.display()),
             Self::Pull { reference, .. } => write!(f, "pull {reference}"),
@@ -146,25 +147,41 @@ impl fmt::Display for Step {
             Self::Tag { image, tags, mark } => {
                 let tags: Vec<String> = tags.iter().map(ToString::to_string).collect();
                 let marked = if mark.is_some() { " and mark it" } else { "" };
-                write!(f, "tag {image} as {}{marked}", tags.join(", "))
+                write!(f, "tag {} as {}{marked}", short_image(image), tags.join(", "))
             }
             Self::Untag(tag) => write!(f, "untag {tag}"),
             Self::CreateNetwork { name, .. } => write!(f, "create network {name}"),
-            Self::RemoveNetwork(network) => write!(f, "remove network {network}"),
+            Self::RemoveNetwork(network) => write!(f, "remove network {}", short(network)),
             Self::CreateVolume { name, .. } => write!(f, "create volume {name}"),
             Self::CreateContainer { name, .. } => write!(f, "create container {name}"),
-            Self::Start(container) => write!(f, "start {container}"),
-            Self::Stop(container) => write!(f, "stop {container}"),
-            Self::Unpause(container) => write!(f, "unpause {container}"),
-            Self::Rename { container, to } => write!(f, "rename {container} to {to}"),
-            Self::Update { container, .. } => write!(f, "update {container}"),
-            Self::Connect { container, network, .. } => write!(f, "connect {container} to {network}"),
-            Self::Disconnect { container, network } => write!(f, "disconnect {container} from {network}"),
-            Self::Await { container, until: Await::Healthy } => {
-                write!(f, "wait until {container} is healthy")
+            Self::Start(container) => write!(f, "start {}", short(container)),
+            Self::Stop(container) => write!(f, "stop {}", short(container)),
+            Self::Unpause(container) => write!(f, "unpause {}", short(container)),
+            Self::Rename { container, to } => write!(f, "rename {} to {to}", short(container)),
+            Self::Update { container, .. } => write!(f, "update {}", short(container)),
+            Self::Connect { container, network, .. } => {
+                write!(f, "connect {} to {network}", short(container))
             }
-            Self::Await { container, until: Await::Steady } => write!(f, "wait until {container} stays up"),
-            Self::RemoveContainer(container) => write!(f, "remove container {container}"),
+            Self::Disconnect { container, network } => {
+                write!(f, "disconnect {} from {network}", short(container))
+            }
+            Self::Await { container, until: Await::Healthy } => {
+                write!(f, "wait until {} is healthy", short(container))
+            }
+            Self::Await { container, until: Await::Steady } => {
+                write!(f, "wait until {} stays up", short(container))
+            }
+            Self::RemoveContainer(container) => write!(f, "remove container {}", short(container)),
         }
     }
+}
+
+/// An engine's id as Docker abbreviates it; a name as it is.
+fn short(target: &str) -> &str {
+    let is_id = target.len() == 64 && target.bytes().all(|b| b.is_ascii_hexdigit());
+    if is_id { target.get(..12).unwrap_or(target) } else { target }
+}
+
+fn short_image(image: &str) -> String {
+    image.parse::<ImageId>().map_or_else(|_| image.to_owned(), |id| id.to_string())
 }

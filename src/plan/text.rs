@@ -4,6 +4,7 @@ use std::fmt::{self, Write};
 
 use super::Plan;
 use crate::diff::{Act, Change, Operation, Told};
+use crate::resource::container::State;
 
 /// What is written around words of each sort: terminal styles, or nothing.
 #[derive(Debug, Clone, Copy, Default)]
@@ -110,7 +111,8 @@ pub(super) fn detail(change: &Change) -> String {
         }
         Act::Pull { reference, .. } => reference.to_string(),
         Act::Import { archive, .. } => archive.display().to_string(),
-        Act::Create { container, .. } => container.image.to_string(),
+        Act::Create { container, .. } if container.state == State::Running => container.image.to_string(),
+        Act::Create { container, .. } => format!("{}, not started", container.image),
         Act::Block(why) => why.clone(),
         _ => String::new(),
     };

@@ -224,7 +224,7 @@ mod tests {
         assert_eq!(read(Request::EnvFile(path.clone())), Err(format!("{shown}:2: expected KEY=value")));
         assert_eq!(
             read(Request::SavedImage(path.clone())),
-            Err(format!("{shown} is no saved image: it has no manifest.json"))
+            Err(format!("{shown} is no saved image: it is damaged: failed to read entire block"))
         );
         std::fs::write(&path, [0x1f, 0x8b, 0]).unwrap();
         assert_eq!(

@@ -4,7 +4,7 @@
 use std::fs::{self, File, FileType, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::{self, Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
@@ -64,14 +64,17 @@ impl Disturbance {
     }
 }
 
-fn read_once(root: &Path) -> Result<Snapshot, Disturbance> {
-    let before = Listing::of(root)?;
-    let place = |entry: &Entry| if before.is_directory { root.join(&entry.path) } else { root.to_owned() };
+fn read_once(given: &Path) -> Result<Snapshot, Disturbance> {
+    let before = Listing::of(given)?;
+    // What a manifest names beside itself is handed to an engine, which knows no working directory.
+    let root = path::absolute(given)
+        .map_err(|source| Disturbance::Failed(SourceError::Unreadable { path: given.to_owned(), source }))?;
+    let place = |entry: &Entry| if before.is_directory { root.join(&entry.path) } else { root.clone() };
     let files = before.entries.iter().map(|entry| entry.read(&place(entry))).collect::<Result<_, _>>()?;
-    if Listing::of(root)? != before {
+    if Listing::of(given)? != before {
         return Err(Disturbance::Changed);
     }
-    Ok(Snapshot::new(root.to_owned(), before.identity, files))
+    Ok(Snapshot::new(given.to_owned(), before.identity, files))
 }
 
 /// What is under a root, without the bytes. Two equal listings mean that nothing changed in between.
@@ -130,23 +133,30 @@ impl Found {
 
 impl Listing {
     fn of(root: &Path) -> Result<Self, Disturbance> {
-        let metadata = fs::metadata(root).map_err(|source| {
-            Disturbance::Failed(match source.kind() {
-                ErrorKind::NotFound => SourceError::Missing { root: root.to_owned() },
-                _ => SourceError::Unreadable { path: root.to_owned(), source },
-            })
-        })?;
-        let identity = identity(&metadata);
-        let mut entries = Vec::new();
+        let metadata = root_metadata(root)?;
         if metadata.is_dir() {
+            let identity = identity(&metadata);
+            let mut entries = Vec::new();
             walk(root, Path::new(""), &mut vec![identity], &mut entries)?;
             entries.sort_by(|a, b| a.path.as_os_str().cmp(b.path.as_os_str()));
-        } else {
-            let name = root.file_name().map_or_else(|| root.to_owned(), PathBuf::from);
-            entries.push(Entry { path: name, found: Found::of(&metadata) });
+            return Ok(Self { identity, is_directory: true, entries });
         }
-        Ok(Self { identity, is_directory: metadata.is_dir(), entries })
+        // An editor replaces a file when it saves: what stays, and comes and goes with a mount, is the
+        // directory around it.
+        let around = root.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let path = root.file_name().map_or_else(|| root.to_owned(), PathBuf::from);
+        let entries = vec![Entry { path, found: Found::of(&metadata) }];
+        Ok(Self { identity: identity(&root_metadata(around)?), is_directory: false, entries })
     }
+}
+
+fn root_metadata(root: &Path) -> Result<Metadata, Disturbance> {
+    fs::metadata(root).map_err(|source| {
+        Disturbance::Failed(match source.kind() {
+            ErrorKind::NotFound => SourceError::Missing { root: root.to_owned() },
+            _ => SourceError::Unreadable { path: root.to_owned(), source },
+        })
+    })
 }
 
 /// Lists a directory. `above` are the directories that led here, so that a link back ends the way.

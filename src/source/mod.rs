@@ -32,8 +32,8 @@ impl Snapshot {
         &self.root
     }
 
-    /// Which directory or file on the host stood behind [`Self::root`]: another one under the same
-    /// path is a mount that came or went, or a swapped link (law 2).
+    /// Which directory on the host stood behind [`Self::root`], or around it if that is a file: another
+    /// one under the same path is a mount that came or went, or a swapped link (law 2).
     pub const fn identity(&self) -> RootIdentity {
         self.identity
     }
@@ -55,7 +55,7 @@ impl Snapshot {
     }
 }
 
-/// A directory's or file's identity on its host.
+/// A directory's identity on its host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RootIdentity {
     /// The device's number.
@@ -69,7 +69,7 @@ pub struct RootIdentity {
 pub struct ManifestFile {
     /// The path from the root; the file's name where the root is the file.
     pub path: PathBuf,
-    /// The directory that relative paths in the file start from.
+    /// The directory that relative paths in the file start from; absolute.
     pub base_dir: PathBuf,
     /// What is in it.
     pub content: Content,

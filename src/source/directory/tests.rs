@@ -135,6 +135,31 @@ fn law_2_another_directory_under_the_same_path_has_another_identity() {
 }
 
 #[test]
+fn relative_paths_in_a_manifest_start_from_an_absolute_one() {
+    // The working directory of tests is the crate's.
+    let here = std::env::current_dir().expect("a directory");
+    for (root, base_dir) in
+        [("tests/errors/unknown_kind", "tests/errors/unknown_kind/manifests"), ("Cargo.toml", "")]
+    {
+        let snapshot = snapshot(Path::new(root));
+        let found = snapshot.files().iter().map(|file| file.base_dir.clone()).next();
+        assert_eq!(found, Some(here.join(base_dir).components().collect()), "{root}");
+        assert_eq!(snapshot.root(), Path::new(root));
+    }
+}
+
+#[test]
+fn a_saved_file_is_still_the_same_root() {
+    let directory = directory(&[("a.yaml", "1"), ("new", "2")]);
+    let root = directory.path().join("a.yaml");
+    let before = snapshot(&root);
+    fs::rename(directory.path().join("new"), &root).expect("saved");
+    let after = snapshot(&root);
+    assert_eq!(before.identity(), after.identity());
+    assert_ne!(before.revision(), after.revision());
+}
+
+#[test]
 fn law_1_a_file_that_cannot_be_read_is_an_error() {
     let directory = directory(&[("a.yaml", "")]);
     // A regular file whose reading fails for everybody, root too.
@@ -146,7 +171,7 @@ fn law_1_a_file_that_cannot_be_read_is_an_error() {
 #[test]
 fn law_2_a_file_that_changes_under_every_reading_is_an_error() {
     let directory = directory(&[]);
-    // Its metadata is that of the moment at which it is asked for.
+    // It is listed with 0 bytes and read with more: as if it grew in between, every time.
     symlink("/proc/self/stat", directory.path().join("a.yaml")).expect("a link");
     let error = read(directory.path()).expect_err("unstable");
     assert!(matches!(error, SourceError::Unstable { .. }), "{error}");

@@ -1,0 +1,73 @@
+# Everything is one word: `make` alone lists the words.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# Where cargo puts programs: .cargo/config.toml names the target explicitly.
+HOST   = $(shell rustc -vV | sed -n 's/^host: //p')
+BIN    = target/$(HOST)/release
+PREFIX ?= /usr/local
+# Engines to test on beside the first, of those that scripts/engine knows. The tests read them from
+# INVIGIL_TEST_ENGINES (NAME=DOCKER_HOST, separated by commas).
+ENGINES ?=
+ALL_ENGINES := docker-26 docker-26-containerd podman
+
+.PHONY: help
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | awk -F'\t' '{ printf "make %-18s %s\n", $$1, $$2 }'
+
+.PHONY: build
+build: ## debug programs
+	cargo build --workspace --locked
+
+.PHONY: release
+release: ## static programs, small and fast
+	cargo build --workspace --locked --release
+
+.PHONY: demo
+demo: ## an exam served from examples/ by this machine's Docker, in one command
+	@scripts/demo
+
+.PHONY: test
+test: build ## every test, on a real engine, which is started if none answers
+	@scripts/engine ensure
+	@scripts/with-engines "$(ENGINES)" cargo test --workspace --locked
+
+.PHONY: test-all-engines
+test-all-engines: ## every test, on every supported engine
+	@$(MAKE) --no-print-directory test ENGINES="$(ALL_ENGINES)"
+
+.PHONY: lint
+lint: ## formatting, clippy, the scripts, the systemd unit
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	@if command -v shellcheck >/dev/null; then shellcheck scripts/* .ci/run; else echo 'shellcheck is missing: the scripts were not read' >&2; fi
+	@if command -v systemd-analyze >/dev/null; then scripts/check-unit; else echo 'systemd-analyze is missing: the unit was not read' >&2; fi
+
+.PHONY: check
+check: lint test schema-check ## what CI runs: lint, test, and the schemas are up to date
+
+.PHONY: schema
+schema: ## write the manifests' JSON Schemas (schemas/) anew
+	cargo run --quiet --locked -- schema --write
+
+.PHONY: schema-check
+schema-check:
+	cargo run --quiet --locked -- schema --check
+
+.PHONY: bench
+bench: release ## the ratios to raw calls and to Compose
+	@scripts/engine ensure
+	scripts/bench "$(BIN)/invigil"
+
+# The exam server goes beside the daemon, which puts it into images. Manifests hold the keys of exams: they are root's alone.
+.PHONY: install
+install: release ## programs and systemd unit, under PREFIX and DESTDIR
+	install -d -m 0755 "$(DESTDIR)$(PREFIX)/bin"
+	install -m 0755 "$(BIN)/invigil" "$(BIN)/invigil-exam" "$(DESTDIR)$(PREFIX)/bin/"
+	install -d -m 0755 "$(DESTDIR)/etc/systemd/system"
+	sed 's#/usr/local/bin/invigil#$(PREFIX)/bin/invigil#' systemd/invigil.service > "$(DESTDIR)/etc/systemd/system/invigil.service"
+	chmod 0644 "$(DESTDIR)/etc/systemd/system/invigil.service"
+	install -d -m 0700 "$(DESTDIR)/etc/invigil" "$(DESTDIR)/etc/invigil/manifests"
+	@echo 'next: put manifests into /etc/invigil/manifests, then: systemctl daemon-reload && systemctl enable --now invigil'

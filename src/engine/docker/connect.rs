@@ -1,0 +1,75 @@
+//! Finds the engine and agrees on an API version with it.
+
+use std::time::Duration;
+
+use bollard::{BollardRequest, Docker};
+
+use super::DockerReader;
+use super::error::failed;
+use crate::engine::EngineError;
+
+/// The API that this module speaks: Docker 20.10's, and the compatible one of Podman 4.
+const API: Version = Version { major: 1, minor: 41 };
+
+/// Where an engine listens when nothing else is said.
+const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
+
+/// How long an answer may take to begin. Long ones (loading, pulling, stopping) say so themselves.
+pub(super) const ANSWER: Duration = Duration::from_secs(60);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Version {
+    major: u32,
+    minor: u32,
+}
+
+impl Version {
+    fn parse(text: &str) -> Option<Self> {
+        let (major, minor) = text.split_once('.')?;
+        Some(Self { major: major.parse().ok()?, minor: minor.parse().ok()? })
+    }
+}
+
+pub(super) async fn connect() -> Result<DockerReader, EngineError> {
+    let endpoint = match std::env::var("DOCKER_HOST") {
+        Ok(host) if !host.is_empty() => host,
+        _ => DEFAULT_HOST.to_owned(),
+    };
+    let unreachable = |error: bollard::errors::Error| EngineError::Unreachable {
+        endpoint: endpoint.clone(),
+        cause: super::error::cause(&error),
+    };
+    let docker = Docker::connect_with_host(&endpoint).map_err(unreachable)?.with_timeout(ANSWER);
+    let answer = docker.version().await.map_err(|error| failed(&endpoint, "its version", error))?;
+    let spoken = answer.api_version.as_deref().and_then(Version::parse).unwrap_or(API);
+    if spoken < API {
+        return Err(EngineError::refused(format!(
+            "the engine at {endpoint} speaks API {}.{}; Invigil needs 1.41 (Docker 20.10) or later",
+            spoken.major, spoken.minor
+        )));
+    }
+    // An engine that has given up our version is spoken to in the oldest that it still knows.
+    let oldest = answer.min_api_version.as_deref().and_then(Version::parse).unwrap_or(API);
+    let pinned = oldest.max(API);
+    Ok(DockerReader {
+        docker: docker.with_request_modifier(move |request| pin(request, pinned)),
+        endpoint,
+        version: answer.version.unwrap_or_default(),
+    })
+}
+
+/// Puts the API version before the path: bollard 0.21 loses it, and the engine then answers at its
+/// own latest, whose forms nobody here has seen.
+fn pin(mut request: BollardRequest, version: Version) -> BollardRequest {
+    let uri = request.uri();
+    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    let versioned = format!("/v{}.{}{path}", version.major, version.minor);
+    let mut parts = uri.clone().into_parts();
+    if let Ok(path) = versioned.parse() {
+        parts.path_and_query = Some(path);
+        if let Ok(uri) = parts.try_into() {
+            *request.uri_mut() = uri;
+        }
+    }
+    request
+}

@@ -1,0 +1,141 @@
+//! The engine's refusals and bollard's errors, as sentences for people.
+
+use std::error::Error as _;
+
+use bollard::errors::Error;
+
+use crate::engine::EngineError;
+use crate::fields::plain;
+
+/// The error of a call that was about `what`.
+pub(super) fn failed(endpoint: &str, what: &str, error: Error) -> EngineError {
+    match error {
+        Error::DockerResponseServerError { status_code, message } => {
+            EngineError::refused(sentence(what, status_code, &message))
+        }
+        Error::DockerStreamError { error } => {
+            EngineError::refused(format!("{what}: {}", plain(error.trim())))
+        }
+        Error::JsonDataError { message, .. } => {
+            EngineError::Unreadable { what: what.to_owned(), cause: plain(&message) }
+        }
+        Error::JsonSerdeError { err } => {
+            EngineError::Unreadable { what: what.to_owned(), cause: plain(&err.to_string()) }
+        }
+        Error::RequestTimeoutError => {
+            EngineError::refused(format!("{what}: the engine did not answer in time; it may still be at it"))
+        }
+        other => EngineError::Unreachable { endpoint: endpoint.to_owned(), cause: cause(&other) },
+    }
+}
+
+/// The innermost cause of an error: what the system said, not who passed it on.
+pub(super) fn cause(error: &Error) -> String {
+    let mut innermost: &dyn std::error::Error = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    if let Error::SocketNotFoundError(path) = error {
+        return format!("there is no socket {path}");
+    }
+    if let Error::HyperLegacyError { err } = error {
+        let mut source = err.source();
+        while let Some(inner) = source {
+            innermost = inner;
+            source = inner.source();
+        }
+    }
+    plain(&innermost.to_string())
+}
+
+/// Whether the engine said that a thing is not there.
+pub(super) const fn is_absent(error: &Error) -> bool {
+    matches!(error, Error::DockerResponseServerError { status_code: 404, .. })
+}
+
+/// Whether the engine said that what was asked for is already so, or already being done.
+pub(super) fn is_already(error: &Error) -> bool {
+    let Error::DockerResponseServerError { status_code, message } = error else { return false };
+    match status_code {
+        304 => true,
+        403 | 409 | 500 => {
+            ["is already in progress", "is not paused", "already exists in network", "is not connected to"]
+                .iter()
+                .any(|part| message.contains(part))
+        }
+        _ => false,
+    }
+}
+
+/// A refusal as a sentence: what it was about, and the engine's reason in plain words where it is a
+/// known one.
+fn sentence(what: &str, status: u16, message: &str) -> String {
+    let message = plain(message.trim());
+    if let Some(port) = taken_port(&message) {
+        return format!("{what}: port {port} is already taken on this host");
+    }
+    if message.contains("is already in use by container") {
+        return format!("{what}: the name is already taken by another container");
+    }
+    if status == 404 && message.contains("No such image") {
+        return format!("{what}: the image is not on this host ({message})");
+    }
+    if status == 409 && message.contains("image is being used by") {
+        return format!("{what}: a container still uses the image");
+    }
+    // The runtime's own wrapping says nothing to a reader.
+    let told = message
+        .rsplit("OCI runtime create failed: ")
+        .next()
+        .map(|rest| rest.rsplit("starting container process caused: ").next().unwrap_or(rest))
+        .map(|rest| rest.trim_end_matches(": unknown"))
+        .unwrap_or(&message);
+    format!("{what}: {told}")
+}
+
+/// The host's port of a refusal to publish it.
+fn taken_port(message: &str) -> Option<&str> {
+    let taken = message.contains("port is already allocated") || message.contains("address already in use");
+    let after = message.split("Bind for ").nth(1).or_else(|| message.split("listen tcp").nth(1))?;
+    let address = after.split_whitespace().find(|word| word.contains(':'))?;
+    let digits = address.trim_end_matches(|c: char| !c.is_ascii_digit()).rsplit(':').next()?;
+    (taken && !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())).then_some(digits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_refusals_are_plain_sentences() {
+        for (status, message, told) in [
+            (
+                500,
+                "driver failed programming external connectivity on endpoint web (0f): Bind for 0.0.0.0:8080 failed: port is already allocated",
+                "start web: port 8080 is already taken on this host",
+            ),
+            (
+                500,
+                "driver failed programming external connectivity on endpoint web (0f): Error starting userland proxy: listen tcp4 0.0.0.0:8080: bind: address already in use",
+                "start web: port 8080 is already taken on this host",
+            ),
+            (
+                409,
+                "Conflict. The container name \"/web\" is already in use by container \"0f\". You have to remove (or rename) that container to be able to reuse that name.",
+                "start web: the name is already taken by another container",
+            ),
+            (
+                400,
+                "OCI runtime create failed: runc create failed: unable to start container process: exec: \"/nope\": stat /nope: no such file or directory: unknown",
+                "start web: runc create failed: unable to start container process: exec: \"/nope\": stat /nope: no such file or directory",
+            ),
+        ] {
+            assert_eq!(sentence("start web", status, message), told);
+        }
+    }
+
+    #[test]
+    fn a_refusal_cannot_steer_the_terminal() {
+        assert_eq!(sentence("x", 500, "a\u{1b}[31mb\r\nc"), "x: a\\u{1b}[31mb\\r\\nc");
+    }
+}

@@ -1,0 +1,194 @@
+//! The engine's answers into observed values. In: its documents as JSON. Out: values, or what could
+//! not be read; nothing is skipped (law 1).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use crate::engine::EngineError;
+use crate::fields::{self, Live};
+use crate::observed::{
+    EngineId, Health, LiveStatus, Managed, ObservedContainer, ObservedImage, ObservedNetwork, ObservedVolume,
+};
+use crate::resource::env::TextMap;
+use crate::resource::label;
+use crate::resource::name::{Kind, Name, Owner, ResourceId};
+use crate::resource::network::{NetworkSpec, Subnet};
+use crate::resource::reference::ImageReference;
+use crate::resource::volume::VolumeSpec;
+
+fn unreadable(what: &str, cause: impl Into<String>) -> EngineError {
+    EngineError::Unreadable { what: fields::plain(what), cause: cause.into() }
+}
+
+fn text<'a>(document: &'a Value, key: &str) -> &'a str {
+    document[key].as_str().unwrap_or_default()
+}
+
+fn texts(value: &Value) -> TextMap {
+    let entries = value.as_object().into_iter().flatten();
+    TextMap(
+        entries.map(|(key, value)| (key.clone(), value.as_str().unwrap_or_default().to_owned())).collect(),
+    )
+}
+
+/// Which resource of `owner`'s of this kind the labels name.
+///
+/// # Errors
+/// If the labels are ours and name nothing that can be: such a thing must not count as nobody's.
+pub(super) fn resource(
+    labels: &Value,
+    owner: &Owner,
+    kind: Kind,
+    what: &str,
+) -> Result<Option<Name>, EngineError> {
+    if text(labels, label::OWNER) != owner.as_str() {
+        return Ok(None);
+    }
+    let id: ResourceId = text(labels, label::RESOURCE)
+        .parse()
+        .map_err(|error| unreadable(what, format!("its label {}: {error}", label::RESOURCE)))?;
+    Ok((id.kind == kind).then_some(id.name))
+}
+
+/// A container's name in a list or inspection: without the slash, and without links' names.
+pub(super) fn container_name(document: &Value) -> &str {
+    let names = document["Names"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let own = names.map(|name| name.trim_start_matches('/')).find(|name| !name.contains('/'));
+    own.unwrap_or_else(|| text(document, "Name").trim_start_matches('/'))
+}
+
+fn status(word: &str, health: &str, what: &str) -> Result<LiveStatus, EngineError> {
+    Ok(match word {
+        "created" | "configured" | "initialized" => LiveStatus::Created,
+        "running" | "stopping" => LiveStatus::Running(match health {
+            "starting" => Health::Starting,
+            "healthy" => Health::Healthy,
+            "unhealthy" => Health::Unhealthy,
+            _ => Health::Unchecked,
+        }),
+        "paused" => LiveStatus::Paused,
+        "restarting" => LiveStatus::Restarting,
+        "exited" | "stopped" => LiveStatus::Exited,
+        "removing" => LiveStatus::Removing,
+        "dead" => LiveStatus::Dead,
+        other => {
+            return Err(unreadable(what, format!("`{}` is no state of a container", fields::plain(other))));
+        }
+    })
+}
+
+/// A container from the engine's list: as much as is needed of one that is not ours.
+pub(super) fn listed_container(document: &Value) -> Result<ObservedContainer, EngineError> {
+    let name = container_name(document);
+    let what = format!("container {name}");
+    Ok(ObservedContainer {
+        id: text(document, "Id").parse().map_err(|error: String| unreadable(&what, error))?,
+        name: name.to_owned(),
+        image: text(document, "ImageID").parse().ok(),
+        status: status(text(document, "State"), "", &what)?,
+        networks: network_names(&document["NetworkSettings"]["Networks"]),
+        managed: None,
+    })
+}
+
+fn network_names(networks: &Value) -> BTreeSet<String> {
+    networks.as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect()
+}
+
+/// A container of ours from its inspection. `names` are all containers' names by id, for the
+/// namespaces that it shares.
+pub(super) fn inspected_container(
+    document: &Value,
+    resource: Name,
+    names: &BTreeMap<String, String>,
+) -> Result<ObservedContainer, EngineError> {
+    let name = container_name(document);
+    let what = format!("container {name}");
+    let state = &document["State"];
+    let mut document = document.clone();
+    let shared =
+        document["HostConfig"]["NetworkMode"].as_str().and_then(|mode| mode.strip_prefix("container:"));
+    if let Some(other) = shared.and_then(|id| names.get(id)) {
+        document["HostConfig"]["NetworkMode"] = format!("container:{other}").into();
+    }
+    let mounts = document["Mounts"].as_array().into_iter().flatten();
+    let anonymous = mounts
+        .filter(|mount| mount["Type"] == "volume" && fields::is_anonymous_volume(text(mount, "Name")))
+        .map(|mount| (text(mount, "Name").to_owned(), text(mount, "Destination").to_owned()))
+        .collect();
+    Ok(ObservedContainer {
+        id: text(&document, "Id").parse::<EngineId>().map_err(|error| unreadable(&what, error))?,
+        name: name.to_owned(),
+        image: text(&document, "Image").parse().ok(),
+        status: status(text(state, "Status"), text(&state["Health"], "Status"), &what)?,
+        networks: network_names(&document["NetworkSettings"]["Networks"]),
+        managed: Some(Box::new(Managed {
+            resource,
+            created: label::spec_from(text(&document["Config"]["Labels"], label::SPEC)),
+            live: fields::read_container(&document),
+            anonymous_volumes: anonymous,
+        })),
+    })
+}
+
+/// An image from the engine's list.
+pub(super) fn image(document: &Value, config: Option<Live>) -> Result<ObservedImage, EngineError> {
+    let id = text(document, "Id");
+    let tags = document["RepoTags"].as_array().into_iter().flatten();
+    let digests = document["RepoDigests"].as_array().into_iter().flatten();
+    Ok(ObservedImage {
+        id: id.parse().map_err(|error: String| unreadable(&format!("image {id}"), error))?,
+        // `<none>:<none>` is what engines call no tag; Podman's `localhost/` is what Docker leaves out.
+        references: tags
+            .chain(digests)
+            .filter_map(Value::as_str)
+            .map(|reference| reference.strip_prefix("localhost/").unwrap_or(reference))
+            .filter_map(|reference| reference.parse::<ImageReference>().ok())
+            .collect(),
+        source: document["Labels"][label::SOURCE].as_str().map(str::to_owned),
+        config,
+    })
+}
+
+/// A network from the engine's list.
+pub(super) fn network(document: &Value, owner: &Owner) -> Result<ObservedNetwork, EngineError> {
+    let name = text(document, "Name");
+    let what = format!("network {name}");
+    let labels = &document["Labels"];
+    let subnets = document["IPAM"]["Config"].as_array().into_iter().flatten();
+    let mut own_labels = texts(labels);
+    own_labels.0.retain(|key, _| !key.starts_with(label::PREFIX));
+    Ok(ObservedNetwork {
+        id: text(document, "Id").parse().map_err(|error: String| unreadable(&what, error))?,
+        name: name.to_owned(),
+        resource: resource(labels, owner, Kind::Network, &what)?,
+        spec: NetworkSpec {
+            driver: document["Driver"].as_str().map(str::to_owned),
+            internal: document["Internal"].as_bool(),
+            attachable: document["Attachable"].as_bool(),
+            ipv6: document["EnableIPv6"].as_bool(),
+            options: texts(&document["Options"]),
+            subnets: subnets
+                .map(|subnet| Subnet {
+                    subnet: text(subnet, "Subnet").to_owned(),
+                    gateway: text(subnet, "Gateway").parse().ok(),
+                    ip_range: subnet["IPRange"].as_str().filter(|range| !range.is_empty()).map(str::to_owned),
+                })
+                .collect(),
+            labels: own_labels,
+        },
+    })
+}
+
+/// A volume from the engine's list.
+pub(super) fn volume(document: &Value) -> ObservedVolume {
+    ObservedVolume {
+        name: text(document, "Name").to_owned(),
+        spec: VolumeSpec {
+            driver: document["Driver"].as_str().map(str::to_owned),
+            options: texts(&document["Options"]),
+            labels: texts(&document["Labels"]),
+        },
+    }
+}

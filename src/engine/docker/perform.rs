@@ -1,0 +1,327 @@
+//! Does the steps of a plan, each with one call of the engine's API where one is enough. What is
+//! already so counts as done.
+
+use std::time::Duration;
+
+use bollard::models::{
+    ContainerCreateBody, ContainerUpdateBody, EndpointSettings, Ipam, IpamConfig, NetworkConnectRequest,
+    NetworkCreateRequest, NetworkDisconnectRequest, VolumeCreateRequest,
+};
+use bollard::query_parameters::{
+    CreateContainerOptionsBuilder, InspectContainerOptions, ListNetworksOptions,
+    RemoveContainerOptionsBuilder, RemoveImageOptionsBuilder, RenameContainerOptionsBuilder,
+    StartContainerOptions, StopContainerOptions, TagImageOptionsBuilder,
+};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio::time::{Instant, sleep};
+
+use super::error::{failed, is_absent, is_already};
+use super::{DockerReader, transfer};
+use crate::engine::{EngineError, Progress};
+use crate::plan::{Await, Step};
+use crate::resource::label;
+use crate::resource::name::Name;
+use crate::resource::network::NetworkSpec;
+use crate::resource::reference::ImageId;
+use crate::resource::volume::VolumeSpec;
+
+/// How long a stop may take in all: a container's own stop timeout has no bound in the engine.
+const STOP: Duration = Duration::from_secs(3600);
+/// How long loads and imports may take until the engine begins to answer.
+const TRANSFER: Duration = Duration::from_secs(3600);
+/// How often a container that is waited for is looked at.
+const LOOK: Duration = Duration::from_millis(100);
+/// How long a successor without a health check must stay up.
+const STEADY: Duration = Duration::from_secs(1);
+/// How long a health check may take to come to a result.
+const HEALTH: Duration = Duration::from_secs(300);
+
+pub(super) async fn perform(
+    engine: &DockerReader,
+    step: &Step,
+    progress: &Progress<'_>,
+) -> Result<(), EngineError> {
+    let docker = &engine.docker;
+    let what = step.to_string();
+    let done = |result: Result<(), bollard::errors::Error>| match result {
+        Err(error) if is_already(&error) => Ok(()),
+        result => result.map_err(|error| failed(&engine.endpoint, &what, error)),
+    };
+    let gone = |result: Result<(), bollard::errors::Error>| match result {
+        Err(error) if is_absent(&error) => Ok(()),
+        result => done(result),
+    };
+    match step {
+        Step::LoadPapers(images) => transfer::load_papers(&patient(engine, TRANSFER), images).await,
+        Step::LoadArchive { archive, ids } => {
+            transfer::load_archive(&patient(engine, TRANSFER), archive, progress).await?;
+            loaded(engine, &what, ids).await
+        }
+        Step::Pull { reference, platform } => {
+            transfer::pull(engine, reference, platform.as_deref(), progress).await
+        }
+        Step::Import { archive, changes, tag } => {
+            transfer::import(&patient(engine, TRANSFER), archive, changes, tag, progress).await
+        }
+        Step::Tag { image, tags, mark } => {
+            let mut tags = tags.clone();
+            if let Some((owner, name)) = mark {
+                let id = image_id(engine, &what, image).await?;
+                tags.push(label::image_mark(owner, name, &id));
+            }
+            for tag in &tags {
+                let options = TagImageOptionsBuilder::new()
+                    .repo(&tag.repository())
+                    .tag(tag.tag().unwrap_or("latest"))
+                    .build();
+                done(docker.tag_image(segment(image)?, Some(options)).await)?;
+            }
+            Ok(())
+        }
+        Step::Untag(tag) => {
+            let options = RemoveImageOptionsBuilder::new().force(false).noprune(false).build();
+            gone(docker.remove_image(segment(&tag.to_string())?, Some(options), None).await.map(|_| ()))
+        }
+        Step::CreateNetwork { name, spec, labels } => create_network(engine, &what, name, spec, labels).await,
+        Step::RemoveNetwork(network) => gone(docker.remove_network(segment(network)?).await),
+        Step::CreateVolume { name, spec, labels } => {
+            done(docker.create_volume(volume_request(name, spec, labels)?).await.map(|_| ()))
+        }
+        Step::CreateContainer { name, body } => {
+            let options = CreateContainerOptionsBuilder::new().name(segment(name)?).build();
+            let body: ContainerCreateBody = typed(&what, body)?;
+            done(docker.create_container(Some(options), body).await.map(|_| ()))
+        }
+        Step::Start(container) => {
+            done(docker.start_container(segment(container)?, None::<StartContainerOptions>).await)
+        }
+        Step::Stop(container) => {
+            let docker = patient(engine, STOP).docker;
+            gone(docker.stop_container(segment(container)?, None::<StopContainerOptions>).await)
+        }
+        Step::Unpause(container) => done(docker.unpause_container(segment(container)?).await),
+        Step::Rename { container, to } => {
+            let options = RenameContainerOptionsBuilder::new().name(segment(to)?).build();
+            done(docker.rename_container(segment(container)?, options).await)
+        }
+        Step::Update { container, body } => {
+            let body: ContainerUpdateBody = typed(&what, body)?;
+            done(docker.update_container(segment(container)?, body).await)
+        }
+        Step::Connect { container, network, endpoint } => {
+            let endpoint: EndpointSettings = typed(&what, endpoint)?;
+            let request =
+                NetworkConnectRequest { container: container.clone(), endpoint_config: Some(endpoint) };
+            done(docker.connect_network(segment(network)?, request).await)
+        }
+        Step::Disconnect { container, network } => {
+            let request = NetworkDisconnectRequest { container: container.clone(), force: None };
+            done(docker.disconnect_network(segment(network)?, request).await)
+        }
+        Step::Await { container, until: Await::Healthy } => healthy(engine, container, progress).await,
+        Step::Await { container, until: Await::Steady } => steady(engine, container).await,
+        Step::RemoveContainer(container) => {
+            // Volumes stay (law 5), and what runs is not removed: it was to be stopped first.
+            let options = RemoveContainerOptionsBuilder::new().v(false).force(false).link(false).build();
+            gone(docker.remove_container(segment(container)?, Some(options)).await)
+        }
+    }
+}
+
+/// The same engine for calls that take long to answer.
+fn patient(engine: &DockerReader, timeout: Duration) -> DockerReader {
+    DockerReader { docker: engine.docker.clone().with_timeout(timeout), ..engine.clone() }
+}
+
+/// A text that is safe in a URL's path: bollard does not escape it, and `../info?x=` would be another call.
+fn segment(text: &str) -> Result<&str, EngineError> {
+    let safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | '/' | ':' | '@');
+    if !text.is_empty()
+        && text.chars().all(safe)
+        && !text.split('/').any(|part| matches!(part, "" | "." | ".."))
+    {
+        Ok(text)
+    } else {
+        Err(EngineError::refused(format!("`{}` cannot be passed to the engine", text.escape_debug())))
+    }
+}
+
+fn typed<T: DeserializeOwned>(what: &str, body: &Value) -> Result<T, EngineError> {
+    serde_json::from_value(body.clone()).map_err(|error| EngineError::Unreadable {
+        what: format!("the body of: {what}"),
+        cause: error.to_string(),
+    })
+}
+
+fn labels(own: &crate::resource::env::TextMap, ours: &Value) -> std::collections::HashMap<String, String> {
+    let ours = ours.as_object().into_iter().flatten();
+    let ours = ours.map(|(key, value)| (key.clone(), value.as_str().unwrap_or_default().to_owned()));
+    own.0.clone().into_iter().chain(ours).collect()
+}
+
+async fn create_network(
+    engine: &DockerReader,
+    what: &str,
+    name: &Name,
+    spec: &NetworkSpec,
+    ours: &Value,
+) -> Result<(), EngineError> {
+    let error = |error| failed(&engine.endpoint, what, error);
+    // Docker 20.10 accepts a second network of the same name.
+    let listed = engine.docker.list_networks(None::<ListNetworksOptions>).await.map_err(error)?;
+    if listed.iter().any(|network| network.name.as_deref() == Some(name.as_str())) {
+        return Err(EngineError::refused(format!("{what}: a network of this name is there")));
+    }
+    let subnets: Vec<IpamConfig> = spec
+        .subnets
+        .iter()
+        .map(|subnet| IpamConfig {
+            subnet: Some(subnet.subnet.clone()),
+            gateway: subnet.gateway.map(|ip| ip.to_string()),
+            ip_range: subnet.ip_range.clone(),
+            ..IpamConfig::default()
+        })
+        .collect();
+    let request = NetworkCreateRequest {
+        name: name.to_string(),
+        driver: spec.driver.clone(),
+        internal: spec.internal,
+        attachable: spec.attachable,
+        enable_ipv6: spec.ipv6,
+        options: (!spec.options.is_empty()).then(|| spec.options.0.clone().into_iter().collect()),
+        ipam: (!subnets.is_empty()).then(|| Ipam { config: Some(subnets), ..Ipam::default() }),
+        labels: Some(labels(&spec.labels, ours)),
+        ..NetworkCreateRequest::default()
+    };
+    engine.docker.create_network(request).await.map(|_| ()).map_err(error)
+}
+
+fn volume_request(name: &Name, spec: &VolumeSpec, ours: &Value) -> Result<VolumeCreateRequest, EngineError> {
+    Ok(VolumeCreateRequest {
+        name: Some(segment(name.as_str())?.to_owned()),
+        driver: spec.driver.clone(),
+        driver_opts: (!spec.options.is_empty()).then(|| spec.options.0.clone().into_iter().collect()),
+        labels: Some(labels(&spec.labels, ours)),
+        ..VolumeCreateRequest::default()
+    })
+}
+
+async fn image_id(engine: &DockerReader, what: &str, image: &str) -> Result<ImageId, EngineError> {
+    let answer = engine
+        .docker
+        .inspect_image(segment(image)?)
+        .await
+        .map_err(|error| failed(&engine.endpoint, what, error))?;
+    answer
+        .id
+        .unwrap_or_default()
+        .parse()
+        .map_err(|cause| EngineError::Unreadable { what: format!("the image of: {what}"), cause })
+}
+
+/// Checks that a loaded archive brought the image that it was read to hold.
+async fn loaded(engine: &DockerReader, what: &str, ids: &[ImageId]) -> Result<(), EngineError> {
+    for id in ids {
+        if engine.docker.inspect_image(id.as_str()).await.is_ok() {
+            return Ok(());
+        }
+    }
+    let expected: Vec<String> = ids.iter().map(ToString::to_string).collect();
+    Err(EngineError::refused(format!(
+        "{what}: the engine took it, but {} is not there",
+        expected.join(" or ")
+    )))
+}
+
+/// What a container that is waited for is doing.
+struct Glance {
+    status: String,
+    health: Option<String>,
+    exit_code: i64,
+    started_at: String,
+    last_check: Option<String>,
+}
+
+async fn glance(engine: &DockerReader, container: &str) -> Result<Glance, EngineError> {
+    let answer = engine
+        .docker
+        .inspect_container(segment(container)?, None::<InspectContainerOptions>)
+        .await
+        .map_err(|error| failed(&engine.endpoint, &format!("look at {container}"), error))?;
+    let state = answer.state.unwrap_or_default();
+    let health = state.health;
+    let last_check = health
+        .as_ref()
+        .and_then(|health| health.log.as_ref()?.last()?.output.clone())
+        .map(|output| crate::fields::plain(output.trim()));
+    Ok(Glance {
+        status: state.status.map(|status| status.to_string()).unwrap_or_default(),
+        health: health.and_then(|health| health.status).map(|status| status.to_string()),
+        exit_code: state.exit_code.unwrap_or_default(),
+        started_at: state.started_at.unwrap_or_default(),
+        last_check,
+    })
+}
+
+impl Glance {
+    /// An error if the program is not there any more.
+    fn up(&self, container: &str) -> Result<(), EngineError> {
+        match self.status.as_str() {
+            "running" | "paused" => Ok(()),
+            _ => Err(EngineError::refused(format!("{container} ended with exit code {}", self.exit_code))),
+        }
+    }
+}
+
+async fn healthy(engine: &DockerReader, container: &str, progress: &Progress<'_>) -> Result<(), EngineError> {
+    let deadline = Instant::now() + HEALTH;
+    let mut told = String::new();
+    loop {
+        let glance = glance(engine, container).await?;
+        // What the engine restarts by itself may still become well.
+        if glance.status != "restarting" {
+            glance.up(container)?;
+        }
+        match glance.health.as_deref() {
+            Some("healthy") => return Ok(()),
+            Some("unhealthy") => {
+                let check = glance.last_check.filter(|output| !output.is_empty());
+                let check = check.map(|output| format!(": {output}")).unwrap_or_default();
+                return Err(EngineError::refused(format!("{container} is unhealthy{check}")));
+            }
+            None | Some("" | "none") => {
+                return Err(EngineError::refused(format!("{container} has no health check to wait for")));
+            }
+            Some(other) if other != told => {
+                told = other.to_owned();
+                progress(told.clone());
+            }
+            Some(_) => {}
+        }
+        if Instant::now() >= deadline {
+            return Err(EngineError::refused(format!(
+                "{container} did not become healthy in {} s",
+                HEALTH.as_secs()
+            )));
+        }
+        sleep(LOOK).await;
+    }
+}
+
+async fn steady(engine: &DockerReader, container: &str) -> Result<(), EngineError> {
+    let first = glance(engine, container).await?;
+    first.up(container)?;
+    let end = Instant::now() + STEADY;
+    while Instant::now() < end {
+        sleep(LOOK).await;
+        let now = glance(engine, container).await?;
+        now.up(container)?;
+        if now.started_at != first.started_at {
+            return Err(EngineError::refused(format!(
+                "{container} ended and was started again by the engine"
+            )));
+        }
+    }
+    Ok(())
+}

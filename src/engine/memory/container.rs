@@ -1,0 +1,414 @@
+//! Containers of the engine in memory: how create bodies become inspections, and what each step does.
+
+use serde_json::{Map, Value, json};
+
+use super::super::EngineError;
+use super::image::Program;
+use super::world::{World, resource};
+use crate::fields;
+use crate::observed::{EngineId, Health, LiveStatus, Managed, ObservedContainer};
+use crate::plan::{Await, Step};
+use crate::resource::label;
+use crate::resource::mount::{Bind, BindSource};
+use crate::resource::name::{Kind, Name, Owner};
+use crate::resource::port::{PortMapping, PublishedPort};
+use crate::resource::reference::ImageId;
+use crate::resource::volume::VolumeSpec;
+
+/// What a container is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Doing {
+    /// It was made and never started.
+    Created,
+    /// Its program runs.
+    Running,
+    /// Its program runs, and its health check fails.
+    Sick,
+    /// Its program is frozen.
+    Paused,
+    /// Its program ended.
+    Exited,
+}
+
+impl Doing {
+    pub(super) const fn is_up(self) -> bool {
+        matches!(self, Self::Running | Self::Sick | Self::Paused)
+    }
+}
+
+/// A container that is there.
+#[derive(Debug)]
+pub(super) struct Container {
+    pub id: EngineId,
+    pub name: String,
+    pub image: ImageId,
+    pub doing: Doing,
+    /// Endpoint settings by network.
+    pub endpoints: Map<String, Value>,
+    config: Value,
+    host: Value,
+    /// Volumes by target.
+    volumes: Vec<(String, String)>,
+}
+
+impl Container {
+    pub(super) fn is_called(&self, name: &str) -> bool {
+        self.name == name || self.id.as_str() == name
+    }
+
+    pub(super) fn resource(&self, owner: &Owner) -> Option<Name> {
+        resource(&self.config["Labels"], owner, Kind::Container)
+    }
+
+    pub(super) fn inspection(&self) -> Value {
+        json!({
+            "Id": self.id.as_str(),
+            "Image": self.image.as_str(),
+            "State": {"Status": format!("{:?}", self.doing).to_lowercase()},
+            "Config": self.config,
+            "HostConfig": self.host,
+            "NetworkSettings": {"Networks": self.endpoints},
+            "Mounts": self.volumes.iter().map(|(name, target)| json!({"Name": name, "Destination": target})).collect::<Value>(),
+        })
+    }
+
+    /// The host's ports that it asks for.
+    fn published(&self) -> Vec<PublishedPort> {
+        let bindings = self.host["PortBindings"].as_object().into_iter().flatten();
+        let texts = bindings.flat_map(|(port, bindings)| {
+            bindings.as_array().into_iter().flatten().map(move |binding| {
+                let part = |key: &str| binding[key].as_str().unwrap_or_default();
+                match part("HostIp") {
+                    "" => format!("{}:{port}", part("HostPort")),
+                    ip if ip.contains(':') => format!("[{ip}]:{}:{port}", part("HostPort")),
+                    ip => format!("{ip}:{}:{port}", part("HostPort")),
+                }
+            })
+        });
+        let mappings = texts.filter_map(|text| text.trim_start_matches(':').parse::<PortMapping>().ok());
+        mappings.flat_map(|mapping| mapping.published().collect::<Vec<_>>()).collect()
+    }
+
+    fn status(&self) -> LiveStatus {
+        let checked = self.config["Healthcheck"]["Test"]
+            .as_array()
+            .is_some_and(|test| test.first() != Some(&json!("NONE")));
+        match self.doing {
+            Doing::Created => LiveStatus::Created,
+            Doing::Running if checked => LiveStatus::Running(Health::Healthy),
+            Doing::Running => LiveStatus::Running(Health::Unchecked),
+            Doing::Sick => LiveStatus::Running(Health::Unhealthy),
+            Doing::Paused => LiveStatus::Paused,
+            Doing::Exited => LiveStatus::Exited,
+        }
+    }
+}
+
+/// The `Config` of a container: what its create body says, laid over what its image says.
+fn configure(mut config: Value, image: &Value) -> Value {
+    let is_silent = |value: &Value| value.is_null() || *value == "" || *value == json!([]);
+    if is_silent(&config["Cmd"]) && is_silent(&config["Entrypoint"]) {
+        config["Cmd"] = image["Cmd"].clone();
+    }
+    for key in ["Entrypoint", "User", "WorkingDir", "StopSignal"] {
+        if is_silent(&config[key]) {
+            config[key] = image[key].clone();
+        }
+    }
+    let mut env: Vec<Value> = config["Env"].as_array().cloned().unwrap_or_default();
+    let key =
+        |entry: &Value| entry.as_str().and_then(|text| text.split_once('=')).map(|(key, _)| key.to_owned());
+    let set: Vec<Option<String>> = env.iter().map(key).collect();
+    env.extend(
+        image["Env"].as_array().into_iter().flatten().filter(|entry| !set.contains(&key(entry))).cloned(),
+    );
+    config["Env"] = json!(env);
+    for field in ["Labels", "ExposedPorts", "Healthcheck", "Volumes"] {
+        let mut merged = image[field].as_object().cloned().unwrap_or_default();
+        merged.extend(config[field].as_object().cloned().unwrap_or_default());
+        config[field] = if merged.is_empty() && field != "Labels" { Value::Null } else { json!(merged) };
+    }
+    config
+}
+
+/// The `HostConfig` of a container: what its create body says, with the engine's defaults.
+fn host_config(mut host: Value) -> Value {
+    let defaults = [
+        ("NetworkMode", json!("default")),
+        ("RestartPolicy", json!({"Name": "no", "MaximumRetryCount": 0})),
+        ("Memory", json!(0)),
+        ("NanoCpus", json!(0)),
+        ("PidsLimit", Value::Null),
+        ("ReadonlyRootfs", json!(false)),
+        ("MemorySwap", json!(0)),
+    ];
+    for (key, value) in defaults {
+        if host[key].is_null() {
+            host[key] = value;
+        }
+    }
+    if host["MemorySwap"] == 0 {
+        host["MemorySwap"] = json!(host["Memory"].as_u64().unwrap_or(0) * 2);
+    }
+    host
+}
+
+fn no_such(name: &str) -> EngineError {
+    EngineError::refused(format!("no such container: {name}"))
+}
+
+impl World {
+    pub(super) fn container(&mut self, name: &str) -> Result<&mut Container, EngineError> {
+        self.containers.iter_mut().find(|container| container.is_called(name)).ok_or_else(|| no_such(name))
+    }
+
+    pub(super) fn observe_container(&self, container: &Container, owner: &Owner) -> ObservedContainer {
+        let mut inspection = container.inspection();
+        // What shares another container's network names it by id; a manifest by name.
+        let shared =
+            inspection["HostConfig"]["NetworkMode"].as_str().and_then(|mode| mode.strip_prefix("container:"));
+        if let Some(other) =
+            shared.and_then(|id| self.containers.iter().find(|other| other.id.as_str() == id))
+        {
+            inspection["HostConfig"]["NetworkMode"] = json!(format!("container:{}", other.name));
+        }
+        let anonymous = container.volumes.iter().filter(|(name, _)| fields::is_anonymous_volume(name));
+        ObservedContainer {
+            id: container.id.clone(),
+            name: container.name.clone(),
+            image: Some(container.image.clone()),
+            status: container.status(),
+            networks: container.endpoints.keys().cloned().collect(),
+            managed: container.resource(owner).map(|resource| {
+                let created = container.config["Labels"][label::SPEC].as_str().and_then(label::spec_from);
+                let live = fields::read_container(&inspection);
+                Box::new(Managed { resource, created, live, anonymous_volumes: anonymous.cloned().collect() })
+            }),
+        }
+    }
+
+    /// The steps about containers.
+    pub(super) fn act_on_container(&mut self, step: &Step) -> Result<(), EngineError> {
+        match step {
+            Step::CreateContainer { name, body } => self.create_container(name, body),
+            Step::Start(name) => self.start(name),
+            Step::Stop(name) => {
+                let container = self.container(name)?;
+                if container.doing.is_up() {
+                    container.doing = Doing::Exited;
+                }
+                Ok(())
+            }
+            Step::Unpause(name) => {
+                let container = self.container(name)?;
+                if container.doing == Doing::Paused {
+                    container.doing = Doing::Running;
+                }
+                Ok(())
+            }
+            Step::Rename { container, to } => {
+                if let Some(other) =
+                    self.containers.iter().find(|one| one.name == *to && !one.is_called(container))
+                {
+                    return Err(name_taken(to, other));
+                }
+                self.container(container)?.name.clone_from(to);
+                Ok(())
+            }
+            Step::Update { container, body } => self.container(container)?.update(body),
+            Step::Connect { container, network, endpoint } => {
+                if !self.has_network(network) {
+                    return Err(EngineError::refused(format!("network {network} not found")));
+                }
+                let container = self.container(container)?;
+                let endpoint = container.endpoint(network, endpoint);
+                container.endpoints.entry(network.clone()).or_insert(endpoint);
+                Ok(())
+            }
+            Step::Disconnect { container, network } => {
+                self.container(container)?.endpoints.remove(network);
+                Ok(())
+            }
+            Step::Await { container, until } => self.container(container)?.prove(*until),
+            Step::RemoveContainer(name) => {
+                let Some(index) = self.containers.iter().position(|container| container.is_called(name))
+                else {
+                    return Ok(());
+                };
+                if self.containers[index].doing.is_up() {
+                    return Err(EngineError::refused(format!(
+                        "you cannot remove a running container {name}: stop it first"
+                    )));
+                }
+                self.containers.remove(index);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn create_container(&mut self, name: &str, body: &Value) -> Result<(), EngineError> {
+        if let Some(other) = self.containers.iter().find(|container| container.name == name) {
+            return Err(name_taken(name, other));
+        }
+        let wanted = body["Image"].as_str().unwrap_or_default();
+        let image = self.image(wanted).cloned();
+        let image = image.ok_or_else(|| EngineError::refused(format!("no such image: {wanted}")))?;
+        let mut config = body.clone();
+        let networking = config["NetworkingConfig"].take();
+        let mut host = host_config(config["HostConfig"].take());
+        if let Some(parts) = config.as_object_mut() {
+            parts.retain(|key, _| key != "NetworkingConfig" && key != "HostConfig");
+        }
+        let mode = host["NetworkMode"].as_str().unwrap_or_default().to_owned();
+        if let Some(other) = mode.strip_prefix("container:") {
+            let id = self.container(other)?.id.as_str().to_owned();
+            host["NetworkMode"] = json!(format!("container:{id}"));
+        }
+        let config = configure(config, &image.config);
+        let volumes = self.volumes_for(&config, &host);
+        let mut container = Container {
+            id: self.next_id()?,
+            name: name.to_owned(),
+            image: image.id,
+            doing: Doing::Created,
+            endpoints: Map::new(),
+            config,
+            host,
+            volumes,
+        };
+        if container.config["Hostname"].is_null() {
+            container.config["Hostname"] = json!(container.id.short());
+        }
+        if !mode.starts_with("container:") {
+            let network = if mode == "default" { "bridge".to_owned() } else { mode };
+            let endpoint = container.endpoint(&network, &networking["EndpointsConfig"][&network]);
+            container.endpoints.insert(network, endpoint);
+        }
+        self.containers.push(container);
+        Ok(())
+    }
+
+    /// The volumes that a container uses, made where they are not there, as name and target.
+    fn volumes_for(&mut self, config: &Value, host: &Value) -> Vec<(String, String)> {
+        let binds = host["Binds"].as_array().into_iter().flatten();
+        let binds: Vec<Bind> = binds.filter_map(|bind| bind.as_str()?.parse().ok()).collect();
+        let mounts: Vec<Value> = host["Mounts"].as_array().cloned().unwrap_or_default();
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let mut volumes: Vec<(String, String)> = mounts
+            .iter()
+            .filter(|mount| mount["Type"] == "volume")
+            .map(|mount| (text(&mount["Source"]), text(&mount["Target"])))
+            .collect();
+        volumes.extend(binds.iter().filter_map(|bind| match &bind.source {
+            BindSource::Volume(volume) => Some((volume.to_string(), bind.target.clone())),
+            BindSource::Path(_) => None,
+        }));
+        let is_covered = |target: &str| {
+            binds.iter().any(|bind| bind.target == target)
+                || mounts.iter().any(|mount| mount["Target"] == target)
+        };
+        for target in config["Volumes"].as_object().into_iter().flat_map(Map::keys) {
+            if !is_covered(target) {
+                volumes.push((self.next_digits(), target.clone()));
+            }
+        }
+        for (name, _) in &volumes {
+            self.add_volume(name, &VolumeSpec::default());
+        }
+        volumes
+    }
+
+    fn start(&mut self, name: &str) -> Result<(), EngineError> {
+        let container = self.containers.iter().find(|container| container.is_called(name));
+        let container = container.ok_or_else(|| no_such(name))?;
+        match container.doing {
+            Doing::Running | Doing::Sick => return Ok(()),
+            Doing::Paused => {
+                return Err(EngineError::refused("cannot start a paused container, try unpause instead"));
+            }
+            Doing::Created | Doing::Exited => {}
+        }
+        if let Some(network) = container.endpoints.keys().find(|network| !self.has_network(network)) {
+            return Err(EngineError::refused(format!("network {network} not found")));
+        }
+        let shared = container.host["NetworkMode"].as_str().and_then(|mode| mode.strip_prefix("container:"));
+        if let Some(other) = shared {
+            let is_up = |one: &Container| one.id.as_str() == other && one.doing.is_up();
+            if !self.containers.iter().any(is_up) {
+                return Err(EngineError::refused(format!(
+                    "cannot join network of a non running container: {other}"
+                )));
+            }
+        }
+        let ports = container.published();
+        for other in self.containers.iter().filter(|other| other.doing.is_up()) {
+            let held = other.published();
+            if let Some(port) = ports.iter().find(|port| held.iter().any(|held| held.collides_with(port))) {
+                return Err(EngineError::refused(format!(
+                    "port {} is already taken on this host (by container/{})",
+                    port.host.unwrap_or_default(),
+                    other.name,
+                )));
+            }
+        }
+        let image = container.image.clone();
+        let program =
+            self.images.iter().find(|there| there.id == image).map_or(Program::Runs, |there| there.program);
+        self.container(name)?.doing = match program {
+            Program::Runs => Doing::Running,
+            Program::Sickens => Doing::Sick,
+            Program::Exits => Doing::Exited,
+            Program::Missing => return Err(EngineError::refused("executable file not found in $PATH")),
+        };
+        Ok(())
+    }
+}
+
+fn name_taken(name: &str, by: &Container) -> EngineError {
+    EngineError::refused(format!("the container name \"/{name}\" is already in use by container {}", by.id))
+}
+
+impl Container {
+    /// What the engine keeps of an endpoint's settings: it adds the short id to the aliases.
+    fn endpoint(&self, network: &str, asked: &Value) -> Value {
+        let mut aliases = asked["Aliases"].as_array().cloned().unwrap_or_default();
+        if !["bridge", "host", "none"].contains(&network) {
+            aliases.push(json!(self.id.short()));
+        }
+        json!({"Aliases": aliases, "IPAMConfig": asked["IPAMConfig"]})
+    }
+
+    fn update(&mut self, body: &Value) -> Result<(), EngineError> {
+        let mut host = self.host.clone();
+        for (key, value) in body.as_object().into_iter().flatten() {
+            // To an engine, 0 says "leave it".
+            if *value != 0 || key == "PidsLimit" {
+                host[key] = value.clone();
+            }
+        }
+        let bytes = |key: &str| host[key].as_u64().unwrap_or(0);
+        if bytes("MemorySwap") > 0 && bytes("Memory") > bytes("MemorySwap") {
+            return Err(EngineError::refused(
+                "memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time",
+            ));
+        }
+        self.host = host;
+        Ok(())
+    }
+
+    fn prove(&self, until: Await) -> Result<(), EngineError> {
+        let proved = match until {
+            Await::Healthy => self.status() == LiveStatus::Running(Health::Healthy),
+            Await::Steady => self.doing.is_up(),
+        };
+        let word = self.status().as_str();
+        match (proved, until, self.doing) {
+            (true, ..) => Ok(()),
+            (false, Await::Healthy, Doing::Sick) => {
+                Err(EngineError::refused(format!("{} did not become healthy", self.name)))
+            }
+            (false, ..) => Err(EngineError::refused(format!("{} did not stay up: it is {word}", self.name))),
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! What is on the engine in memory: networks, volumes, and the way from a step to its part.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use super::super::{EngineError, Scope};
+use super::container::{Container, Doing};
+use super::image::Image;
+use crate::observed::{EngineId, Observed, ObservedNetwork, ObservedVolume};
+use crate::plan::Step;
+use crate::resource::label;
+use crate::resource::name::{Kind, Name, Owner, ResourceId};
+use crate::resource::network::{NetworkSpec, Subnet};
+use crate::resource::reference::ImageReference;
+use crate::resource::volume::VolumeSpec;
+
+/// Networks that every engine has.
+const BUILT_IN: [&str; 3] = ["bridge", "host", "none"];
+
+/// Everything on the engine.
+#[derive(Debug, Default)]
+pub(super) struct World {
+    pub images: Vec<Image>,
+    pub registry: BTreeMap<ImageReference, Image>,
+    pub containers: Vec<Container>,
+    pub networks: BTreeMap<String, Network>,
+    pub volumes: BTreeMap<String, VolumeSpec>,
+    counter: u64,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Network {
+    id: EngineId,
+    spec: NetworkSpec,
+    labels: Value,
+}
+
+/// Which resource of `owner`'s a thing with these labels is.
+pub(super) fn resource(labels: &Value, owner: &Owner, kind: Kind) -> Option<Name> {
+    if labels[label::OWNER] != owner.as_str() {
+        return None;
+    }
+    let id: ResourceId = labels[label::RESOURCE].as_str()?.parse().ok()?;
+    (id.kind == kind).then_some(id.name)
+}
+
+impl World {
+    /// The next id: 64 digits, as many as an engine's have.
+    pub(super) fn next_id(&mut self) -> Result<EngineId, EngineError> {
+        self.next_digits().parse().map_err(EngineError::refused)
+    }
+
+    pub(super) fn next_digits(&mut self) -> String {
+        self.counter += 1;
+        // The first digits count, because the first 12 are what is shown.
+        format!("{:012x}{}", self.counter, "0".repeat(52))
+    }
+
+    pub(super) fn has_network(&self, name: &str) -> bool {
+        BUILT_IN.contains(&name) || self.networks.contains_key(name)
+    }
+
+    /// Does a step, or refuses.
+    pub(super) fn act(&mut self, step: &Step) -> Result<(), EngineError> {
+        match step {
+            Step::LoadPapers(_)
+            | Step::LoadArchive { .. }
+            | Step::Pull { .. }
+            | Step::Import { .. }
+            | Step::Tag { .. }
+            | Step::Untag(_) => self.act_on_image(step),
+            Step::CreateNetwork { name, spec, labels } => self.create_network(name, spec, labels),
+            Step::RemoveNetwork(network) => self.remove_network(network),
+            Step::CreateVolume { name, spec, .. } => {
+                self.add_volume(name.as_str(), spec);
+                Ok(())
+            }
+            _ => self.act_on_container(step),
+        }
+    }
+
+    fn create_network(&mut self, name: &Name, spec: &NetworkSpec, labels: &Value) -> Result<(), EngineError> {
+        if self.has_network(name.as_str()) {
+            return Err(EngineError::refused(format!("network with name {name} already exists")));
+        }
+        let id = self.next_id()?;
+        let mut spec = spec.clone();
+        spec.driver.get_or_insert_with(|| "bridge".to_owned());
+        for flag in [&mut spec.internal, &mut spec.attachable, &mut spec.ipv6] {
+            flag.get_or_insert(false);
+        }
+        if spec.subnets.is_empty() {
+            let subnet = format!("172.{}.0.0/16", 18 + self.networks.len());
+            spec.subnets.push(Subnet { subnet, gateway: None, ip_range: None });
+        }
+        self.networks.insert(name.to_string(), Network { id, spec, labels: labels.clone() });
+        Ok(())
+    }
+
+    fn remove_network(&mut self, network: &str) -> Result<(), EngineError> {
+        let found =
+            self.networks.iter().find(|(name, there)| *name == network || there.id.as_str() == network);
+        let Some(name) = found.map(|(name, _)| name.clone()) else { return Ok(()) };
+        // An engine counts only endpoints of programs that are there.
+        let on_it =
+            |container: &&Container| container.doing.is_up() && container.endpoints.contains_key(&name);
+        if self.containers.iter().find(on_it).is_some() {
+            return Err(EngineError::refused(format!(
+                "error while removing network: network {name} has active endpoints"
+            )));
+        }
+        self.networks.remove(&name);
+        Ok(())
+    }
+
+    pub(super) fn add_volume(&mut self, name: &str, spec: &VolumeSpec) {
+        let driver = spec.driver.clone().or_else(|| Some("local".to_owned()));
+        self.volumes.entry(name.to_owned()).or_insert_with(|| VolumeSpec { driver, ..spec.clone() });
+    }
+
+    pub(super) fn observe(&self, scope: &Scope) -> Result<Observed, EngineError> {
+        let used: BTreeSet<_> = (self.containers.iter())
+            .filter(|container| container.resource(&scope.owner).is_some())
+            .map(|container| &container.image)
+            .collect();
+        let is_wanted = |image: &Image| {
+            used.contains(&image.id) || image.references.iter().any(|at| scope.images.contains(at))
+        };
+        let built_in = BUILT_IN.iter().enumerate().map(|(index, name)| {
+            let id = format!("f{index:011x}").parse().map_err(EngineError::refused)?;
+            Ok(ObservedNetwork { id, name: (*name).to_owned(), resource: None, spec: NetworkSpec::default() })
+        });
+        let ours = self.networks.iter().map(|(name, network)| {
+            let mut spec = network.spec.clone();
+            spec.labels.0.retain(|key, _| !key.starts_with(label::PREFIX));
+            Ok(ObservedNetwork {
+                id: network.id.clone(),
+                name: name.clone(),
+                resource: resource(&network.labels, &scope.owner, Kind::Network),
+                spec,
+            })
+        });
+        Ok(Observed {
+            images: self.images.iter().map(|image| image.observed(is_wanted(image))).collect(),
+            networks: built_in.chain(ours).collect::<Result<_, EngineError>>()?,
+            volumes: (self.volumes.iter())
+                .map(|(name, spec)| ObservedVolume { name: name.clone(), spec: spec.clone() })
+                .collect(),
+            containers: self.containers.iter().map(|one| self.observe_container(one, &scope.owner)).collect(),
+        })
+    }
+
+    pub(super) fn everything(&self) -> Value {
+        let containers: BTreeMap<&str, Value> =
+            self.containers.iter().map(|one| (one.name.as_str(), one.inspection())).collect();
+        let networks: BTreeMap<&str, Value> = (self.networks.iter())
+            .map(|(name, network)| (name.as_str(), json!({"Spec": network.spec, "Labels": network.labels})))
+            .collect();
+        let images: BTreeMap<&str, Vec<String>> = (self.images.iter())
+            .map(|image| (image.id.as_str(), image.references.iter().map(ToString::to_string).collect()))
+            .collect();
+        json!({"containers": containers, "networks": networks, "volumes": self.volumes, "images": images})
+    }
+
+    pub(super) fn inspect(&self, name: &str) -> Option<Value> {
+        self.containers.iter().find(|container| container.is_called(name)).map(Container::inspection)
+    }
+
+    pub(super) fn set(&mut self, name: &str, doing: Doing) -> Result<(), EngineError> {
+        self.container(name)?.doing = doing;
+        Ok(())
+    }
+
+    pub(super) fn remove_forced(&mut self, name: &str) -> Result<(), EngineError> {
+        self.set(name, Doing::Exited)?;
+        self.act(&Step::RemoveContainer(name.to_owned()))
+    }
+}

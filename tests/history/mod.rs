@@ -1,0 +1,242 @@
+//! How an engine came to be as it is: manifests that were applied, and an operator's hand.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use invigil::assembly::ExamServer;
+use invigil::diff::diff;
+use invigil::engine::memory::{Doing, MemoryEngine, Program};
+use invigil::engine::{EngineError, Observe, Perform, Scope};
+use invigil::execute::{Outcomes, execute};
+use invigil::observed::Observed;
+use invigil::plan::{Palette, Plan, Step};
+use invigil::reconcile::Wanted;
+use invigil::resource::name::{Owner, ResourceId};
+use invigil::resource::reference::ImageReference;
+use invigil::source::attachment::AttachmentReader;
+use invigil::source::directory;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// What `observed.yaml` says.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct Form {
+    history: Vec<String>,
+    held: BTreeMap<String, String>,
+    withheld: Option<String>,
+}
+
+/// One case, its history lived through.
+pub struct Case {
+    engine: MemoryEngine,
+    wanted: Wanted,
+    held: BTreeMap<ResourceId, String>,
+}
+
+fn owner() -> Owner {
+    "default".parse().expect("an owner")
+}
+
+fn read(directory: &Path) -> Wanted {
+    let snapshot = directory::read(directory).expect("the manifests can be read");
+    let server = ExamServer::new(b"not a real server");
+    Wanted::read(&snapshot, &mut AttachmentReader::default(), &server)
+}
+
+fn now<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(future)
+}
+
+fn observe(engine: &MemoryEngine, wanted: &Wanted) -> Observed {
+    let images = wanted.desired.containers.values().map(|container| container.reference.clone()).collect();
+    now(engine.observe(&Scope { owner: owner(), images })).expect("an observation")
+}
+
+fn plan(engine: &MemoryEngine, wanted: &Wanted, held: &BTreeMap<ResourceId, String>) -> Plan {
+    Plan::new(diff(&wanted.desired, &observe(engine, wanted), &owner()), &owner(), held)
+}
+
+fn carry_out(engine: &MemoryEngine, plan: &Plan) -> Outcomes {
+    let (_stop, watched) = tokio::sync::watch::channel(false);
+    now(execute(plan, engine, 1, &watched, &|_| {}))
+}
+
+impl Case {
+    /// Reads a case's directory, and lives through its history.
+    pub fn read(directory: &Path) -> Self {
+        let text = fs::read_to_string(directory.join("observed.yaml")).unwrap_or_default();
+        let form: Form = if text.is_empty() {
+            Form::default()
+        } else {
+            serde_yaml::from_str(&text).expect("observed.yaml")
+        };
+        let engine = MemoryEngine::default();
+        for line in &form.history {
+            happen(&engine, line, directory);
+        }
+        engine.mend();
+        let mut wanted = read(&directory.join("manifests"));
+        if let Some(why) = &form.withheld {
+            wanted.withhold_removals(why);
+        }
+        let held = form.held.iter().map(|(id, why)| (id.parse().expect("a resource"), why.clone())).collect();
+        Self { engine, wanted, held }
+    }
+
+    /// The plan, its steps, and what is left to plan once it was carried out.
+    pub fn told(&self) -> String {
+        let before = observe(&self.engine, &self.wanted);
+        let plan = plan(&self.engine, &self.wanted, &self.held);
+        let mut told = plan.to_text(&Palette::default());
+        told.push_str("---\n");
+        told.push_str(&plan.steps_text());
+        for node in &plan.nodes {
+            assert!(node.needs.iter().all(|need| plan.steps_text().lines().nth(*need).is_some()));
+        }
+        let outcomes = carry_out(&self.engine, &plan);
+        for (id, why) in &outcomes.failed {
+            told.push_str(&format!("--- failed: {id}: {why}\n"));
+        }
+        if !outcomes.failed.is_empty() {
+            let everything = self.engine.everything();
+            for (name, container) in everything["containers"].as_object().expect("containers") {
+                let image = container["Config"]["Image"].as_str().expect("an image");
+                let status = container["State"]["Status"].as_str().expect("a status");
+                told.push_str(&format!("--- left: {name} {status}, {image}\n"));
+            }
+        }
+        let again = self::plan(&self.engine, &self.wanted, &self.held);
+        if !again.is_empty() {
+            told.push_str("--- and then\n");
+            told.push_str(&again.to_text(&Palette::default()));
+        }
+        self.with_names(&before, told)
+    }
+
+    /// The text of the plan, and of the one that comes of an engine which lists everything backwards.
+    pub fn plans_of_both_orders(&self) -> (String, String) {
+        let mut observed = observe(&self.engine, &self.wanted);
+        let text = |observed: &Observed| {
+            let plan = Plan::new(diff(&self.wanted.desired, observed, &owner()), &owner(), &self.held);
+            format!("{}{}", plan.to_text(&Palette::default()), plan.steps_text())
+        };
+        let forwards = text(&observed);
+        observed.images.reverse();
+        observed.networks.reverse();
+        observed.volumes.reverse();
+        observed.containers.reverse();
+        (forwards, text(&observed))
+    }
+
+    /// Ids stand for what they name: they differ from one architecture to the next.
+    fn with_names(&self, before: &Observed, mut text: String) -> String {
+        let after = observe(&self.engine, &self.wanted);
+        for (name, image) in &self.wanted.desired.images {
+            if let invigil::desired::ImageOrigin::Paper(paper) = &image.source {
+                text = text.replace(paper.id().short(), &format!("<{name}>"));
+            }
+        }
+        for image in before.images.iter().chain(&after.images) {
+            let name = image.references.first().map(|at| at.to_string().replace(image.id.short(), "before"));
+            text = text.replace(image.id.short(), &format!("<{}>", name.unwrap_or_default()));
+        }
+        for container in &before.containers {
+            text = text.replace(container.id.short(), &format!("<{}>", container.name));
+        }
+        for network in &before.networks {
+            text = text.replace(network.id.short(), &format!("<{}>", network.name));
+        }
+        text
+    }
+}
+
+fn happen(engine: &MemoryEngine, line: &str, directory: &Path) {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    match &words[..] {
+        ["publish", reference, how @ ..] => {
+            engine.publish(&image(reference), config(how), program(how));
+        }
+        ["apply", manifests] => {
+            let outcomes = apply(engine, &directory.join(manifests));
+            assert!(outcomes.is_success(), "{line}: {outcomes:?}");
+        }
+        ["apply", manifests, "calls", calls] => {
+            engine.lose_from_call(calls.parse().expect("a number"));
+            assert!(apply(engine, &directory.join(manifests)).engine_lost, "{line}: nothing was interrupted");
+            engine.mend();
+        }
+        ["docker", command @ ..] => docker(engine, command).unwrap_or_else(|error| panic!("{line}: {error}")),
+        _ => panic!("{line}: this cannot happen"),
+    }
+}
+
+fn apply(engine: &MemoryEngine, manifests: &Path) -> Outcomes {
+    let wanted = read(manifests);
+    assert!(!wanted.has_errors(), "{:?}", wanted.diagnostics);
+    carry_out(engine, &plan(engine, &wanted, &BTreeMap::new()))
+}
+
+fn image(reference: &str) -> ImageReference {
+    reference.parse().expect("a reference")
+}
+
+fn program(how: &[&str]) -> Program {
+    match how {
+        ["sick"] => Program::Sickens,
+        ["exits"] => Program::Exits,
+        ["missing"] => Program::Missing,
+        _ => Program::Runs,
+    }
+}
+
+fn config(how: &[&str]) -> Value {
+    match how {
+        ["healthy" | "sick"] => json!({"Cmd": ["serve"], "Healthcheck": {"Test": ["CMD", "check"]}}),
+        ["volume"] => json!({"Cmd": ["serve"], "Volumes": {"/data": {}}}),
+        _ => json!({"Cmd": ["serve"], "Env": ["PATH=/bin"], "User": "www"}),
+    }
+}
+
+/// The commands of an operator that cases need.
+fn docker(engine: &MemoryEngine, command: &[&str]) -> Result<(), EngineError> {
+    let text = |word: &&str| (*word).to_owned();
+    match command {
+        ["pull", reference] => engine.by_hand(&Step::Pull { reference: image(reference), platform: None }),
+        ["tag", from, to] => {
+            engine.by_hand(&Step::Tag { image: text(from), tags: vec![image(to)], mark: None })
+        }
+        ["run", "--name", name, reference] => engine.run_foreign(name, json!({"Image": reference})),
+        ["run", "--name", name, "--network", network, reference] => {
+            engine.run_foreign(name, json!({"Image": reference, "HostConfig": {"NetworkMode": network}}))
+        }
+        ["run", "--name", name, "-p", port, reference] => {
+            let binding = json!({"80/tcp": [{"HostIp": "", "HostPort": port}]});
+            engine.run_foreign(name, json!({"Image": reference, "HostConfig": {"PortBindings": binding}}))
+        }
+        ["stop" | "kill", name] => engine.by_hand(&Step::Stop(text(name))),
+        ["start", name] => engine.by_hand(&Step::Start(text(name))),
+        ["pause", name] => engine.set(name, Doing::Paused),
+        ["rm", "-f", name] => engine.remove_forced(name),
+        ["rename", from, to] => engine.by_hand(&Step::Rename { container: text(from), to: text(to) }),
+        ["update", name, body] => {
+            let body = serde_json::from_str(body).expect("JSON");
+            engine.by_hand(&Step::Update { container: text(name), body })
+        }
+        ["network", "create", name] => engine.by_hand(&Step::CreateNetwork {
+            name: name.parse().expect("a name"),
+            spec: Box::default(),
+            labels: json!({}),
+        }),
+        ["network", "connect", network, name] => engine.by_hand(&Step::Connect {
+            container: text(name),
+            network: text(network),
+            endpoint: json!({}),
+        }),
+        ["network", "disconnect", network, name] => {
+            engine.by_hand(&Step::Disconnect { container: text(name), network: text(network) })
+        }
+        _ => panic!("docker {}: not known here", command.join(" ")),
+    }
+}
