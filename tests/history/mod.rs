@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use invigil::assembly::ExamServer;
 use invigil::diff::diff;
 use invigil::engine::memory::{Doing, MemoryEngine, Program};
-use invigil::engine::{EngineError, Observe, Perform, Scope};
+use invigil::engine::{EngineError, Observe, Scope};
 use invigil::execute::{Outcomes, execute};
 use invigil::observed::Observed;
 use invigil::plan::{Palette, Plan, Step};
@@ -97,14 +97,14 @@ impl Case {
         }
         let outcomes = carry_out(&self.engine, &plan);
         for (id, why) in &outcomes.failed {
-            told.push_str(&format!("--- failed: {id}: {why}\n"));
+            told += &format!("--- failed: {id}: {why}\n");
         }
         if !outcomes.failed.is_empty() {
             let everything = self.engine.everything();
             for (name, container) in everything["containers"].as_object().expect("containers") {
                 let image = container["Config"]["Image"].as_str().expect("an image");
                 let status = container["State"]["Status"].as_str().expect("a status");
-                told.push_str(&format!("--- left: {name} {status}, {image}\n"));
+                told += &format!("--- left: {name} {status}, {image}\n");
             }
         }
         let again = self::plan(&self.engine, &self.wanted, &self.held);
