@@ -34,3 +34,5 @@ pub mod engine;
 pub mod execute;
 
 pub mod reconcile;
+
+pub mod daemon;

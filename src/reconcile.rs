@@ -6,14 +6,14 @@ use tokio::sync::watch;
 
 use crate::assembly::ExamServer;
 use crate::desired::{self, Desired, Removals};
-use crate::diff::diff;
+use crate::diff::{Changes, diff};
 use crate::engine::{EngineError, Observe, Perform, Scope};
 use crate::execute::{Event, Outcomes, execute};
 use crate::manifest::Manifests;
 use crate::manifest::diagnostic::Diagnostic;
 use crate::plan::Plan;
 use crate::resource::name::{Owner, ResourceId};
-use crate::source::attachment::AttachmentReader;
+use crate::source::attachment::{AttachmentReader, Attachments};
 use crate::source::{Revision, Snapshot};
 
 /// What stays the same from pass to pass.
@@ -36,6 +36,8 @@ pub struct Wanted {
     pub desired: Desired,
     /// Everything that is wrong with the manifests and the files they name, in order.
     pub diagnostics: Vec<Diagnostic>,
+    /// What the files said that the manifests name.
+    attachments: Attachments,
 }
 
 impl Wanted {
@@ -47,7 +49,13 @@ impl Wanted {
         let mut diagnostics = std::mem::take(&mut manifests.diagnostics);
         diagnostics.extend(more);
         diagnostics.sort();
-        Self { revision: snapshot.revision().clone(), desired, diagnostics }
+        Self { revision: snapshot.revision().clone(), desired, diagnostics, attachments }
+    }
+
+    /// Whether reading `snapshot`, and the files that its manifests name, would say the same again.
+    pub fn is_current(&self, snapshot: &Snapshot, reader: &mut AttachmentReader) -> bool {
+        self.revision == *snapshot.revision()
+            && reader.read(self.attachments.keys().cloned()) == self.attachments
     }
 
     /// Withholds removals for one more reason.
@@ -61,6 +69,17 @@ impl Wanted {
     }
 }
 
+/// Looks at the engine and compares. Changes nothing.
+///
+/// # Errors
+/// If anything of ours cannot be read: the pass ends (law 1).
+pub async fn compare<E: Observe>(wanted: &Wanted, setup: &Setup, engine: &E) -> Result<Changes, EngineError> {
+    let images = wanted.desired.containers.values().map(|container| container.reference.clone()).collect();
+    let scope = Scope { owner: setup.owner.clone(), images };
+    let observed = engine.observe(&scope).await?;
+    Ok(diff(&wanted.desired, &observed, &setup.owner))
+}
+
 /// Looks at the engine and plans what makes it match. Changes nothing.
 ///
 /// # Errors
@@ -71,11 +90,7 @@ pub async fn plan<E: Observe>(
     setup: &Setup,
     engine: &E,
 ) -> Result<Plan, EngineError> {
-    let images = wanted.desired.containers.values().map(|container| container.reference.clone()).collect();
-    let scope = Scope { owner: setup.owner.clone(), images };
-    let observed = engine.observe(&scope).await?;
-    let changes = diff(&wanted.desired, &observed, &setup.owner);
-    Ok(Plan::new(changes, &setup.owner, held))
+    Ok(Plan::new(compare(wanted, setup, engine).await?, &setup.owner, held))
 }
 
 /// Makes a plan come true, as far as the engine lets it.

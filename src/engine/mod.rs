@@ -16,6 +16,8 @@ pub mod memory;
 use std::collections::BTreeSet;
 use std::future::Future;
 
+use futures_util::Stream;
+
 use crate::observed::Observed;
 use crate::plan::Step;
 use crate::resource::name::Owner;
@@ -51,6 +53,17 @@ pub trait Perform: Observe {
         step: &Step,
         progress: &Progress<'_>,
     ) -> impl Future<Output = Result<(), EngineError>> + Send;
+}
+
+/// The side of an engine that says when something happens on it.
+pub trait Events: Sync {
+    /// One item as soon as the engine listens (what happened before was not heard), then one whenever
+    /// something happened that an observation could show. What happened is not said: events wake,
+    /// they never decide.
+    ///
+    /// Ends, or fails, with the connection; the listener asks again. What merely looks at containers
+    /// (`exec`, `top`, health probes that change nothing) is left out: there are hundreds a second.
+    fn events(&self) -> impl Stream<Item = Result<(), EngineError>> + Send;
 }
 
 /// Hears what a long step is at: `3 of 5 layers, 41 %`.

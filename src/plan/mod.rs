@@ -9,7 +9,7 @@ mod text;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use step::{Await, Step};
-pub use text::Palette;
+pub use text::{Palette, action, because};
 
 use crate::diff::{Act, Change, Changes};
 use crate::resource::name::{Owner, ResourceId};

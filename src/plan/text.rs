@@ -122,6 +122,22 @@ pub(super) fn detail(change: &Change) -> String {
     crate::fields::plain(&parts.join(", "))
 }
 
+/// What a change does, in a word: `replace`.
+pub fn action(change: &Change) -> &'static str {
+    Verb::of(&change.act).as_str()
+}
+
+/// A change on one line, without its resource and action: `image: nginx:1.14 -> nginx:1.15; ...`.
+pub fn because(change: &Change) -> String {
+    let named = change.reasons.iter().filter(|reason| !reason.field.is_empty()).map(|reason| {
+        let side = |side: &Option<String>| side.clone().unwrap_or_else(|| "(none)".to_owned());
+        format!("{}: {} -> {}", crate::fields::plain(&reason.field), side(&reason.from), side(&reason.to))
+    });
+    let parts: Vec<String> =
+        Some(detail(change)).filter(|text| !text.is_empty()).into_iter().chain(named).collect();
+    parts.join("; ")
+}
+
 fn counted(count: usize, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }

@@ -17,7 +17,7 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use super::error::{failed, is_absent, is_already};
-use super::{DockerReader, transfer};
+use super::{Session, transfer};
 use crate::engine::{EngineError, Progress};
 use crate::plan::{Await, Step};
 use crate::resource::label;
@@ -38,12 +38,12 @@ const STEADY: Duration = Duration::from_secs(1);
 const HEALTH: Duration = Duration::from_secs(300);
 
 pub(super) async fn perform(
-    engine: &DockerReader,
+    engine: &Session,
     step: &Step,
     progress: &Progress<'_>,
 ) -> Result<(), EngineError> {
     let docker = &engine.docker;
-    let what = step.to_string();
+    let what = step.task();
     let done = |result: Result<(), bollard::errors::Error>| match result {
         Err(error) if is_already(&error) => Ok(()),
         result => result.map_err(|error| failed(&engine.endpoint, &what, error)),
@@ -56,7 +56,9 @@ pub(super) async fn perform(
         Step::LoadPapers(images) => transfer::load_papers(&patient(engine, TRANSFER), images).await,
         Step::LoadArchive { archive, ids } => {
             transfer::load_archive(&patient(engine, TRANSFER), archive, progress).await?;
-            loaded(engine, &what, ids).await
+            // The engine takes an archive without the image that it was read to hold.
+            let ids: Vec<String> = ids.iter().map(|id| id.as_str().to_owned()).collect();
+            image_id(engine, &what, &ids).await.map(|_| ())
         }
         Step::Pull { reference, platform } => {
             transfer::pull(engine, reference, platform.as_deref(), progress).await
@@ -65,17 +67,15 @@ pub(super) async fn perform(
             transfer::import(&patient(engine, TRANSFER), archive, changes, tag, progress).await
         }
         Step::Tag { image, tags, mark } => {
+            let id = image_id(engine, &what, image).await?;
             let mut tags = tags.clone();
-            if let Some((owner, name)) = mark {
-                let id = image_id(engine, &what, image).await?;
-                tags.push(label::image_mark(owner, name, &id));
-            }
+            tags.extend(mark.iter().map(|(owner, name)| label::image_mark(owner, name, &id)));
             for tag in &tags {
                 let options = TagImageOptionsBuilder::new()
                     .repo(&tag.repository())
                     .tag(tag.tag().unwrap_or("latest"))
                     .build();
-                done(docker.tag_image(segment(image)?, Some(options)).await)?;
+                done(docker.tag_image(id.as_str(), Some(options)).await)?;
             }
             Ok(())
         }
@@ -130,8 +130,8 @@ pub(super) async fn perform(
 }
 
 /// The same engine for calls that take long to answer.
-fn patient(engine: &DockerReader, timeout: Duration) -> DockerReader {
-    DockerReader { docker: engine.docker.clone().with_timeout(timeout), ..engine.clone() }
+fn patient(engine: &Session, timeout: Duration) -> Session {
+    Session { docker: engine.docker.clone().with_timeout(timeout), ..engine.clone() }
 }
 
 /// A text that is safe in a URL's path: bollard does not escape it, and `../info?x=` would be another call.
@@ -161,7 +161,7 @@ fn labels(own: &crate::resource::env::TextMap, ours: &Value) -> std::collections
 }
 
 async fn create_network(
-    engine: &DockerReader,
+    engine: &Session,
     what: &str,
     name: &Name,
     spec: &NetworkSpec,
@@ -207,31 +207,21 @@ fn volume_request(name: &Name, spec: &VolumeSpec, ours: &Value) -> Result<Volume
     })
 }
 
-async fn image_id(engine: &DockerReader, what: &str, image: &str) -> Result<ImageId, EngineError> {
-    let answer = engine
-        .docker
-        .inspect_image(segment(image)?)
-        .await
-        .map_err(|error| failed(&engine.endpoint, what, error))?;
-    answer
-        .id
-        .unwrap_or_default()
-        .parse()
-        .map_err(|cause| EngineError::Unreadable { what: format!("the image of: {what}"), cause })
-}
-
-/// Checks that a loaded archive brought the image that it was read to hold.
-async fn loaded(engine: &DockerReader, what: &str, ids: &[ImageId]) -> Result<(), EngineError> {
-    for id in ids {
-        if engine.docker.inspect_image(id.as_str()).await.is_ok() {
-            return Ok(());
+/// The id of the first of `images` that is there.
+async fn image_id(engine: &Session, what: &str, images: &[String]) -> Result<ImageId, EngineError> {
+    for image in images {
+        match engine.docker.inspect_image(segment(image)?).await {
+            Ok(answer) => {
+                return answer.id.unwrap_or_default().parse().map_err(|cause| EngineError::Unreadable {
+                    what: format!("the image of: {what}"),
+                    cause,
+                });
+            }
+            Err(error) if is_absent(&error) => {}
+            Err(error) => return Err(failed(&engine.endpoint, what, error)),
         }
     }
-    let expected: Vec<String> = ids.iter().map(ToString::to_string).collect();
-    Err(EngineError::refused(format!(
-        "{what}: the engine took it, but {} is not there",
-        expected.join(" or ")
-    )))
+    Err(EngineError::refused(format!("{what}: the image {} is not on this host", images.join(" or "))))
 }
 
 /// What a container that is waited for is doing.
@@ -243,12 +233,12 @@ struct Glance {
     last_check: Option<String>,
 }
 
-async fn glance(engine: &DockerReader, container: &str) -> Result<Glance, EngineError> {
+async fn glance(engine: &Session, container: &str) -> Result<Glance, EngineError> {
     let answer = engine
         .docker
         .inspect_container(segment(container)?, None::<InspectContainerOptions>)
         .await
-        .map_err(|error| failed(&engine.endpoint, &format!("look at {container}"), error))?;
+        .map_err(|error| failed(&engine.endpoint, "look at it", error))?;
     let state = answer.state.unwrap_or_default();
     let health = state.health;
     let last_check = health
@@ -266,32 +256,32 @@ async fn glance(engine: &DockerReader, container: &str) -> Result<Glance, Engine
 
 impl Glance {
     /// An error if the program is not there any more.
-    fn up(&self, container: &str) -> Result<(), EngineError> {
+    fn up(&self) -> Result<(), EngineError> {
         match self.status.as_str() {
             "running" | "paused" => Ok(()),
-            _ => Err(EngineError::refused(format!("{container} ended with exit code {}", self.exit_code))),
+            _ => Err(EngineError::refused(format!("it ended with exit code {}", self.exit_code))),
         }
     }
 }
 
-async fn healthy(engine: &DockerReader, container: &str, progress: &Progress<'_>) -> Result<(), EngineError> {
+async fn healthy(engine: &Session, container: &str, progress: &Progress<'_>) -> Result<(), EngineError> {
     let deadline = Instant::now() + HEALTH;
     let mut told = String::new();
     loop {
         let glance = glance(engine, container).await?;
         // What the engine restarts by itself may still become well.
         if glance.status != "restarting" {
-            glance.up(container)?;
+            glance.up()?;
         }
         match glance.health.as_deref() {
             Some("healthy") => return Ok(()),
             Some("unhealthy") => {
                 let check = glance.last_check.filter(|output| !output.is_empty());
                 let check = check.map(|output| format!(": {output}")).unwrap_or_default();
-                return Err(EngineError::refused(format!("{container} is unhealthy{check}")));
+                return Err(EngineError::refused(format!("it is unhealthy{check}")));
             }
             None | Some("" | "none") => {
-                return Err(EngineError::refused(format!("{container} has no health check to wait for")));
+                return Err(EngineError::refused(format!("it has no health check to wait for")));
             }
             Some(other) if other != told => {
                 told = other.to_owned();
@@ -300,27 +290,22 @@ async fn healthy(engine: &DockerReader, container: &str, progress: &Progress<'_>
             Some(_) => {}
         }
         if Instant::now() >= deadline {
-            return Err(EngineError::refused(format!(
-                "{container} did not become healthy in {} s",
-                HEALTH.as_secs()
-            )));
+            return Err(EngineError::refused(format!("it did not become healthy in {} s", HEALTH.as_secs())));
         }
         sleep(LOOK).await;
     }
 }
 
-async fn steady(engine: &DockerReader, container: &str) -> Result<(), EngineError> {
+async fn steady(engine: &Session, container: &str) -> Result<(), EngineError> {
     let first = glance(engine, container).await?;
-    first.up(container)?;
+    first.up()?;
     let end = Instant::now() + STEADY;
     while Instant::now() < end {
         sleep(LOOK).await;
         let now = glance(engine, container).await?;
-        now.up(container)?;
+        now.up()?;
         if now.started_at != first.started_at {
-            return Err(EngineError::refused(format!(
-                "{container} ended and was started again by the engine"
-            )));
+            return Err(EngineError::refused(format!("it ended, and the engine started it again")));
         }
     }
     Ok(())

@@ -1,0 +1,187 @@
+//! When a resource is tried again. In: changes and what became of them. Out: which resources are held
+//! back, why, and until when. Pure: the time and the chance are inputs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::fingerprint::fingerprint;
+use crate::desired::Desired;
+use crate::diff::{Act, Change};
+use crate::execute::Outcomes;
+use crate::resource::name::ResourceId;
+
+/// The wait after a first failure; each further one waits twice as long.
+const FIRST: Duration = Duration::from_secs(1);
+/// The longest wait, before jitter.
+const LONGEST: Duration = Duration::from_mins(5);
+/// How much jitter shortens or lengthens a wait, so that what failed together is not tried together.
+const JITTER: f64 = 0.2;
+/// The shortest wait after a failure that interrupted a predecessor: every further try would again
+/// (law 7).
+const AFTER_DISTURBANCE: Duration = Duration::from_mins(5);
+/// What needs the same again within this time after it was done has not lasted. Docker takes a
+/// container for up after the same time (its restart policy's delay is then reset).
+const LASTING: Duration = Duration::from_secs(10);
+
+/// Remembers what failed or did not last.
+#[derive(Debug, Default)]
+pub struct Backoff {
+    entries: BTreeMap<ResourceId, Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    /// What the manifests asked for; another wish is a fresh start.
+    fingerprint: String,
+    /// Failures and relapses in a row.
+    failures: u32,
+    why: String,
+    /// Not tried before.
+    retry_at: Instant,
+    /// Nothing that is there is interrupted before.
+    disturb_at: Instant,
+    /// When it was last done, if that is what happened last.
+    done_at: Option<Instant>,
+    /// Until when it is held back now.
+    held_until: Option<Instant>,
+}
+
+/// A failure that will be tried again.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Retry {
+    /// How often it failed in a row.
+    pub failures: u32,
+    /// When it is tried again.
+    pub after: Duration,
+}
+
+/// What became of a plan, as far as trying again depends on it.
+#[derive(Debug)]
+pub struct Attempt<'a> {
+    /// What became of the resources.
+    pub outcomes: &'a Outcomes,
+    /// The resources whose predecessors were interrupted.
+    pub disturbed: &'a BTreeSet<ResourceId>,
+}
+
+impl Backoff {
+    /// The changes that are not to be tried now, with why. `jitter` gives numbers from -1 to 1.
+    pub fn hold(
+        &mut self,
+        changes: &[Change],
+        desired: &Desired,
+        now: Instant,
+        mut jitter: impl FnMut() -> f64,
+    ) -> BTreeMap<ResourceId, String> {
+        let changing: BTreeSet<&ResourceId> = changes.iter().map(|change| &change.id).collect();
+        self.entries.retain(|id, entry| {
+            entry.held_until = None;
+            entry.fingerprint == fingerprint(desired, id) && (changing.contains(id) || entry.is_fresh(now))
+        });
+        let mut held = BTreeMap::new();
+        for change in changes.iter().filter(|change| !matches!(change.act, Act::Block(_))) {
+            let Some(entry) = self.entries.get_mut(&change.id) else { continue };
+            if let Some(done_at) = entry.done_at.take() {
+                if now >= done_at + LASTING {
+                    self.entries.remove(&change.id);
+                    continue;
+                }
+                entry.relapse(now, jitter());
+            }
+            let until = if replaces(change) { entry.disturb_at } else { entry.retry_at };
+            if now < until {
+                entry.held_until = Some(until);
+                held.insert(change.id.clone(), entry.why.clone());
+            }
+        }
+        held
+    }
+
+    /// Learns what became of the changes that were tried, and says when failed ones are tried again.
+    ///
+    /// An engine that went away on the way says nothing about a resource: nothing is counted then.
+    pub fn settle(
+        &mut self,
+        attempt: &Attempt<'_>,
+        desired: &Desired,
+        now: Instant,
+        mut jitter: impl FnMut() -> f64,
+    ) -> Vec<(ResourceId, Retry)> {
+        let Attempt { outcomes, disturbed } = attempt;
+        for id in &outcomes.done {
+            let entry = self.entry(id, desired, now);
+            entry.done_at = Some(now);
+        }
+        if outcomes.engine_lost {
+            return Vec::new();
+        }
+        let mut retries = Vec::new();
+        for (id, why) in &outcomes.failed {
+            let entry = self.entry(id, desired, now);
+            entry.done_at = None;
+            entry.failures += 1;
+            entry.why = format!("failed: {why}");
+            entry.retry_at = now + delay(entry.failures, jitter());
+            entry.disturb_at = entry.retry_at;
+            if disturbed.contains(id) {
+                entry.disturb_at = entry.retry_at.max(now + AFTER_DISTURBANCE);
+            }
+            entry.held_until = Some(entry.disturb_at);
+            retries.push((id.clone(), Retry { failures: entry.failures, after: entry.disturb_at - now }));
+        }
+        retries
+    }
+
+    /// When the first of those held back can be tried.
+    pub fn next_try(&self) -> Option<Instant> {
+        self.entries.values().filter_map(|entry| entry.held_until).min()
+    }
+
+    /// Forgets everything: all is tried again at once.
+    pub fn reset(&mut self) {
+        self.entries.clear();
+    }
+
+    fn entry(&mut self, id: &ResourceId, desired: &Desired, now: Instant) -> &mut Entry {
+        self.entries.entry(id.clone()).or_insert_with(|| Entry {
+            fingerprint: fingerprint(desired, id),
+            failures: 0,
+            why: String::new(),
+            retry_at: now,
+            disturb_at: now,
+            done_at: None,
+            held_until: None,
+        })
+    }
+}
+
+impl Entry {
+    /// Whether it may still say something about a resource that is in order now.
+    fn is_fresh(&self, now: Instant) -> bool {
+        now < self.done_at.unwrap_or(self.disturb_at) + LASTING
+    }
+
+    /// It was done, and the same is needed again. Once is forgiven: somebody may just have removed
+    /// it by hand.
+    fn relapse(&mut self, now: Instant, jitter: f64) {
+        self.failures += 1;
+        "it was done and did not last 10 s".clone_into(&mut self.why);
+        if self.failures > 1 {
+            self.retry_at = now + delay(self.failures - 1, jitter);
+            self.disturb_at = self.retry_at;
+        }
+    }
+}
+
+/// Whether doing it interrupts what is there, in favour of something new.
+const fn replaces(change: &Change) -> bool {
+    matches!(change.act, Act::Replace { .. } | Act::ReplaceNetwork(..))
+}
+
+/// The wait after so many failures in a row.
+fn delay(failures: u32, jitter: f64) -> Duration {
+    let doubled = FIRST.saturating_mul(1_u32.checked_shl(failures.saturating_sub(1)).unwrap_or(u32::MAX));
+    doubled.min(LONGEST).mul_f64(1.0 + JITTER * jitter.clamp(-1.0, 1.0))
+}

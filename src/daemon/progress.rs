@@ -1,0 +1,122 @@
+//! Logs a plan while it is walked. In: the executor's events. Out: one line for each resource that is
+//! done or failed, and which predecessors were interrupted. Changes nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tracing::{debug, error, info, warn};
+
+use super::pulse::Pulse;
+use crate::diff::Change;
+use crate::execute::Event;
+use crate::plan::{Node, Plan, Step, action, because};
+use crate::resource::name::ResourceId;
+use crate::resource::printable::printable;
+
+/// Follows one plan.
+#[derive(Debug)]
+pub(super) struct Progress<'a> {
+    changes: BTreeMap<&'a ResourceId, &'a Change>,
+    pulse: &'a Pulse,
+    state: Mutex<State<'a>>,
+}
+
+#[derive(Debug, Default)]
+struct State<'a> {
+    /// How many steps of each resource are left, and when its first began.
+    left: BTreeMap<&'a ResourceId, (usize, Option<Instant>)>,
+    disturbed: BTreeSet<ResourceId>,
+}
+
+impl<'a> Progress<'a> {
+    pub(super) fn of(plan: &'a Plan, pulse: &'a Pulse) -> Self {
+        let mut state = State::default();
+        for id in plan.nodes.iter().flat_map(|node| &node.resources) {
+            state.left.entry(id).or_default().0 += 1;
+        }
+        let changes = plan.changes.iter().map(|change| (&change.id, change)).collect();
+        Self { changes, pulse, state: Mutex::new(state) }
+    }
+
+    /// Notes what happens.
+    pub(super) fn note(&self, event: &Event<'_>) {
+        self.pulse.beat();
+        match event {
+            Event::Started(_, node) => self.started(node),
+            Event::Progress(_, node, text) => debug!(step = %node.step, "{}", printable(text)),
+            Event::Done(_, node, took) => {
+                debug!(step = %node.step, took = %seconds(*took), "step done");
+                self.done(node);
+            }
+            Event::Failed(_, node, why) => {
+                for id in &node.resources {
+                    let (action, reasons) = self.about(id);
+                    let why = why.to_string();
+                    error!(resource = %id, action, reasons, step = %node.step, why = %printable(&why), "failed");
+                }
+            }
+            Event::Rescued(_, node, Ok(())) => {
+                for id in &node.resources {
+                    warn!(resource = %id, "what was there before is put back");
+                }
+            }
+            Event::Rescued(_, node, Err(why)) => {
+                for id in &node.resources {
+                    error!(resource = %id, why = %printable(why), "what was there before cannot be put back");
+                }
+            }
+            Event::Skipped(_, node) => debug!(step = %node.step, "step left out"),
+        }
+    }
+
+    /// The resources of which something that was there has been interrupted.
+    pub(super) fn into_disturbed(self) -> BTreeSet<ResourceId> {
+        self.state.into_inner().unwrap_or_else(PoisonError::into_inner).disturbed
+    }
+
+    fn started(&self, node: &Node) {
+        debug!(step = %node.step, "step begins");
+        let mut state = self.state();
+        if matches!(node.step, Step::Stop(_) | Step::Rename { .. } | Step::RemoveNetwork(_)) {
+            state.disturbed.extend(node.resources.iter().cloned());
+        }
+        for id in &node.resources {
+            if let Some((_, begun)) = state.left.get_mut(id) {
+                begun.get_or_insert_with(Instant::now);
+            }
+        }
+    }
+
+    fn done(&self, node: &Node) {
+        for id in &node.resources {
+            let begun = {
+                let mut state = self.state();
+                let Some((left, begun)) = state.left.get_mut(id) else { continue };
+                *left = left.saturating_sub(1);
+                if *left > 0 {
+                    continue;
+                }
+                begun.unwrap_or_else(Instant::now)
+            };
+            let (action, reasons) = self.about(id);
+            info!(resource = %id, action, reasons, took = %seconds(begun.elapsed()), "done");
+        }
+    }
+
+    /// A resource's action and reasons; secrets are masked in them already.
+    fn about(&self, id: &ResourceId) -> (&'static str, String) {
+        self.changes.get(id).map_or_else(|| ("", String::new()), |change| (action(change), because(change)))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<'a>> {
+        // Counts stay true whoever panicked.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A time as people say it: `0.42s`.
+pub(super) fn seconds(time: Duration) -> String {
+    format!("{:.2}s", time.as_secs_f64())
+}

@@ -1,0 +1,238 @@
+mod bench;
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use bench::{Bench, network};
+
+const MINUTE: Duration = Duration::from_mins(1);
+
+#[tokio::test(start_paused = true)]
+async fn a_daemon_says_what_it_does_and_nothing_when_there_is_nothing_to_do() {
+    let bench = Bench::started(&[("a.yaml", &network("exam"))]).await;
+    let log = bench.log();
+    assert_eq!(log.len(), 3, "{log:#?}");
+    assert!(log[0].starts_with("INFO invigil starts version="), "{}", log[0]);
+    assert_eq!(log[1], r#"INFO done resource=network/exam action="create" reasons="" took=0.00s"#);
+    assert_eq!(log[2], "INFO ready");
+    assert_eq!(bench.told(), ["READY=1"]);
+    sleep(10 * MINUTE).await;
+    assert_eq!(bench.log(), [""; 0]);
+    assert_eq!(bench.engine.state().looks, 11);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_vanishes_behind_its_back_is_there_again_at_once() {
+    let bench = Bench::started(&[("a.yaml", &network("exam"))]).await;
+    sleep(MINUTE / 2).await;
+    bench.steps();
+    bench.engine.state().observed.networks.clear();
+    bench.bell.engine_changed();
+    sleep(Duration::from_millis(25)).await;
+    assert_eq!(bench.steps(), ["create network exam"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failing_resource_is_retried_after_growing_waits_and_holds_nothing_back() {
+    let bench = Bench::with(&[("a.yaml", &network("bad")), ("b.yaml", &network("good"))]);
+    bench.engine.state().refused.insert("create network bad".to_owned());
+    let mut bench = bench;
+    bench.start().await;
+    sleep(5 * MINUTE).await;
+    let steps = std::mem::take(&mut bench.engine.state().steps);
+    let times: Vec<u64> =
+        steps.iter().filter(|(_, step)| step.ends_with("bad")).map(|(time, _)| *time).collect();
+    assert!(steps.contains(&(0, "create network good".to_owned())), "{steps:?}");
+    // 1, 2, 4, ... seconds after each other, a fifth more or less.
+    assert!((8..=9).contains(&times.len()), "{times:?}");
+    for (tries, pair) in times.windows(2).enumerate() {
+        let (wait, waited) = (1_u64 << tries, pair[1] - pair[0]);
+        assert!((wait * 8 / 10..=wait * 12 / 10 + 1).contains(&waited), "{times:?}");
+    }
+    let log = bench.log();
+    let failed = r#"ERROR failed resource=network/bad action="create" reasons="" step=create network bad why=the toy refuses"#;
+    assert_eq!(log.iter().filter(|line| *line == failed).count(), times.len(), "{log:#?}");
+
+    // Another wish is a fresh start.
+    bench.engine.state().refused.clear();
+    bench.write("a.yaml", &network("bad").replace("bridge}", "bridge, internal: true}"));
+    bench.files_changed().await;
+    assert_eq!(bench.steps(), ["create network bad"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_does_not_last_is_not_made_again_in_a_tight_loop() {
+    let mut bench = Bench::with(&[("a.yaml", &network("exam"))]);
+    bench.engine.state().vanishing.insert("exam".to_owned());
+    bench.start().await;
+    for _ in 0..600 {
+        bench.bell.engine_changed();
+        sleep(Duration::from_millis(100)).await;
+    }
+    let times: Vec<u64> = bench.engine.state().steps.iter().map(|(time, _)| *time).collect();
+    assert!((6..=8).contains(&times.len()), "{times:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn law_7_a_replacement_that_failed_waits_five_minutes_unless_its_manifest_changes() {
+    let mut bench = Bench::started(&[("a.yaml", &network("exam"))]).await;
+    let changed = network("exam").replace("bridge}", "bridge, internal: true}");
+    bench.engine.state().refused.insert("create network exam".to_owned());
+    bench.steps();
+    bench.write("a.yaml", &changed);
+    bench.files_changed().await;
+    assert_eq!(bench.steps().last().unwrap(), "create network exam");
+    // As if the predecessor had been put back.
+    let mut before = bench::State::default();
+    std::mem::swap(&mut before.observed, &mut bench.engine.state().observed);
+    bench.stop();
+    bench.stopped().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_syntax_error_stops_nothing_and_is_said_once() {
+    let files = [("a.yaml", network("a1")), ("b.yaml", network("b1")), ("c.yaml", network("c1"))];
+    let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (*name, text.as_str())).collect();
+    let bench = Bench::started(&files).await;
+    bench.log();
+    bench.steps();
+    bench.write("b.yaml", "kind: [\n");
+    bench.files_changed().await;
+    let log = bench.log();
+    assert_eq!(log.len(), 2, "{log:#?}");
+    assert!(log[0].starts_with("ERROR b.yaml:2:1: "), "{log:#?}");
+    assert_eq!(
+        log[1],
+        "WARN kept, though no manifest describes it resource=network/b1 why=a manifest is invalid, so nothing is removed"
+    );
+    sleep(10 * MINUTE).await;
+    assert_eq!(bench.log(), [""; 0]);
+    assert_eq!(bench.steps(), [""; 0]);
+
+    // The others go on being kept.
+    bench.engine.state().observed.networks.retain(|network| network.name != "c1");
+    bench.bell.engine_changed();
+    sleep(MINUTE).await;
+    assert_eq!(bench.steps(), ["create network c1"]);
+    bench.log();
+
+    bench.write("b.yaml", &network("b1"));
+    bench.files_changed().await;
+    assert_eq!(bench.log(), ["INFO the manifests hold again"]);
+    assert_eq!(bench.steps(), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn law_2_a_directory_that_is_renamed_away_emptied_and_put_back_costs_nothing() {
+    let bench = Bench::started(&[("a.yaml", &network("exam"))]).await;
+    bench.log();
+    bench.steps();
+    let away = bench.root().with_extension("away");
+    std::fs::rename(bench.root(), &away).unwrap();
+    bench.files_changed().await;
+    sleep(5 * MINUTE).await;
+    let shown = bench.root().display().to_string();
+    assert_eq!(
+        bench.log(),
+        [format!(
+            "ERROR there is no manifest directory {shown}; nothing is changed until it can be looked at again"
+        )]
+    );
+
+    std::fs::create_dir(bench.root()).unwrap();
+    bench.files_changed().await;
+    sleep(5 * MINUTE).await;
+    assert_eq!(
+        bench.log(),
+        [
+            "WARN kept, though no manifest describes it resource=network/exam why=there is no manifest at all, so nothing is removed",
+            "INFO manifests and engine can be looked at again",
+        ]
+    );
+
+    std::fs::remove_dir(bench.root()).unwrap();
+    std::fs::rename(&away, bench.root()).unwrap();
+    bench.files_changed().await;
+    sleep(5 * MINUTE).await;
+    assert_eq!(bench.log(), [""; 0]);
+    assert_eq!(bench.steps(), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn law_11_an_engine_that_goes_away_is_waited_for_and_taken_up_again() {
+    let bench = Bench::started(&[("a.yaml", &network("exam"))]).await;
+    bench.log();
+    bench.steps();
+    bench.engine.state().gone = true;
+    sleep(5 * MINUTE).await;
+    assert_eq!(
+        bench.log(),
+        [
+            "ERROR no engine answers at /toy.sock: connection refused; nothing is changed until it can be looked at again"
+        ]
+    );
+    {
+        let mut state = bench.engine.state();
+        state.gone = false;
+        state.observed.networks.clear();
+    }
+    sleep(Duration::from_secs(11)).await;
+    assert_eq!(bench.steps(), ["create network exam"]);
+    assert_eq!(bench.log()[0], "INFO manifests and engine can be looked at again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_engine_that_goes_away_in_the_middle_is_no_failure_of_a_resource() {
+    let mut bench = Bench::with(&[("a.yaml", &network("exam"))]);
+    bench.engine.state().step = Duration::from_secs(1);
+    bench.start().await;
+    bench.engine.state().gone = true;
+    sleep(5 * MINUTE).await;
+    bench.engine.state().gone = false;
+    sleep(Duration::from_secs(12)).await;
+    assert_eq!(bench.engine.state().finished, ["create network exam"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_without_an_engine_is_ready_when_it_is_there() {
+    let mut bench = Bench::with(&[("a.yaml", &network("exam"))]);
+    bench.engine.state().gone = true;
+    bench.start().await;
+    bench.bell.reload();
+    sleep(MINUTE).await;
+    assert_eq!(bench.told(), [""; 0]);
+    bench.engine.state().gone = false;
+    sleep(MINUTE).await;
+    assert_eq!(bench.told(), ["READY=1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn sigterm_finishes_the_steps_in_flight_and_begins_no_other() {
+    let files: Vec<(String, String)> =
+        (0..9).map(|number| (format!("{number}.yaml"), network(&format!("n{number}")))).collect();
+    let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    let mut bench = Bench::with(&files);
+    bench.engine.state().step = MINUTE;
+    bench.start().await;
+    let begun = Instant::now();
+    bench.stop();
+    bench.stopped().await;
+    assert!(begun.elapsed() <= MINUTE);
+    let expected: Vec<String> = (0..4).map(|number| format!("create network n{number}")).collect();
+    assert_eq!(bench.engine.state().finished, expected);
+    assert_eq!(bench.steps(), expected);
+    assert_eq!(bench.told(), ["READY=1", "STOPPING=1"]);
+    assert_eq!(bench.log().last().unwrap(), "INFO invigil stops; containers go on as they are");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reload_tries_again_at_once_and_says_again_what_is_wrong() {
+    let bench = Bench::started(&[("a.yaml", &network("exam")), ("b.yaml", "kind: [\n")]).await;
+    bench.told();
+    let said = bench.log().into_iter().find(|line| line.starts_with("ERROR")).unwrap();
+    bench.bell.reload();
+    sleep(Duration::from_millis(10)).await;
+    assert_eq!(bench.log(), ["INFO reloading", &said, "INFO ready"]);
+    assert_eq!(bench.told(), ["RELOADING=1", "READY=1"]);
+}

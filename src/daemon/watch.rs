@@ -1,0 +1,172 @@
+//! Watches the manifests' files. In: the host's notifications. Out: wakes. Never reads a file: what
+//! changed is found out by reading everything again.
+//!
+//! The root is watched with all that is under it, and so is its parent: a directory that is renamed,
+//! or a link that is swapped, is silent in itself. Whenever another directory may stand behind the
+//! root, watching begins anew.
+
+use std::convert::Infallible;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use notify::event::{EventKind, ModifyKind};
+use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use tokio::sync::Notify;
+use tokio::task::spawn_blocking;
+use tokio::time::{MissedTickBehavior, interval};
+use tracing::{debug, info, warn};
+
+use super::wake::Bell;
+
+/// How often it is looked whether another directory stands behind the root, which no notification
+/// tells when it happened further up, or when the root's parent is missing too.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// Watches one directory or file.
+#[derive(Debug)]
+pub struct FileWatch {
+    target: Arc<Target>,
+    armed: Armed,
+    /// The last complaint, so that each is made once.
+    complaint: Option<String>,
+}
+
+/// What is watched, and who is told.
+#[derive(Debug)]
+struct Target {
+    root: PathBuf,
+    bell: Bell,
+    /// Something happened to the root itself.
+    disturbed: Notify,
+}
+
+/// What is behind the root: device, inode, and whether it is a directory.
+type Identity = Option<(u64, u64, bool)>;
+
+/// The watches that stand.
+#[derive(Debug, Default)]
+struct Armed {
+    /// `None` where not all of it could be watched.
+    watcher: Option<RecommendedWatcher>,
+    identity: Identity,
+}
+
+impl FileWatch {
+    /// Begins to watch. What happens from now on is not missed, as far as the host tells.
+    ///
+    /// # Errors
+    /// If the path cannot be made absolute, because it is empty or there is no current directory.
+    pub async fn begin(root: &Path, bell: Bell) -> io::Result<Self> {
+        let root = std::path::absolute(root)?;
+        let target = Arc::new(Target { root, bell, disturbed: Notify::new() });
+        let mut watch = Self { target, armed: Armed::default(), complaint: None };
+        watch.arm().await;
+        Ok(watch)
+    }
+
+    /// Keeps watching, for ever.
+    pub async fn keep(mut self) -> Infallible {
+        let mut looks = interval(LOOK_EVERY);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let disturbed = tokio::select! {
+                () = self.target.disturbed.notified() => true,
+                _ = looks.tick() => false,
+            };
+            let before = self.armed.identity;
+            let moved = identity(&self.target.root) != before;
+            if disturbed || moved || self.armed.watcher.is_none() {
+                self.arm().await;
+            }
+            // Not after every vain attempt: what is not there did not change.
+            if disturbed || moved || self.armed.identity != before {
+                self.target.bell.files_changed();
+            }
+        }
+    }
+
+    /// Watches what stands behind the root now.
+    async fn arm(&mut self) {
+        let target = Arc::clone(&self.target);
+        let armed = spawn_blocking(move || {
+            let identity = identity(&target.root);
+            let watcher = watch(&target, identity);
+            (identity, watcher)
+        });
+        // The old watches go only after the new ones stand.
+        let Ok((identity, watcher)) = armed.await else { return };
+        let (watcher, complaint) = match watcher {
+            Ok(watcher) => (Some(watcher), None),
+            Err(error) => (None, Some(error.to_string())),
+        };
+        self.armed = Armed { watcher, identity };
+        if complaint != self.complaint {
+            if let Some(why) = &complaint {
+                warn!(%why, "manifest files are not watched, only read at every interval");
+            } else {
+                info!("manifest files are watched again");
+            }
+            self.complaint = complaint;
+        }
+    }
+}
+
+fn identity(root: &Path) -> Identity {
+    let metadata = std::fs::metadata(root).ok()?;
+    Some((metadata.dev(), metadata.ino(), metadata.is_dir()))
+}
+
+fn watch(target: &Arc<Target>, identity: Identity) -> notify::Result<RecommendedWatcher> {
+    let told = Arc::clone(target);
+    let mut watcher = notify::recommended_watcher(move |event| told.note(event))?;
+    // A file's parent tells all about the file; watched itself, it is lost at the first rename.
+    if let Some(parent) = target.root.parent() {
+        watcher.watch(parent, RecursiveMode::NonRecursive)?;
+    }
+    if let Some((_, _, true)) = identity {
+        watcher.watch(&target.root, RecursiveMode::Recursive)?;
+    }
+    Ok(watcher)
+}
+
+impl Target {
+    /// Called on the watcher's own thread.
+    fn note(&self, event: notify::Result<notify::Event>) {
+        let event = match event {
+            Ok(event) => event,
+            Err(error) => {
+                debug!(%error, "a file notification failed");
+                return self.disturb();
+            }
+        };
+        if event.need_rescan() {
+            // Notifications were lost, maybe those of directories that are to be watched.
+            return self.disturb();
+        }
+        // Reading files makes these; a pass would wake the next one.
+        if event.kind.is_access() || !event.paths.iter().any(|path| path.starts_with(&self.root)) {
+            return;
+        }
+        let moves = matches!(
+            event.kind,
+            EventKind::Create(_) | EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(_))
+        );
+        if moves && event.paths.contains(&self.root) {
+            self.disturb();
+        } else {
+            self.bell.files_changed();
+        }
+    }
+
+    /// The watches may be of something else than what is behind the root now.
+    fn disturb(&self) {
+        self.disturbed.notify_one();
+        self.bell.files_changed();
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,122 @@
+//! Problem sets and archives become images, with ids that were known before.
+
+use invigil::desired::ImageOrigin;
+
+use crate::support::{Host, docker};
+
+fn problem_set(name: &str, prompt: &str) -> String {
+    format!(
+        "apiVersion: invigil/v1\nkind: ProblemSet\nmetadata: {{name: '@{name}'}}\nspec:\n  title: 期中考试\n  items:\n  - id: '8'\n    \
+         label: 第8题\n    type: single_choice\n    prompt: {prompt}\n    choices: [{{id: A, text: '1'}}, {{id: B, text: '2'}}]\n    \
+         key: {{choices: [B]}}\n"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_problem_set_runs_under_the_id_that_was_planned() {
+    let host = Host::new("paper").await;
+    host.write("set.yaml", &problem_set("midterm", "1+1=？"));
+    host.container("seat", &format!("{{problemSet: '{}'}}", host.name("midterm")));
+    let desired = host.wanted().desired;
+    let image = desired.images.values().next().expect("an image");
+    let ImageOrigin::Paper(paper) = &image.source else { panic!("{image:?}") };
+    let plan = host.plan().await;
+    assert_eq!(
+        plan,
+        format!(
+            "image/@midterm  load   1 item, {}\ncontainer/@seat  create   @midterm:latest\n\nPlan: 1 to load, 1 to create; 0 unchanged.\n",
+            paper.id()
+        )
+    );
+    host.apply().await;
+    let live = host.inspect("seat", "{{.Image}}");
+    assert!(paper.ids().iter().any(|id| id.as_str() == live), "{live}");
+    assert_eq!(
+        host.inspect("seat", "{{.Config.User}} {{.HostConfig.ReadonlyRootfs}} {{.HostConfig.CapDrop}}"),
+        "65532:65532 true [ALL]"
+    );
+
+    // A new paper: the old container serves until the new one is healthy, and the old image goes.
+    host.write("set.yaml", &problem_set("midterm", "1+2=？"));
+    let plan = host.plan().await;
+    assert!(plan.contains("container/@seat  replace\n  image   sha256:"), "{plan}");
+    let (outcomes, told) = host.try_apply().await;
+    assert!(outcomes.is_success(), "{told:?}");
+    assert_ne!(host.inspect("seat", "{{.Image}}"), live);
+    host.try_apply().await;
+    assert_eq!(host.plan().await, "Nothing to do; 2 unchanged.\n");
+    let tags = docker(&["images", "--format", "{{.Repository}}"]);
+    assert_eq!(tags.lines().filter(|tag| tag.contains(&host.prefix)).count(), 2, "{tags}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn law_12_the_key_is_nowhere_in_the_image() {
+    let host = Host::new("law12").await;
+    let canary = "canary-7f3a";
+    host.write(
+        "set.yaml",
+        &format!(
+            "apiVersion: invigil/v1\nkind: ProblemSet\nmetadata: {{name: '@blanks'}}\nspec:\n  title: T\n  items:\n  - id: '1'\n    \
+             type: fill_in_blank\n    prompt: Q\n    key: {{blanks: [{canary}]}}\n"
+        ),
+    );
+    host.apply().await;
+    let archive = host.path().join("saved.tar");
+    let tag = format!("{}:latest", host.name("blanks"));
+    docker(&["save", "-o", archive.to_str().unwrap(), &tag]);
+    let bytes = std::fs::read(&archive).unwrap();
+    let found = |needle: &[u8]| bytes.windows(needle.len()).any(|window| window == needle);
+    assert!(found(b"fill_in_blank"), "the paper itself is there");
+    assert!(!found(canary.as_bytes()));
+    assert!(!found(invigil::resource::digest::sha256_hex(canary.as_bytes()).as_bytes()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn archives_are_loaded_and_imported_and_a_second_plan_is_empty() {
+    let host = Host::new("archive").await;
+    let saved = host.path().join("saved.tar");
+    let source = host.name("source");
+    docker(&["tag", crate::support::BUSYBOX, &source]);
+    docker(&["create", "--name", &host.name("seed"), "--label", &format!("x={}", host.prefix), &source]);
+    docker(&["commit", "--change", "LABEL made=here", &host.name("seed"), &source]);
+    docker(&["save", "-o", saved.to_str().unwrap(), &source]);
+    docker(&["export", "-o", host.path().join("rootfs.tar").to_str().unwrap(), &host.name("seed")]);
+    docker(&["rm", &host.name("seed")]);
+    docker(&["rmi", &source]);
+    host.write(
+        "images.yaml",
+        "apiVersion: invigil/v1\nkind: Image\nmetadata: {name: '@loaded'}\nspec: {load: {archive: saved.tar}, tags: ['@loaded:v1']}\n---\n\
+         apiVersion: invigil/v1\nkind: Image\nmetadata: {name: '@imported'}\n\
+         spec: {import: {archive: rootfs.tar, changes: ['CMD [\"sleep\", \"1000\"]']}, tags: ['@imported:v1']}\n",
+    );
+    host.container("c", &format!("{{image: '{}', stopSignal: SIGKILL}}", host.name("imported:v1")));
+    let plan = host.apply().await;
+    assert!(plan.ends_with("Plan: 1 to load, 1 to import, 1 to create; 0 unchanged.\n"), "{plan}");
+    assert_eq!(host.inspect("c", "{{.Config.Cmd}}"), "[sleep 1000]");
+    // The engine's tag moved away by hand is moved back.
+    docker(&["rmi", &host.name("loaded:v1")]);
+    assert!(host.apply().await.starts_with("image/@loaded  tag\n  tags.@loaded:v1   (none) -> sha256:"));
+    // Without their manifests they go, and only they.
+    host.remove("images.yaml");
+    host.container(
+        "c",
+        &format!("{{image: '{}', command: [sleep, '1000'], stopSignal: SIGKILL}}", crate::support::BUSYBOX),
+    );
+    let plan = host.plan().await;
+    assert!(plan.contains("image/@loaded  remove   no longer in the manifests"), "{plan}");
+    host.try_apply().await;
+    host.try_apply().await;
+    assert_eq!(host.plan().await, "Nothing to do; 1 unchanged.\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn law_8_a_tag_of_somebody_elses_image_is_not_moved() {
+    let host = Host::new("tag").await;
+    docker(&["tag", crate::support::BUSYBOX, &host.name("midterm")]);
+    host.write("set.yaml", &problem_set("midterm", "1+1=？"));
+    assert_eq!(
+        host.plan().await,
+        "image/@midterm  blocked   the tag @midterm:latest belongs to an image that Invigil did not make; untag that image, or choose another tag\n\n\
+         Plan: 1 blocked; 0 unchanged.\n"
+    );
+}

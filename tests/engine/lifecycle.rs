@@ -1,0 +1,234 @@
+//! Containers come, go, and are put right; networks and volumes with them.
+
+use crate::support::{BUSYBOX, Host, docker};
+
+fn sleeper(more: &str) -> String {
+    format!("{{image: '{BUSYBOX}', command: [sleep, '1000'], stopSignal: SIGKILL{more}}}")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_container_is_made_and_goes_with_its_manifest() {
+    let host = Host::new("life").await;
+    host.container("a", &sleeper(""));
+    host.container("b", &sleeper(""));
+    assert_eq!(
+        host.apply().await,
+        "container/@a  create   busybox:static\ncontainer/@b  create   busybox:static\n\nPlan: 2 to create; 0 unchanged.\n"
+    );
+    host.remove("a.yaml");
+    assert_eq!(
+        host.apply().await,
+        "container/@a  remove   no longer in the manifests\n\nPlan: 1 to remove; 1 unchanged.\n"
+    );
+    assert_eq!(
+        docker(&["ps", "-a", "--format", "{{.Names}}", "--filter", &format!("name={}", host.prefix)]),
+        host.name("b")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_did_by_hand_is_put_right() {
+    let host = Host::new("drift").await;
+    host.container("c", &sleeper(""));
+    host.apply().await;
+    let name = host.name("c");
+
+    docker(&["stop", &name]);
+    assert_eq!(
+        host.apply().await,
+        "container/@c  start\n  state   stopped -> running\n\nPlan: 1 to start; 0 unchanged.\n"
+    );
+
+    docker(&["pause", &name]);
+    assert_eq!(
+        host.apply().await,
+        "container/@c  start\n  state   paused -> running\n\nPlan: 1 to start; 0 unchanged.\n"
+    );
+
+    docker(&["rename", &name, &host.name("other")]);
+    assert_eq!(
+        host.apply().await,
+        "container/@c  update in place\n  name   @other -> @c\n\nPlan: 1 to update; 0 unchanged.\n"
+    );
+
+    docker(&["network", "disconnect", "bridge", &name]);
+    assert_eq!(
+        host.apply().await,
+        "container/@c  update in place\n  networks.bridge   (none) -> joined\n\nPlan: 1 to update; 0 unchanged.\n"
+    );
+
+    docker(&["rm", "-f", &name]);
+    assert_eq!(
+        host.apply().await,
+        "container/@c  create   busybox:static\n\nPlan: 1 to create; 0 unchanged.\n"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn states_are_kept() {
+    let host = Host::new("state").await;
+    host.container("r", &sleeper(""));
+    host.container("s", &sleeper(", state: stopped"));
+    host.container("c", &sleeper(", state: created"));
+    host.apply().await;
+    assert_eq!(host.inspect("r", "{{.State.Status}}"), "running");
+    assert_eq!(host.inspect("s", "{{.State.Status}}"), "created");
+    docker(&["start", &host.name("s"), &host.name("c")]);
+    assert_eq!(
+        host.apply().await,
+        "container/@c  stop\n  state   running -> created\ncontainer/@s  stop\n  state   running -> stopped\n\n\
+         Plan: 2 to stop; 1 unchanged.\n"
+    );
+    assert_eq!(host.inspect("s", "{{.State.Status}}"), "exited");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dependent_starts_after_the_one_it_needs_is_healthy() {
+    let host = Host::new("deps").await;
+    host.container(
+        "db",
+        &sleeper(", healthcheck: {test: [CMD-SHELL, 'test $(($(date +%s) - $(stat -c %Y /proc/1))) -ge 1'], interval: 1s, retries: 30}"),
+    );
+    host.container(
+        "web",
+        &sleeper(&format!(", dependsOn: [{{container: {}, condition: healthy}}]", host.name("db"))),
+    );
+    host.apply().await;
+    assert_eq!(host.inspect("db", "{{.State.Health.Status}}"), "healthy");
+    let (db, web) = (host.inspect("db", "{{.State.StartedAt}}"), host.inspect("web", "{{.State.StartedAt}}"));
+    assert!(db < web, "{db} {web}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn networks_are_made_joined_left_and_removed() {
+    let host = Host::new("net").await;
+    let network = |name: &str| {
+        host.write(
+            &format!("{name}.yaml"),
+            &format!("apiVersion: invigil/v1\nkind: Network\nmetadata: {{name: '@{name}'}}\nspec: {{internal: true}}\n"),
+        )
+    };
+    network("n1");
+    network("n2");
+    let (n1, n2) = (host.name("n1"), host.name("n2"));
+    host.container("c", &sleeper(&format!(", networks: [{n1}, {{name: {n2}, aliases: [db]}}]")));
+    host.apply().await;
+    assert_eq!(
+        host.inspect("c", "{{range $k, $v := .NetworkSettings.Networks}}{{$k}} {{end}}"),
+        format!("{n1} {n2}")
+    );
+    let id = host.inspect("c", "{{.Id}}");
+    docker(&["network", "disconnect", &n2, &host.name("c")]);
+    assert_eq!(
+        host.apply().await,
+        "container/@c  update in place\n  networks.@n2   (none) -> joined as [db]\n\nPlan: 1 to update; 2 unchanged.\n"
+    );
+    host.container("c", &sleeper(&format!(", networks: [{n1}]")));
+    host.remove("n2.yaml");
+    assert_eq!(
+        host.apply().await,
+        "network/@n2  remove   no longer in the manifests\ncontainer/@c  update in place\n  networks.@n2   joined as [db] -> (none)\n\n\
+         Plan: 1 to update, 1 to remove; 1 unchanged.\n"
+    );
+    assert_eq!(host.inspect("c", "{{.Id}}"), id, "joining and leaving replaces nothing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn law_5_volumes_outlive_their_manifests_and_their_containers() {
+    let host = Host::new("law5").await;
+    host.write("v.yaml", "apiVersion: invigil/v1\nkind: Volume\nmetadata: {name: '@v'}\n");
+    let data = host.path().join("data");
+    std::fs::create_dir(&data).unwrap();
+    let volume = host.name("v");
+    host.container("c", &sleeper(&format!(", binds: ['{volume}:/v', './data:/d']")));
+    host.apply().await;
+    docker(&["exec", &host.name("c"), "sh", "-c", "echo answers > /v/a && echo answers > /d/a"]);
+    host.container("c", &sleeper(&format!(", env: {{A: '2'}}, binds: ['{volume}:/v', './data:/d']")));
+    host.apply().await;
+    assert_eq!(docker(&["exec", &host.name("c"), "cat", "/v/a", "/d/a"]), "answers\nanswers");
+    host.remove("v.yaml");
+    host.remove("c.yaml");
+    // Something must be left, or nothing may be removed (law 2).
+    host.container("other", &sleeper(""));
+    host.apply().await;
+    assert_eq!(docker(&["volume", "ls", "-q", "--filter", &format!("name={volume}")]), volume);
+    assert_eq!(std::fs::read_to_string(data.join("a")).unwrap(), "answers\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn law_5_a_replaced_containers_anonymous_volumes_go_over() {
+    let host = Host::new("anon").await;
+    let tag = host.name("withvolume");
+    docker(&["create", "--name", &host.name("seed"), BUSYBOX, "true"]);
+    docker(&["commit", "--change", "VOLUME /data", &host.name("seed"), &tag]);
+    docker(&["rm", &host.name("seed")]);
+    let spec = |value: &str| {
+        format!("{{image: '{tag}', command: [sleep, '1000'], stopSignal: SIGKILL, env: {{A: '{value}'}}}}")
+    };
+    host.container("c", &spec("1"));
+    host.apply().await;
+    docker(&["exec", &host.name("c"), "sh", "-c", "echo answers > /data/a"]);
+    for value in ["2", "3"] {
+        host.container("c", &spec(value));
+        assert_eq!(host.apply().await.lines().next(), Some("container/@c  replace"),);
+        assert_eq!(docker(&["exec", &host.name("c"), "cat", "/data/a"]), "answers");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn law_7_a_predecessor_comes_back_when_its_successor_cannot_start() {
+    let host = Host::new("law7").await;
+    host.container("c", &sleeper(""));
+    host.apply().await;
+    let id = host.inspect("c", "{{.Id}}");
+    for (bad, told) in [
+        ("command: [/nope]", "start: "),
+        ("command: ['false']", "it ended with exit code 1"),
+        (
+            "command: [sleep, '1000'], healthcheck: {test: [CMD, 'false'], interval: 1s, retries: 1}",
+            "it is unhealthy",
+        ),
+    ] {
+        host.container("c", &format!("{{image: '{BUSYBOX}', stopSignal: SIGKILL, {bad}}}"));
+        let (outcomes, events) = host.try_apply().await;
+        let failure: Vec<String> = outcomes.failed.values().map(|why| host.shown(why)).collect();
+        assert!(failure.len() == 1 && failure[0].contains(told), "{failure:?}");
+        assert!(events.iter().any(|event| event.ends_with("Ok(())")), "{events:?}");
+        assert_eq!(host.inspect("c", "{{.Id}} {{.State.Running}}"), format!("{id} true"), "{bad}");
+        let all =
+            docker(&["ps", "-a", "--format", "{{.Names}}", "--filter", &format!("name={}", host.prefix)]);
+        assert_eq!(all, host.name("c"), "nothing is left behind");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shared_network_namespace_is_seen_as_it_is() {
+    let host = Host::new("share").await;
+    host.container("a", &sleeper(""));
+    host.container("b", &sleeper(&format!(", networkMode: 'container:{}'", host.name("a"))));
+    host.apply().await;
+    assert_eq!(
+        host.inspect("b", "{{.HostConfig.NetworkMode}}"),
+        format!("container:{}", host.inspect("a", "{{.Id}}"))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn env_files_and_relative_paths_are_relative_to_their_manifest() {
+    let host = Host::new("files").await;
+    host.write("deep/seat.env", "# seats\nSEAT=1\nROOM=101\n");
+    host.write(
+        "deep/c.yaml",
+        &format!(
+            "apiVersion: invigil/v1\nkind: Container\nmetadata: {{name: '@c'}}\nspec: {}\n",
+            sleeper(", env: {ROOM: '102'}, envFiles: [seat.env], binds: ['./seat.env:/seat:ro']")
+        ),
+    );
+    host.apply().await;
+    assert_eq!(docker(&["exec", &host.name("c"), "sh", "-c", "echo $SEAT $ROOM"]), "1 102");
+    host.write("deep/seat.env", "SEAT=2\n");
+    assert_eq!(
+        host.apply().await,
+        "container/@c  replace\n  env.SEAT   1 -> 2\n\nPlan: 1 to replace; 0 unchanged.\n"
+    );
+}

@@ -1,0 +1,8 @@
+//! The whole way on a real engine: manifests in, containers out. Fails, and does not skip, where no
+//! engine answers. `DOCKER_HOST` says which engine.
+
+mod fields;
+mod images;
+mod lifecycle;
+mod ownership;
+mod support;

@@ -1,0 +1,81 @@
+//! What is not ours is not touched, and nothing goes while anything is in doubt.
+
+use crate::support::{BUSYBOX, Host, docker};
+
+fn sleeper(more: &str) -> String {
+    format!("{{image: '{BUSYBOX}', command: [sleep, '1000'], stopSignal: SIGKILL{more}}}")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn law_8_a_container_made_by_hand_is_reported_and_left_alone() {
+    let host = Host::new("law8").await;
+    docker(&["run", "-d", "--name", &host.name("c"), BUSYBOX, "sleep", "1000"]);
+    let id = host.inspect("c", "{{.Id}}");
+    host.container("c", &sleeper(""));
+    host.container("d", &sleeper(&format!(", dependsOn: ['{}']", host.name("c"))));
+    assert_eq!(
+        host.plan().await,
+        "container/@c  blocked   a container of this name is there that Invigil did not make; remove or rename it\n\
+         container/@d  create   busybox:static   (waits for container/@c)\n\nPlan: 1 to create, 1 blocked; 0 unchanged.\n"
+    );
+    host.try_apply().await;
+    assert_eq!(host.inspect("c", "{{.Id}} {{.State.Running}}"), format!("{id} true"));
+    // Also another owner's.
+    let other = Host::new("law8other").await;
+    other.container("x", &sleeper(""));
+    other.apply().await;
+    assert!(!host.plan().await.contains(&other.prefix));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn law_8_labels_that_an_image_handed_down_make_nobody_ours() {
+    let host = Host::new("inherit").await;
+    host.container("c", &sleeper(""));
+    host.apply().await;
+    let tag = host.name("snapshot");
+    docker(&["commit", &host.name("c"), &tag]);
+    docker(&["run", "-d", "--name", &host.name("byhand"), &tag, "sleep", "1000"]);
+    assert_eq!(host.plan().await, "Nothing to do; 1 unchanged.\n");
+    host.remove("c.yaml");
+    host.container("keep", &sleeper(""));
+    host.apply().await;
+    assert_eq!(host.inspect("byhand", "{{.State.Running}}"), "true");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn law_2_an_empty_directory_removes_nothing() {
+    let host = Host::new("law2").await;
+    host.container("c", &sleeper(""));
+    host.apply().await;
+    host.remove("c.yaml");
+    assert_eq!(
+        host.plan().await,
+        "container/@c  kept   there is no manifest at all, so nothing is removed\n\nNothing to do; 0 unchanged, 1 kept.\n"
+    );
+    host.try_apply().await;
+    assert_eq!(host.inspect("c", "{{.State.Running}}"), "true");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn law_3_while_a_manifest_is_invalid_nothing_goes_and_the_valid_ones_go_on() {
+    let host = Host::new("law3").await;
+    for name in ["a", "b", "gone"] {
+        host.container(name, &sleeper(""));
+    }
+    host.apply().await;
+    host.remove("gone.yaml");
+    host.container("a", &sleeper(", portz: []"));
+    host.container("b", &sleeper(", resources: {pidsLimit: 9}"));
+    let wanted = host.wanted();
+    let told: Vec<String> =
+        wanted.diagnostics.iter().map(|diagnostic| host.shown(&diagnostic.to_string())).collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].starts_with("a.yaml:4:"), "{told:?}");
+    let plan = host.planned_for(&wanted).await.to_text(&invigil::plan::Palette::default());
+    assert_eq!(
+        host.shown(&plan),
+        "container/@b  update in place\n  resources.pidsLimit   (none) -> 9\n\
+         container/@gone  kept   a manifest is invalid, so nothing is removed\n\n\
+         Plan: 1 to update; 0 unchanged, 1 kept.\n"
+    );
+}

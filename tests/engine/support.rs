@@ -1,0 +1,193 @@
+//! A host for one test: a directory of manifests, an owner and names of its own, and a real engine.
+//! Everything that the test made is removed when it ends, however it ends.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use invigil::assembly::ExamServer;
+use invigil::engine::docker::{DockerEngine, DockerReader};
+use invigil::execute::{Event, Outcomes};
+use invigil::plan::{Palette, Plan};
+use invigil::reconcile::{self, Setup, Wanted};
+use invigil::source::attachment::AttachmentReader;
+use invigil::source::directory;
+use tokio::sync::watch;
+
+static COUNTER: AtomicU32 = AtomicU32::new(0);
+
+/// The image that tests run: Debian's static busybox, loaded by `scripts/busybox-image`.
+pub const BUSYBOX: &str = "busybox:static";
+
+pub struct Host {
+    dir: tempfile::TempDir,
+    /// What every name of this test begins with.
+    pub prefix: String,
+    setup: Setup,
+    engine: DockerEngine,
+}
+
+impl Host {
+    /// A host whose names begin with `ivt-TEST-`.
+    pub async fn new(test: &str) -> Self {
+        busybox();
+        let number = COUNTER.fetch_add(1, Ordering::Relaxed);
+        let prefix = format!("ivt-{test}-{}-{number:03}", std::process::id());
+        let program = std::fs::read(env!("CARGO_BIN_EXE_invigil-exam")).expect("the exam server");
+        let setup = Setup {
+            owner: prefix.parse().expect("an owner"),
+            server: ExamServer::new(&program),
+            parallelism: 8,
+        };
+        let engine = DockerEngine::new(DockerReader::connect().await.expect("an engine"));
+        Self { dir: tempfile::tempdir().expect("a directory"), prefix, setup, engine }
+    }
+
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// A name of this test's own.
+    pub fn name(&self, name: &str) -> String {
+        format!("{}-{name}", self.prefix)
+    }
+
+    /// Writes a file, with `@` in it as the test's prefix and a dash.
+    pub fn write(&self, file: &str, text: &str) -> PathBuf {
+        let path = self.dir.path().join(file);
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
+        std::fs::write(&path, text.replace('@', &format!("{}-", self.prefix))).expect("a written file");
+        path
+    }
+
+    /// Writes one Container manifest; `spec` is YAML in braces.
+    pub fn container(&self, name: &str, spec: &str) {
+        self.write(
+            &format!("{name}.yaml"),
+            &format!(
+                "apiVersion: invigil/v1\nkind: Container\nmetadata: {{name: '@{name}'}}\nspec: {spec}\n"
+            ),
+        );
+    }
+
+    pub fn remove(&self, file: &str) {
+        std::fs::remove_file(self.dir.path().join(file)).expect("a file");
+    }
+
+    pub fn wanted(&self) -> Wanted {
+        let snapshot = directory::read(self.dir.path()).expect("a snapshot");
+        Wanted::read(&snapshot, &mut AttachmentReader::default(), &self.setup.server)
+    }
+
+    /// The plan of valid manifests.
+    pub async fn planned(&self) -> Plan {
+        let wanted = self.wanted();
+        assert!(
+            !wanted.has_errors(),
+            "{}",
+            wanted.diagnostics.iter().map(|d| format!("{d}\n")).collect::<String>()
+        );
+        self.planned_for(&wanted).await
+    }
+
+    pub async fn planned_for(&self, wanted: &Wanted) -> Plan {
+        reconcile::plan(wanted, &BTreeMap::new(), &self.setup, &self.engine).await.expect("a plan")
+    }
+
+    /// The plan's text, with the test's prefix as `@`.
+    pub async fn plan(&self) -> String {
+        self.shown(&self.planned().await.to_text(&Palette::default()))
+    }
+
+    pub fn shown(&self, text: &str) -> String {
+        text.replace(&format!("{}-", self.prefix), "@")
+    }
+
+    /// Plans and applies; gives what failed.
+    pub async fn try_apply(&self) -> (Outcomes, Vec<String>) {
+        let plan = self.planned().await;
+        let (_keep, stop) = watch::channel(false);
+        let told = Mutex::new(Vec::new());
+        let report = |event: Event<'_>| match event {
+            Event::Failed(_, node, error) => {
+                told.lock().expect("a lock").push(format!("{}: {error}", node.step))
+            }
+            Event::Rescued(_, node, result) => {
+                told.lock().expect("a lock").push(format!("rescued after {}: {result:?}", node.step));
+            }
+            _ => {}
+        };
+        let outcomes = reconcile::apply(&plan, &self.setup, &self.engine, &stop, &report).await;
+        (outcomes, told.into_inner().expect("a lock"))
+    }
+
+    /// Plans and applies without a failure; then nothing is left to do (law 9).
+    pub async fn apply(&self) -> String {
+        let text = self.plan().await;
+        let (outcomes, told) = self.try_apply().await;
+        assert!(outcomes.is_success(), "{told:?}");
+        let again = self.plan().await;
+        assert!(
+            again.starts_with("Nothing to do"),
+            "law 9: after this plan\n{text}\nthere is still\n{again}"
+        );
+        text
+    }
+
+    pub fn inspect(&self, name: &str, format: &str) -> String {
+        docker(&["inspect", "--type", "container", "--format", format, &self.name(name)])
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        let lines = |arguments: &[&str]| -> Vec<String> {
+            let output = run(arguments);
+            String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
+        };
+        let mine = format!("name={}", self.prefix);
+        for id in lines(&["ps", "-aq", "--filter", &mine]) {
+            run(&["rm", "-f", &id]);
+        }
+        for id in lines(&["network", "ls", "-q", "--filter", &mine]) {
+            run(&["network", "rm", &id]);
+        }
+        for id in lines(&["volume", "ls", "-q", "--filter", &mine]) {
+            run(&["volume", "rm", &id]);
+        }
+        for image in lines(&["images", "--format", "{{.Repository}}:{{.Tag}}"]) {
+            if image.contains(&self.prefix) {
+                run(&["rmi", &image]);
+            }
+        }
+    }
+}
+
+fn run(arguments: &[&str]) -> Output {
+    Command::new("docker").args(arguments).output().expect("the docker command")
+}
+
+/// What the docker command says; it must succeed.
+pub fn docker(arguments: &[&str]) -> String {
+    let output = run(arguments);
+    assert!(output.status.success(), "docker {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+/// Loads busybox once.
+fn busybox() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        if run(&["image", "inspect", BUSYBOX]).status.success() {
+            return;
+        }
+        let dir = tempfile::tempdir().expect("a directory");
+        let archive = dir.path().join("busybox.tar");
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/busybox-image");
+        let made = Command::new(script).arg(&archive).arg(BUSYBOX).status().expect("scripts/busybox-image");
+        assert!(made.success(), "scripts/busybox-image failed");
+        docker(&["load", "-i", archive.to_str().expect("a path")]);
+    });
+}
