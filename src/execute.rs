@@ -176,3 +176,6 @@ impl Walk {
         self.started[index]
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,7 @@ use crate::fields::Live;
 use crate::resource::container::ContainerSpec;
 use crate::resource::name::Name;
 use crate::resource::network::NetworkSpec;
+use crate::resource::port::PublishedPort;
 use crate::resource::reference::{ImageId, ImageReference};
 use crate::resource::volume::VolumeSpec;
 
@@ -107,6 +108,8 @@ pub struct ObservedContainer {
     pub status: LiveStatus,
     /// The networks that it is on, by name.
     pub networks: BTreeSet<String>,
+    /// The host's ports that it holds now.
+    pub ports: Vec<PublishedPort>,
     /// What is known of it if it is ours.
     pub managed: Option<Box<Managed>>,
 }

@@ -41,6 +41,7 @@ pub(super) fn diff(desired: &Desired, observed: &Observed, owner: &Owner, change
             changes.push(id, Act::Remove(old), reasons, Vec::new());
         }
     }
+    let_leavers_go_first(observed, changes);
 }
 
 /// The container whose network another one shares.
@@ -59,6 +60,28 @@ fn network_difference(wanted: &DesiredContainer, changes: &Changes) -> Option<To
     let renewed = changes.changes.iter().any(|change| change.id == id && is_renewed(&change.act));
     let mode = format!("container:{other}");
     renewed.then(|| told("networkMode", Some(mode.clone()), Some(format!("{mode}, which is made anew"))))
+}
+
+/// Who leaves the network of a container goes before that one does: should it have to be put back, the
+/// network still has to be there. Who needs the container otherwise has to follow it all the same.
+fn let_leavers_go_first(observed: &Observed, changes: &mut Changes) {
+    let managed = observed.containers.iter().filter_map(|container| container.managed.as_ref());
+    let leavers: Vec<(ResourceId, String)> = managed
+        .filter_map(|managed| {
+            let shared = managed.live.get("networkMode")?.as_str()?.strip_prefix("container:")?.to_owned();
+            Some((ResourceId::new(Kind::Container, managed.resource.clone()), shared))
+        })
+        .filter(|(leaver, shared)| {
+            let change = changes.changes.iter().find(|change| change.id == *leaver);
+            change.is_some_and(|change| change.needs.iter().all(|need| need.id.name.as_str() != shared))
+        })
+        .collect();
+    for change in &mut changes.changes {
+        if change.id.kind == Kind::Container && matches!(change.act, Act::Remove(_) | Act::Replace { .. }) {
+            let own = leavers.iter().filter(|(_, shared)| *shared == change.id.name.as_str());
+            change.needs.extend(own.map(|(leaver, _)| Need { id: leaver.clone(), condition: None }));
+        }
+    }
 }
 
 /// The live containers of a resource, the one that stands for it first: the one that bears its name,

@@ -4,6 +4,7 @@
 mod container;
 mod image;
 mod network;
+mod port;
 mod volume;
 
 use std::path::PathBuf;
@@ -221,6 +222,7 @@ pub fn diff(desired: &Desired, observed: &Observed, owner: &Owner) -> Changes {
     network::diff(desired, observed, &mut changes);
     volume::diff(desired, observed, &mut changes);
     container::diff(desired, observed, owner, &mut changes);
+    port::diff(desired, observed, &mut changes);
     network::diff_leftovers(desired, observed, &mut changes);
     image::diff_leftovers(desired, observed, owner, &mut changes);
     changes.changes.sort_by(|a, b| a.id.cmp(&b.id));

@@ -150,6 +150,9 @@ impl Builder<'_> {
             }
             Act::Untag { tags } => {
                 let mut needs = self.ready_nodes(&change.needs);
+                // The next generation takes the tags over. Were the mark gone before that, they would
+                // belong to an image that is nobody's.
+                needs.extend(self.ready.get(id));
                 for tag in tags {
                     needs = vec![self.push(id, Step::Untag(tag.clone()), needs)];
                 }
@@ -177,7 +180,10 @@ impl Builder<'_> {
             Act::Replace { old, container, leftovers } => {
                 Some(self.replace(change, old, container, leftovers))
             }
-            Act::Remove(old) => old.iter().fold(None, |_, old| Some(self.remove(id, old, Vec::new()))),
+            Act::Remove(old) => {
+                let needs = self.ready_nodes(&change.needs);
+                old.iter().fold(None, |_, old| Some(self.remove(id, old, needs.clone())))
+            }
         };
         if let Some(last) = last {
             self.ready.insert(id.clone(), last);

@@ -76,22 +76,30 @@ impl Plan {
     }
 }
 
-/// An image stays as long as a container waits that uses it. Its removal is no change that waits: the
-/// next generation, which has the same name, goes on.
+/// A former generation stays as long as a container waits that uses it, or its next generation is not
+/// made. That it stays is no change that waits: the next generation, which has the same name, goes on.
 fn keep_used_images(changes: &mut Changes, waiting: &BTreeMap<ResourceId, String>) {
-    let (kept, tried): (Vec<Change>, Vec<Change>) =
-        std::mem::take(&mut changes.changes).into_iter().partition(|change| {
-            matches!(change.act, Act::Untag { .. })
-                && change.needs.iter().any(|need| waiting.contains_key(&need.id))
-        });
-    changes.changes = tried;
-    for change in kept {
-        let users = change.needs.iter().filter(|need| waiting.contains_key(&need.id));
-        changes
-            .withheld
-            .extend(users.take(1).map(|user| (change.id.clone(), format!("{} uses it", user.id))));
-    }
+    let is_blocked = |id: &ResourceId| {
+        changes.changes.iter().any(|change| change.id == *id && matches!(change.act, Act::Block(_)))
+    };
+    let why = |change: &Change| {
+        if !matches!(change.act, Act::Untag { .. }) {
+            return None;
+        }
+        if is_blocked(&change.id) || waiting.contains_key(&change.id) {
+            return Some("its next generation is not there yet".to_owned());
+        }
+        let user = change.needs.iter().find(|need| waiting.contains_key(&need.id));
+        user.map(|user| format!("{} uses it", user.id))
+    };
+    let kept: Vec<(ResourceId, String)> =
+        changes.changes.iter().filter_map(|change| Some((change.id.clone(), why(change)?))).collect();
+    changes.changes.retain(|change| {
+        !matches!(change.act, Act::Untag { .. }) || kept.iter().all(|(id, _)| *id != change.id)
+    });
+    changes.withheld.extend(kept);
     changes.withheld.sort();
+    changes.withheld.dedup();
 }
 
 /// The changes that are not tried: held ones, and those that need a held or blocked one.

@@ -1,13 +1,14 @@
 //! How an engine came to be as it is: manifests that were applied, and an operator's hand.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use invigil::assembly::ExamServer;
 use invigil::diff::diff;
 use invigil::engine::memory::{Doing, MemoryEngine, Program};
-use invigil::engine::{EngineError, Observe, Perform, Scope};
+use invigil::engine::{EngineError, Observe, Scope};
 use invigil::execute::{Outcomes, execute};
 use invigil::observed::Observed;
 use invigil::plan::{Palette, Plan, Step};
@@ -97,14 +98,14 @@ impl Case {
         }
         let outcomes = carry_out(&self.engine, &plan);
         for (id, why) in &outcomes.failed {
-            told.push_str(&format!("--- failed: {id}: {why}\n"));
+            writeln!(told, "--- failed: {id}: {why}").expect("a String takes it");
         }
         if !outcomes.failed.is_empty() {
             let everything = self.engine.everything();
             for (name, container) in everything["containers"].as_object().expect("containers") {
                 let image = container["Config"]["Image"].as_str().expect("an image");
                 let status = container["State"]["Status"].as_str().expect("a status");
-                told.push_str(&format!("--- left: {name} {status}, {image}\n"));
+                writeln!(told, "--- left: {name} {status}, {image}").expect("a String takes it");
             }
         }
         let again = self::plan(&self.engine, &self.wanted, &self.held);

@@ -14,6 +14,7 @@ use crate::resource::env::TextMap;
 use crate::resource::label;
 use crate::resource::name::{Kind, Name, Owner, ResourceId};
 use crate::resource::network::{NetworkSpec, Subnet};
+use crate::resource::port::{Protocol, PublishedPort};
 use crate::resource::reference::ImageReference;
 use crate::resource::volume::VolumeSpec;
 
@@ -88,7 +89,49 @@ pub(super) fn listed_container(document: &Value) -> Result<ObservedContainer, En
         image: text(document, "ImageID").parse().ok(),
         status: status(text(document, "State"), "", &what)?,
         networks: network_names(&document["NetworkSettings"]["Networks"]),
+        ports: listed_ports(&document["Ports"]),
         managed: None,
+    })
+}
+
+/// The ports in the engine's list: `[{"IP": "0.0.0.0", "PrivatePort": 80, "PublicPort": 8080, "Type": "tcp"}]`.
+fn listed_ports(ports: &Value) -> Vec<PublishedPort> {
+    let ports = ports.as_array().into_iter().flatten();
+    ports
+        .filter_map(|port| {
+            published(
+                text(port, "IP"),
+                &port["PublicPort"].to_string(),
+                &format!("{}/{}", port["PrivatePort"], text(port, "Type")),
+            )
+        })
+        .collect()
+}
+
+/// The ports in an inspection: `{"80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "8080"}]}`, empty unless it is up.
+fn held_ports(ports: &Value) -> Vec<PublishedPort> {
+    let ports = ports.as_object().into_iter().flatten();
+    ports
+        .flat_map(|(container, bindings)| {
+            let bindings = bindings.as_array().into_iter().flatten();
+            bindings.filter_map(move |binding| {
+                published(text(binding, "HostIp"), text(binding, "HostPort"), container)
+            })
+        })
+        .collect()
+}
+
+fn published(ip: &str, host: &str, container: &str) -> Option<PublishedPort> {
+    let (port, protocol) = container.split_once('/').unwrap_or((container, "tcp"));
+    Some(PublishedPort {
+        host_ip: ip.parse().ok(),
+        host: Some(host.parse().ok()?),
+        container: port.parse().ok()?,
+        protocol: match protocol {
+            "udp" => Protocol::Udp,
+            "sctp" => Protocol::Sctp,
+            _ => Protocol::Tcp,
+        },
     })
 }
 
@@ -123,6 +166,7 @@ pub(super) fn inspected_container(
         image: text(&document, "Image").parse().ok(),
         status: status(text(state, "Status"), text(&state["Health"], "Status"), &what)?,
         networks: network_names(&document["NetworkSettings"]["Networks"]),
+        ports: held_ports(&document["NetworkSettings"]["Ports"]),
         managed: Some(Box::new(Managed {
             resource,
             created: label::spec_from(text(&document["Config"]["Labels"], label::SPEC)),

@@ -179,6 +179,7 @@ impl World {
             image: Some(container.image.clone()),
             status: container.status(),
             networks: container.endpoints.keys().cloned().collect(),
+            ports: if container.doing.is_up() { container.published() } else { Vec::new() },
             managed: container.resource(owner).map(|resource| {
                 let created = container.config["Labels"][label::SPEC].as_str().and_then(label::spec_from);
                 let live = fields::read_container(&inspection);

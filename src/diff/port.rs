@@ -1,0 +1,102 @@
+//! The host's ports. A container is not made, and its predecessor not stopped, for a port that somebody
+//! goes on holding (law 6); one that another change gives up is waited for.
+
+use super::{Act, Changes, Need, Operation};
+use crate::desired::Desired;
+use crate::observed::{Observed, ObservedContainer};
+use crate::resource::container::State;
+use crate::resource::name::{Kind, ResourceId};
+use crate::resource::port::PublishedPort;
+
+pub(super) fn diff(desired: &Desired, observed: &Observed, changes: &mut Changes) {
+    let mut ids: Vec<ResourceId> = changes.changes.iter().map(|change| change.id.clone()).collect();
+    ids.retain(|id| id.kind == Kind::Container);
+    ids.sort();
+    for id in ids {
+        let wanted = asked_for(&id, desired, changes);
+        for holder in observed.containers.iter().filter(|holder| !is_of(&id, holder)) {
+            let collides = |port: &&PublishedPort| holder.ports.iter().any(|held| held.collides_with(port));
+            let Some(port) = wanted.iter().find(collides) else { continue };
+            match gives_up(holder, changes) {
+                Some(giver) if !is_needed(&id, &giver, changes) => need(&id, giver, changes),
+                giver => {
+                    block(&id, port, holder, giver.is_some(), changes);
+                    break;
+                }
+            }
+        }
+    }
+}
+
+/// The ports that a change is going to take.
+fn asked_for(id: &ResourceId, desired: &Desired, changes: &Changes) -> Vec<PublishedPort> {
+    let change = changes.changes.iter().find(|change| change.id == *id);
+    let starts = change.is_some_and(|change| match &change.act {
+        Act::Create { container, .. } | Act::Replace { container, .. } => container.state == State::Running,
+        Act::Alter { operations, .. } => operations.contains(&Operation::Start),
+        _ => false,
+    });
+    let wanted = desired.containers.get(&id.name).filter(|_| starts);
+    wanted.iter().flat_map(|wanted| &wanted.spec.ports).flat_map(|mapping| mapping.published()).collect()
+}
+
+fn is_of(id: &ResourceId, container: &ObservedContainer) -> bool {
+    container.managed.as_ref().is_some_and(|managed| managed.resource == id.name)
+}
+
+/// The change by which a container gives its ports up.
+fn gives_up(holder: &ObservedContainer, changes: &Changes) -> Option<ResourceId> {
+    let stops = changes.changes.iter().find(|change| match &change.act {
+        Act::Alter { container, operations, .. } => {
+            container.id == holder.id && operations.contains(&Operation::Stop)
+        }
+        _ => false,
+    });
+    stops.map(|change| change.id.clone()).or_else(|| changes.leaves(holder).map(|need| need.id))
+}
+
+/// Whether `other` cannot be changed before `id` is.
+fn is_needed(id: &ResourceId, other: &ResourceId, changes: &Changes) -> bool {
+    let mut open = vec![other];
+    let mut seen = Vec::new();
+    while let Some(next) = open.pop() {
+        if next == id {
+            return true;
+        }
+        if !seen.contains(&next) {
+            seen.push(next);
+            let needing = changes.changes.iter().filter(|change| change.id == *next);
+            open.extend(needing.flat_map(|change| &change.needs).map(|need| &need.id));
+        }
+    }
+    false
+}
+
+fn need(id: &ResourceId, giver: ResourceId, changes: &mut Changes) {
+    for change in changes.changes.iter_mut().filter(|change| change.id == *id) {
+        change.needs.push(Need { id: giver.clone(), condition: None });
+    }
+}
+
+fn block(
+    id: &ResourceId,
+    port: &PublishedPort,
+    holder: &ObservedContainer,
+    goes: bool,
+    changes: &mut Changes,
+) {
+    let host = port.host.unwrap_or_default();
+    let holder = crate::fields::plain(&holder.name);
+    let taken = format!("port {host} is already taken on this host (by container/{holder})");
+    let why = if goes {
+        format!(
+            "{taken}, which cannot give it up before {id} is changed: move one of them to a free port first"
+        )
+    } else {
+        taken
+    };
+    for change in changes.changes.iter_mut().filter(|change| change.id == *id) {
+        change.act = Act::Block(why.clone());
+        change.needs = Vec::new();
+    }
+}

@@ -1,0 +1,174 @@
+use std::sync::Mutex;
+
+use serde_json::json;
+
+use super::*;
+use crate::engine::memory::{MemoryEngine, Program};
+use crate::plan::{Await, Step};
+
+/// An engine with containers `a1` to `a9`, made and not started.
+fn engine() -> MemoryEngine {
+    let engine = MemoryEngine::default();
+    let image = "web:1".parse().expect("a reference");
+    engine.publish(&image, json!({}), Program::Runs);
+    engine.by_hand(&Step::Pull { reference: image, platform: None }).expect("pulled");
+    for number in 1..=9 {
+        let create = Step::CreateContainer { name: format!("a{number}"), body: json!({"Image": "web:1"}) };
+        engine.by_hand(&create).expect("made");
+    }
+    engine
+}
+
+fn id(name: &str) -> ResourceId {
+    format!("container/{name}").parse().expect("a resource")
+}
+
+fn start(name: &str, needs: &[usize]) -> Node {
+    let step = Step::Start(name.to_owned());
+    Node { step, resources: vec![id(name)], needs: needs.to_vec(), rescue: Vec::new() }
+}
+
+fn plan(nodes: Vec<Node>) -> Plan {
+    Plan { nodes, ..Plan::default() }
+}
+
+async fn walk(plan: &Plan, engine: &MemoryEngine, parallelism: usize) -> Outcomes {
+    let (_stop, watched) = watch::channel(false);
+    execute(plan, engine, parallelism, &watched, &|_| {}).await
+}
+
+fn names(ids: &BTreeSet<ResourceId>) -> Vec<&str> {
+    ids.iter().map(|id| id.name.as_str()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_steps_are_in_flight_than_was_said() {
+    let nodes: Vec<Node> = (1..=9).map(|number| start(&format!("a{number}"), &[])).collect();
+    for parallelism in [1, 4, 9] {
+        let engine = engine();
+        engine.slow_down(Duration::from_secs(1));
+        let outcomes = walk(&plan(nodes.clone()), &engine, parallelism).await;
+        assert!(outcomes.is_success());
+        assert_eq!(outcomes.done.len(), 9);
+        assert_eq!(engine.most_in_flight(), parallelism);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_begins_when_what_it_needs_is_done_and_not_before() {
+    let engine = engine();
+    engine.slow_down(Duration::from_secs(1));
+    let begun = tokio::time::Instant::now();
+    let plan = plan(vec![start("a1", &[]), start("a2", &[0]), start("a3", &[0, 1]), start("a4", &[])]);
+    let times = Mutex::new(Vec::new());
+    let (_stop, watched) = watch::channel(false);
+    execute(&plan, &engine, 4, &watched, &|event| {
+        if let Event::Started(index, node) = event {
+            times.lock().expect("a lock").push((begun.elapsed().as_secs(), index, node.step.to_string()));
+        }
+    })
+    .await;
+    let expected = [(0, 0, "start a1"), (0, 3, "start a4"), (1, 1, "start a2"), (2, 2, "start a3")];
+    let expected = expected.map(|(second, index, step)| (second, index, step.to_owned()));
+    assert_eq!(*times.lock().expect("a lock"), expected);
+}
+
+#[tokio::test]
+async fn a_failure_stops_what_needs_it_and_nothing_else() {
+    let engine = engine();
+    engine.refuse_step("start a1");
+    let plan = plan(vec![start("a1", &[]), start("a2", &[0]), start("a3", &[1]), start("a4", &[])]);
+    let outcomes = walk(&plan, &engine, 1).await;
+    assert!(!outcomes.is_success());
+    assert_eq!(names(&outcomes.done), ["a4"]);
+    assert_eq!(outcomes.failed, [(id("a1"), "start a1: told to fail".to_owned())].into());
+    assert_eq!(names(&outcomes.skipped), ["a2", "a3"]);
+    assert_eq!(engine.take_log(), ["start a1", "start a4"]);
+    assert!(!outcomes.engine_lost);
+}
+
+#[tokio::test]
+async fn a_resource_that_failed_is_not_done_although_another_step_of_it_was() {
+    let engine = engine();
+    engine.refuse_step("wait until a1 stays up");
+    let mut wait = start("a1", &[0]);
+    wait.step = Step::Await { container: "a1".to_owned(), until: Await::Steady };
+    let mut remove = start("a1", &[1]);
+    remove.step = Step::RemoveContainer("a2".to_owned());
+    let outcomes = walk(&plan(vec![start("a1", &[]), wait, remove]), &engine, 1).await;
+    assert_eq!(names(&outcomes.done), Vec::<&str>::new());
+    assert_eq!(names(&outcomes.skipped), Vec::<&str>::new());
+    assert_eq!(outcomes.failed.len(), 1);
+    assert!(engine.inspect("a2").is_some(), "a predecessor goes only after its successor was proved");
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_it_is_time_to_stop_steps_in_flight_are_finished_and_none_is_begun() {
+    let engine = engine();
+    engine.slow_down(Duration::from_secs(10));
+    let (stop, watched) = watch::channel(false);
+    let plan = plan(vec![start("a1", &[]), start("a2", &[]), start("a3", &[]), start("a4", &[0])]);
+    let stopping = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        stop.send(true).expect("somebody listens");
+    };
+    let (outcomes, ()) = tokio::join!(execute(&plan, &engine, 2, &watched, &|_| {}), stopping);
+    assert_eq!(names(&outcomes.done), ["a1", "a2"]);
+    assert_eq!(names(&outcomes.skipped), ["a3", "a4"]);
+    assert!(outcomes.failed.is_empty());
+    assert_eq!(engine.take_log(), ["start a1", "start a2"]);
+}
+
+#[tokio::test]
+async fn once_the_engine_is_lost_nothing_more_is_begun() {
+    let engine = engine();
+    engine.lose_from_call(1);
+    let outcomes = walk(&plan(vec![start("a1", &[]), start("a2", &[]), start("a3", &[])]), &engine, 1).await;
+    assert!(outcomes.engine_lost);
+    assert_eq!(names(&outcomes.done), ["a1"]);
+    assert_eq!(outcomes.failed[&id("a2")], "no engine answers at memory: told to vanish");
+    assert_eq!(names(&outcomes.skipped), ["a3"]);
+    assert_eq!(engine.take_log(), ["start a1", "start a2"]);
+}
+
+#[tokio::test]
+async fn law_7_a_failed_step_is_undone_in_order_and_every_part_is_tried() {
+    let engine = engine();
+    engine.refuse_step("start a1");
+    let mut node = start("a1", &[]);
+    node.rescue = vec![
+        Step::RemoveContainer("a1".to_owned()),
+        Step::Rename { container: "gone".to_owned(), to: "a1".to_owned() },
+        Step::Start("a2".to_owned()),
+    ];
+    let told = Mutex::new(Vec::new());
+    let (_stop, watched) = watch::channel(false);
+    let outcomes = execute(&plan(vec![node]), &engine, 1, &watched, &|event| {
+        if let Event::Rescued(index, _, result) = event {
+            told.lock().expect("a lock").push((index, result));
+        }
+    })
+    .await;
+    assert_eq!(engine.take_log(), ["start a1", "remove container a1", "rename gone to a1", "start a2"]);
+    assert_eq!(
+        *told.lock().expect("a lock"),
+        [(0, Err("rename gone to a1: no such container: gone".to_owned()))]
+    );
+    assert_eq!(outcomes.failed[&id("a1")], "start a1: told to fail", "a rescue is no success");
+    assert_eq!(engine.inspect("a2").expect("it is there")["State"]["Status"], "running");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_long_step_is_at_is_heard() {
+    let engine = engine();
+    engine.slow_down(Duration::from_secs(1));
+    let heard = Mutex::new(Vec::new());
+    let (_stop, watched) = watch::channel(false);
+    execute(&plan(vec![start("a1", &[])]), &engine, 1, &watched, &|event| {
+        if let Event::Progress(index, _, text) = event {
+            heard.lock().expect("a lock").push((index, text));
+        }
+    })
+    .await;
+    assert_eq!(*heard.lock().expect("a lock"), [(0, "halfway".to_owned())]);
+}
