@@ -6,7 +6,7 @@ use crate::desired::Desired;
 use crate::observed::{Observed, ObservedContainer};
 use crate::resource::container::State;
 use crate::resource::name::{Kind, ResourceId};
-use crate::resource::port::PublishedPort;
+use crate::resource::port::{PortMapping, PublishedPort};
 
 pub(super) fn diff(desired: &Desired, observed: &Observed, changes: &mut Changes) {
     let mut ids: Vec<ResourceId> = changes.changes.iter().map(|change| change.id.clone()).collect();
@@ -18,7 +18,7 @@ pub(super) fn diff(desired: &Desired, observed: &Observed, changes: &mut Changes
             let collides = |port: &&PublishedPort| holder.ports.iter().any(|held| held.collides_with(port));
             let Some(port) = wanted.iter().find(collides) else { continue };
             match gives_up(holder, changes) {
-                Some(giver) if !is_needed(&id, &giver, changes) => need(&id, giver, changes),
+                Some(giver) if !is_needed(&id, &giver, changes) => need(&id, &giver, changes),
                 giver => {
                     block(&id, port, holder, giver.is_some(), changes);
                     break;
@@ -37,7 +37,7 @@ fn asked_for(id: &ResourceId, desired: &Desired, changes: &Changes) -> Vec<Publi
         _ => false,
     });
     let wanted = desired.containers.get(&id.name).filter(|_| starts);
-    wanted.iter().flat_map(|wanted| &wanted.spec.ports).flat_map(|mapping| mapping.published()).collect()
+    wanted.iter().flat_map(|wanted| &wanted.spec.ports).flat_map(PortMapping::published).collect()
 }
 
 fn is_of(id: &ResourceId, container: &ObservedContainer) -> bool {
@@ -72,7 +72,7 @@ fn is_needed(id: &ResourceId, other: &ResourceId, changes: &Changes) -> bool {
     false
 }
 
-fn need(id: &ResourceId, giver: ResourceId, changes: &mut Changes) {
+fn need(id: &ResourceId, giver: &ResourceId, changes: &mut Changes) {
     for change in changes.changes.iter_mut().filter(|change| change.id == *id) {
         change.needs.push(Need { id: giver.clone(), condition: None });
     }

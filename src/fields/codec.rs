@@ -136,7 +136,7 @@ pub(super) fn decode_mounts(value: &Value) -> Value {
             notation.push_str(source);
         }
         if let Some(size) = mount["TmpfsOptions"]["SizeBytes"].as_u64().filter(|size| *size > 0) {
-            notation.push_str(&format!(",tmpfs-size={size}"));
+            notation = format!("{notation},tmpfs-size={size}");
         }
         if mount["ReadOnly"] == true {
             notation.push_str(",readonly");

@@ -227,9 +227,8 @@ impl Field {
         let nothing = || (self.decode)(&Value::Null);
         let from_image = || image.and_then(|image| image.get(self.name)).cloned();
         let base = match self.base {
-            Base::Image => from_image(),
             Base::ImageUnlessEntrypoint if spec.entrypoint.is_some() => Some(nothing()),
-            Base::ImageUnlessEntrypoint => from_image(),
+            Base::Image | Base::ImageUnlessEntrypoint => from_image(),
             Base::Nothing => Some(nothing()),
             Base::Engine => None,
             Base::Spec(base) => Some(base(spec)),

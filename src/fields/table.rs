@@ -15,6 +15,7 @@ use super::codec::{
 use super::show;
 use super::{Base, Class, Field, Place, Shape};
 use crate::resource::container::ContainerSpec;
+use crate::resource::port::PortMapping;
 
 /// A field that both sides write alike and that only a new container can change.
 const fn field(
@@ -89,7 +90,7 @@ pub static FIELDS: &[Field] = &[
         .form(same, decode_networks)
         .shown(show::network),
     field("ports", Host("PortBindings"), Nothing, |s| {
-        let published = s.ports.iter().flat_map(|mapping| mapping.published());
+        let published = s.ports.iter().flat_map(PortMapping::published);
         (!s.ports.is_empty()).then(|| set(published.map(|port| port.to_string())))
     })
     .shape(Set)
