@@ -8,7 +8,7 @@ use futures_util::{Stream, StreamExt};
 
 use super::DockerEngine;
 use super::error::failed;
-use crate::engine::EngineError;
+use crate::engine::{EngineError, Events};
 
 /// The kinds of things whose events matter. Podman ends an unfiltered stream at its first pod event.
 const TYPES: [&str; 4] = ["container", "network", "volume", "image"];
@@ -38,6 +38,12 @@ const ACTIONS: [&str; 22] = [
     "pull",
     "import",
 ];
+
+impl Events for DockerEngine {
+    fn events(&self) -> impl Stream<Item = Result<(), EngineError>> + Send {
+        self.changes()
+    }
+}
 
 impl DockerEngine {
     /// One item for each event that may matter, until the stream breaks; then an error, then the end.
