@@ -129,22 +129,23 @@ impl Builder<'_> {
                     Step::LoadArchive { archive: archive.clone(), ids: ids.clone() },
                     Vec::new(),
                 );
-                let image = ids.first().map(|id| id.as_str().to_owned()).unwrap_or_default();
+                let image = ids.iter().map(|id| id.as_str().to_owned()).collect();
                 Some(self.mark(id, image, tags, load))
             }
             Act::Pull { reference, platform, tags } => {
                 let pull = Step::Pull { reference: reference.clone(), platform: platform.clone() };
                 let pull = self.push(id, pull, Vec::new());
-                Some(self.mark(id, reference.to_string(), tags, pull))
+                Some(self.mark(id, vec![reference.to_string()], tags, pull))
             }
             Act::Import { archive, changes, tags } => tags.split_first().map(|(tag, tags)| {
                 let import =
                     Step::Import { archive: archive.clone(), changes: changes.clone(), tag: tag.clone() };
                 let import = self.push(id, import, Vec::new());
-                self.mark(id, tag.to_string(), tags, import)
+                self.mark(id, vec![tag.to_string()], tags, import)
             }),
             Act::Tag { image, tags } => {
-                let step = Step::Tag { image: image.as_str().to_owned(), tags: tags.clone(), mark: None };
+                let step =
+                    Step::Tag { image: vec![image.as_str().to_owned()], tags: tags.clone(), mark: None };
                 Some(self.push(id, step, Vec::new()))
             }
             Act::Untag { tags } => {
@@ -184,7 +185,7 @@ impl Builder<'_> {
     }
 
     /// Tags an image that a step has just brought, and marks it as ours.
-    fn mark(&mut self, id: &ResourceId, image: String, tags: &[ImageReference], after: usize) -> usize {
+    fn mark(&mut self, id: &ResourceId, image: Vec<String>, tags: &[ImageReference], after: usize) -> usize {
         let mark = Some((self.owner.clone(), id.name.clone()));
         self.push(id, Step::Tag { image, tags: tags.to_vec(), mark }, vec![after])
     }

@@ -44,8 +44,9 @@ pub enum Step {
     },
     /// Point tags to an image.
     Tag {
-        /// The image: an id, or a reference that is there by then.
-        image: String,
+        /// The image: ids or references of which one is there by then. An engine with the containerd image
+        /// store calls the image of an archive otherwise than others.
+        image: Vec<String>,
         /// The tags.
         tags: Vec<ImageReference>,
         /// Whose it is to be marked as.
@@ -136,6 +137,32 @@ pub enum Await {
     Steady,
 }
 
+impl Step {
+    /// What it does, for a sentence that already names the resource: `start`, `pull nginx:1.15`.
+    pub fn task(&self) -> String {
+        match self {
+            Self::LoadPapers(_) => "load".to_owned(),
+            Self::Tag { .. } => "tag".to_owned(),
+            Self::CreateNetwork { .. } | Self::CreateVolume { .. } | Self::CreateContainer { .. } => {
+                "create".to_owned()
+            }
+            Self::RemoveNetwork(_) | Self::RemoveContainer(_) => "remove".to_owned(),
+            Self::Start(_) => "start".to_owned(),
+            Self::Stop(_) => "stop".to_owned(),
+            Self::Unpause(_) => "unpause".to_owned(),
+            Self::Rename { to, .. } => format!("rename to {to}"),
+            Self::Update { .. } => "update".to_owned(),
+            Self::Connect { network, .. } => format!("connect to {network}"),
+            Self::Disconnect { network, .. } => format!("disconnect from {network}"),
+            Self::Await { until: Await::Healthy, .. } => "wait until healthy".to_owned(),
+            Self::Await { until: Await::Steady, .. } => "wait until steady".to_owned(),
+            Self::LoadArchive { .. } | Self::Pull { .. } | Self::Import { .. } | Self::Untag(_) => {
+                self.to_string()
+            }
+        }
+    }
+}
+
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -147,7 +174,7 @@ impl fmt::Display for Step {
             Self::Tag { image, tags, mark } => {
                 let tags: Vec<String> = tags.iter().map(ToString::to_string).collect();
                 let marked = if mark.is_some() { " and mark it" } else { "" };
-                write!(f, "tag {} as {}{marked}", short_image(image), tags.join(", "))
+                write!(f, "tag {} as {}{marked}", short_image(image.first()), tags.join(", "))
             }
             Self::Untag(tag) => write!(f, "untag {tag}"),
             Self::CreateNetwork { name, .. } => write!(f, "create network {name}"),
@@ -182,6 +209,7 @@ fn short(target: &str) -> &str {
     if is_id { target.get(..12).unwrap_or(target) } else { target }
 }
 
-fn short_image(image: &str) -> String {
+fn short_image(image: Option<&String>) -> String {
+    let image = image.map(String::as_str).unwrap_or_default();
     image.parse::<ImageId>().map_or_else(|_| image.to_owned(), |id| id.to_string())
 }

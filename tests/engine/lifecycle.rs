@@ -182,11 +182,11 @@ async fn law_7_a_predecessor_comes_back_when_its_successor_cannot_start() {
     host.apply().await;
     let id = host.inspect("c", "{{.Id}}");
     for (bad, told) in [
-        ("command: [/nope]", "start @c: "),
-        ("command: ['false']", "@c ended with exit code 1"),
+        ("command: [/nope]", "start: "),
+        ("command: ['false']", "it ended with exit code 1"),
         (
             "command: [sleep, '1000'], healthcheck: {test: [CMD, 'false'], interval: 1s, retries: 1}",
-            "@c is unhealthy",
+            "it is unhealthy",
         ),
     ] {
         host.container("c", &format!("{{image: '{BUSYBOX}', stopSignal: SIGKILL, {bad}}}"));

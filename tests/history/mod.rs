@@ -205,7 +205,7 @@ fn docker(engine: &MemoryEngine, command: &[&str]) -> Result<(), EngineError> {
     match command {
         ["pull", reference] => engine.by_hand(&Step::Pull { reference: image(reference), platform: None }),
         ["tag", from, to] => {
-            engine.by_hand(&Step::Tag { image: text(from), tags: vec![image(to)], mark: None })
+            engine.by_hand(&Step::Tag { image: vec![text(from)], tags: vec![image(to)], mark: None })
         }
         ["run", "--name", name, reference] => engine.run_foreign(name, json!({"Image": reference})),
         ["run", "--name", name, "--network", network, reference] => {

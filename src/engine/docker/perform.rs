@@ -43,7 +43,7 @@ pub(super) async fn perform(
     progress: &Progress<'_>,
 ) -> Result<(), EngineError> {
     let docker = &engine.docker;
-    let what = step.to_string();
+    let what = step.task();
     let done = |result: Result<(), bollard::errors::Error>| match result {
         Err(error) if is_already(&error) => Ok(()),
         result => result.map_err(|error| failed(&engine.endpoint, &what, error)),
@@ -56,7 +56,9 @@ pub(super) async fn perform(
         Step::LoadPapers(images) => transfer::load_papers(&patient(engine, TRANSFER), images).await,
         Step::LoadArchive { archive, ids } => {
             transfer::load_archive(&patient(engine, TRANSFER), archive, progress).await?;
-            loaded(engine, &what, ids).await
+            // The engine takes an archive without the image that it was read to hold.
+            let ids: Vec<String> = ids.iter().map(|id| id.as_str().to_owned()).collect();
+            image_id(engine, &what, &ids).await.map(|_| ())
         }
         Step::Pull { reference, platform } => {
             transfer::pull(engine, reference, platform.as_deref(), progress).await
@@ -65,17 +67,15 @@ pub(super) async fn perform(
             transfer::import(&patient(engine, TRANSFER), archive, changes, tag, progress).await
         }
         Step::Tag { image, tags, mark } => {
+            let id = image_id(engine, &what, image).await?;
             let mut tags = tags.clone();
-            if let Some((owner, name)) = mark {
-                let id = image_id(engine, &what, image).await?;
-                tags.push(label::image_mark(owner, name, &id));
-            }
+            tags.extend(mark.iter().map(|(owner, name)| label::image_mark(owner, name, &id)));
             for tag in &tags {
                 let options = TagImageOptionsBuilder::new()
                     .repo(&tag.repository())
                     .tag(tag.tag().unwrap_or("latest"))
                     .build();
-                done(docker.tag_image(segment(image)?, Some(options)).await)?;
+                done(docker.tag_image(id.as_str(), Some(options)).await)?;
             }
             Ok(())
         }
@@ -207,31 +207,21 @@ fn volume_request(name: &Name, spec: &VolumeSpec, ours: &Value) -> Result<Volume
     })
 }
 
-async fn image_id(engine: &DockerReader, what: &str, image: &str) -> Result<ImageId, EngineError> {
-    let answer = engine
-        .docker
-        .inspect_image(segment(image)?)
-        .await
-        .map_err(|error| failed(&engine.endpoint, what, error))?;
-    answer
-        .id
-        .unwrap_or_default()
-        .parse()
-        .map_err(|cause| EngineError::Unreadable { what: format!("the image of: {what}"), cause })
-}
-
-/// Checks that a loaded archive brought the image that it was read to hold.
-async fn loaded(engine: &DockerReader, what: &str, ids: &[ImageId]) -> Result<(), EngineError> {
-    for id in ids {
-        if engine.docker.inspect_image(id.as_str()).await.is_ok() {
-            return Ok(());
+/// The id of the first of `images` that is there.
+async fn image_id(engine: &DockerReader, what: &str, images: &[String]) -> Result<ImageId, EngineError> {
+    for image in images {
+        match engine.docker.inspect_image(segment(image)?).await {
+            Ok(answer) => {
+                return answer.id.unwrap_or_default().parse().map_err(|cause| EngineError::Unreadable {
+                    what: format!("the image of: {what}"),
+                    cause,
+                });
+            }
+            Err(error) if is_absent(&error) => {}
+            Err(error) => return Err(failed(&engine.endpoint, what, error)),
         }
     }
-    let expected: Vec<String> = ids.iter().map(ToString::to_string).collect();
-    Err(EngineError::refused(format!(
-        "{what}: the engine took it, but {} is not there",
-        expected.join(" or ")
-    )))
+    Err(EngineError::refused(format!("{what}: the image {} is not on this host", images.join(" or "))))
 }
 
 /// What a container that is waited for is doing.
@@ -248,7 +238,7 @@ async fn glance(engine: &DockerReader, container: &str) -> Result<Glance, Engine
         .docker
         .inspect_container(segment(container)?, None::<InspectContainerOptions>)
         .await
-        .map_err(|error| failed(&engine.endpoint, &format!("look at {container}"), error))?;
+        .map_err(|error| failed(&engine.endpoint, "look at it", error))?;
     let state = answer.state.unwrap_or_default();
     let health = state.health;
     let last_check = health
@@ -266,10 +256,10 @@ async fn glance(engine: &DockerReader, container: &str) -> Result<Glance, Engine
 
 impl Glance {
     /// An error if the program is not there any more.
-    fn up(&self, container: &str) -> Result<(), EngineError> {
+    fn up(&self) -> Result<(), EngineError> {
         match self.status.as_str() {
             "running" | "paused" => Ok(()),
-            _ => Err(EngineError::refused(format!("{container} ended with exit code {}", self.exit_code))),
+            _ => Err(EngineError::refused(format!("it ended with exit code {}", self.exit_code))),
         }
     }
 }
@@ -281,17 +271,17 @@ async fn healthy(engine: &DockerReader, container: &str, progress: &Progress<'_>
         let glance = glance(engine, container).await?;
         // What the engine restarts by itself may still become well.
         if glance.status != "restarting" {
-            glance.up(container)?;
+            glance.up()?;
         }
         match glance.health.as_deref() {
             Some("healthy") => return Ok(()),
             Some("unhealthy") => {
                 let check = glance.last_check.filter(|output| !output.is_empty());
                 let check = check.map(|output| format!(": {output}")).unwrap_or_default();
-                return Err(EngineError::refused(format!("{container} is unhealthy{check}")));
+                return Err(EngineError::refused(format!("it is unhealthy{check}")));
             }
             None | Some("" | "none") => {
-                return Err(EngineError::refused(format!("{container} has no health check to wait for")));
+                return Err(EngineError::refused(format!("it has no health check to wait for")));
             }
             Some(other) if other != told => {
                 told = other.to_owned();
@@ -300,10 +290,7 @@ async fn healthy(engine: &DockerReader, container: &str, progress: &Progress<'_>
             Some(_) => {}
         }
         if Instant::now() >= deadline {
-            return Err(EngineError::refused(format!(
-                "{container} did not become healthy in {} s",
-                HEALTH.as_secs()
-            )));
+            return Err(EngineError::refused(format!("it did not become healthy in {} s", HEALTH.as_secs())));
         }
         sleep(LOOK).await;
     }
@@ -311,16 +298,14 @@ async fn healthy(engine: &DockerReader, container: &str, progress: &Progress<'_>
 
 async fn steady(engine: &DockerReader, container: &str) -> Result<(), EngineError> {
     let first = glance(engine, container).await?;
-    first.up(container)?;
+    first.up()?;
     let end = Instant::now() + STEADY;
     while Instant::now() < end {
         sleep(LOOK).await;
         let now = glance(engine, container).await?;
-        now.up(container)?;
+        now.up()?;
         if now.started_at != first.started_at {
-            return Err(EngineError::refused(format!(
-                "{container} ended and was started again by the engine"
-            )));
+            return Err(EngineError::refused(format!("it ended, and the engine started it again")));
         }
     }
     Ok(())

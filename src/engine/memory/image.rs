@@ -105,8 +105,9 @@ impl World {
                 Ok(())
             }
             Step::Tag { image, tags, mark } => {
-                let found = self.image(image).cloned();
-                let found = found.ok_or_else(|| EngineError::refused(format!("no such image: {image}")))?;
+                let found = image.iter().find_map(|image| self.image(image)).cloned();
+                let found = found
+                    .ok_or_else(|| EngineError::refused(format!("no such image: {}", image.join(" or "))))?;
                 let mut tags = tags.clone();
                 tags.extend(mark.as_ref().map(|(owner, name)| image_mark(owner, name, &found.id)));
                 self.store(found, &tags);
