@@ -54,8 +54,10 @@ pub fn default_parallelism() -> usize {
     std::thread::available_parallelism().map_or(4, |cores| (cores.get() * 4).min(16))
 }
 
-/// Walks `plan` on `engine` with at most `parallelism` steps in flight. When `stop` turns true, steps
-/// in flight are finished and no further one is begun.
+/// Walks `plan` on `engine` with at most `parallelism` steps in flight.
+///
+/// When `stop` turns true, steps in flight are finished and no further one is begun, but for those that
+/// end what is begun already: a predecessor that was stopped is not left without a successor (law 11).
 pub async fn execute<E: Perform>(
     plan: &Plan,
     engine: &E,
@@ -66,9 +68,16 @@ pub async fn execute<E: Perform>(
     let mut walk = Walk::new(plan);
     let mut flying = FuturesUnordered::new();
     let mut outcomes = Outcomes::default();
+    let mut interrupted: BTreeSet<&ResourceId> = BTreeSet::new();
     loop {
-        while flying.len() < parallelism.max(1) && !*stop.borrow() && !outcomes.engine_lost {
-            let Some(index) = walk.next() else { break };
+        while flying.len() < parallelism.max(1) && !outcomes.engine_lost {
+            let stopping = *stop.borrow();
+            let is_owed =
+                |index: usize| plan.nodes[index].resources.iter().any(|id| interrupted.contains(id));
+            let Some(index) = walk.next(|index| !stopping || is_owed(index)) else { break };
+            if plan.nodes[index].step.interrupts() {
+                interrupted.extend(&plan.nodes[index].resources);
+            }
             flying.push(run(index, &plan.nodes[index], engine, report));
         }
         let Some((index, result)) = flying.next().await else { break };
@@ -157,8 +166,10 @@ impl Walk {
         Self { missing, needed_by, ready, started: vec![false; plan.nodes.len()] }
     }
 
-    fn next(&mut self) -> Option<usize> {
-        let index = self.ready.pop_first()?;
+    /// The lowest node that can be begun and may.
+    fn next(&mut self, may: impl Fn(usize) -> bool) -> Option<usize> {
+        let index = self.ready.iter().copied().find(|index| may(*index))?;
+        self.ready.remove(&index);
         self.started[index] = true;
         Some(index)
     }
@@ -174,5 +185,66 @@ impl Walk {
 
     fn is_started(&self, index: usize) -> bool {
         self.started[index]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::engine::{Observe, Progress, Scope};
+    use crate::observed::Observed;
+    use crate::plan::Step;
+
+    /// Does everything, in a second, and remembers it.
+    #[derive(Default)]
+    struct Slow(Mutex<Vec<String>>);
+
+    impl Observe for Slow {
+        async fn observe(&self, _: &Scope) -> Result<Observed, EngineError> {
+            Ok(Observed::default())
+        }
+    }
+
+    impl Perform for Slow {
+        async fn perform(&self, step: &Step, _: &Progress<'_>) -> Result<(), EngineError> {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            self.0.lock().unwrap().push(step.to_string());
+            Ok(())
+        }
+    }
+
+    fn node(resource: &str, step: Step, needs: &[usize]) -> Node {
+        let resources = vec![resource.parse().expect("a resource")];
+        Node { step, resources, needs: needs.to_vec(), rescue: Vec::new() }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn law_11_a_stop_ends_what_is_interrupted_and_begins_nothing_else() {
+        let plan = Plan {
+            nodes: vec![
+                node("container/web", Step::Stop("web".to_owned()), &[]),
+                node("container/db", Step::Update { container: "db".to_owned(), body: "{}".into() }, &[]),
+                node("container/db", Step::Start("db".to_owned()), &[1]),
+                node("container/web", Step::Start("web-next".to_owned()), &[0]),
+                node("container/old", Step::Stop("old".to_owned()), &[]),
+            ],
+            ..Plan::default()
+        };
+        let engine = Slow::default();
+        let (stop, stopping) = watch::channel(false);
+        let half = tokio::time::sleep(Duration::from_millis(500));
+        let ask = async {
+            half.await;
+            stop.send_replace(true);
+        };
+        let (outcomes, ()) = tokio::join!(execute(&plan, &engine, 2, &stopping, &|_| {}), ask);
+        let did = engine.0.into_inner().expect("nobody panicked");
+        assert_eq!(did.len(), 3, "{did:?}");
+        assert!(did[2].starts_with("start") && did[2].contains("web-next"), "{did:?}");
+        let names = |ids: &BTreeSet<ResourceId>| ids.iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(names(&outcomes.done), ["container/web"]);
+        assert_eq!(names(&outcomes.skipped), ["container/db", "container/old"]);
     }
 }

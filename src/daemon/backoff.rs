@@ -185,3 +185,6 @@ fn delay(failures: u32, jitter: f64) -> Duration {
     let doubled = FIRST.saturating_mul(1_u32.checked_shl(failures.saturating_sub(1)).unwrap_or(u32::MAX));
     doubled.min(LONGEST).mul_f64(1.0 + JITTER * jitter.clamp(-1.0, 1.0))
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,7 +14,7 @@ use crate::daemon::wake::{Wakes, channel};
 use crate::source::directory;
 
 /// When nothing more is expected: well above the quiet period, well below the watch's own looks.
-const PATIENCE: Duration = Duration::from_millis(600);
+const PATIENCE: Duration = Duration::from_millis(350);
 
 struct Scene {
     home: tempfile::TempDir,
