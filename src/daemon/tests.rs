@@ -72,6 +72,9 @@ async fn what_does_not_last_is_not_made_again_in_a_tight_loop() {
     }
     let times: Vec<u64> = bench.engine.state().steps.iter().map(|(time, _)| *time).collect();
     assert!((6..=8).contains(&times.len()), "{times:?}");
+    let log = bench.log();
+    let said = "WARN did not last, will be done again resource=network/exam times=2 after=";
+    assert_eq!(log.iter().filter(|line| line.starts_with(said)).count(), 1, "{log:#?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -50,7 +50,7 @@ impl Scene {
     fn held(&mut self, change: &Change) -> Option<String> {
         let changes = std::slice::from_ref(change);
         let mut held = self.backoff.hold(changes, &self.desired, self.now, || self.jitter);
-        held.remove(&id())
+        held.why.remove(&id())
     }
 
     fn settle(&mut self, outcomes: &Outcomes, disturbed: bool) -> Option<Retry> {
