@@ -36,3 +36,5 @@ pub mod execute;
 pub mod reconcile;
 
 pub mod daemon;
+
+pub mod cli;

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::Base::{Engine, Image, ImageUnlessEntrypoint, Nothing, Spec};
 use super::Class::{Connect, Replace, Update, UpdateIfSet};
-use super::Place::{Config, Host, ReadOnly};
+use super::Place::{Config, Host, Inspection};
 use super::Shape::{Map, Set, Whole};
 use super::codec::{
     decode_binds, decode_capabilities, decode_env, decode_health, decode_labels, decode_mounts,
@@ -83,13 +83,11 @@ pub static FIELDS: &[Field] = &[
         (s.network_mode.is_some() || !s.networks.is_empty()).then(|| json!(network_mode(s).to_string()))
     })
     .form(same, decode_network_mode),
-    field("networks", ReadOnly("/NetworkSettings/Networks"), Spec(networks), |s| {
-        (!s.networks.is_empty()).then(|| networks(s))
-    })
-    .class(Connect)
-    .shape(Map)
-    .form(same, decode_networks)
-    .shown(show::network),
+    field("networks", Inspection, Spec(networks), |s| (!s.networks.is_empty()).then(|| networks(s)))
+        .class(Connect)
+        .shape(Map)
+        .form(same, decode_networks)
+        .shown(show::network),
     field("ports", Host("PortBindings"), Nothing, |s| {
         let published = s.ports.iter().flat_map(|mapping| mapping.published());
         (!s.ports.is_empty()).then(|| set(published.map(|port| port.to_string())))

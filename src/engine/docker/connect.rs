@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use bollard::{BollardRequest, Docker};
 
-use super::DockerReader;
-use super::error::failed;
+use super::Session;
+use super::error::{cause, failed};
 use crate::engine::EngineError;
+use crate::fields::plain;
 
 /// The API that this module speaks: Docker 20.10's, and the compatible one of Podman 4.
 const API: Version = Version { major: 1, minor: 41 };
@@ -15,7 +16,7 @@ const API: Version = Version { major: 1, minor: 41 };
 const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
 
 /// How long an answer may take to begin. Long ones (loading, pulling, stopping) say so themselves.
-pub(super) const ANSWER: Duration = Duration::from_secs(60);
+const ANSWER: Duration = Duration::from_secs(60);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Version {
@@ -30,17 +31,20 @@ impl Version {
     }
 }
 
-pub(super) async fn connect() -> Result<DockerReader, EngineError> {
-    let endpoint = match std::env::var("DOCKER_HOST") {
-        Ok(host) if !host.is_empty() => host,
+/// Where the engine is that `DOCKER_HOST` names, or the default one.
+pub(super) fn endpoint() -> String {
+    match std::env::var("DOCKER_HOST") {
+        Ok(host) if !host.is_empty() => plain(&host),
         _ => DEFAULT_HOST.to_owned(),
-    };
-    let unreachable = |error: bollard::errors::Error| EngineError::Unreachable {
-        endpoint: endpoint.clone(),
-        cause: super::error::cause(&error),
-    };
-    let docker = Docker::connect_with_host(&endpoint).map_err(unreachable)?.with_timeout(ANSWER);
-    let answer = docker.version().await.map_err(|error| failed(&endpoint, "its version", error))?;
+    }
+}
+
+/// Speaks to an engine for the first time, and agrees on an API version.
+pub(super) async fn connect(endpoint: &str) -> Result<Session, EngineError> {
+    let unreachable =
+        |error| EngineError::Unreachable { endpoint: endpoint.to_owned(), cause: cause(&error) };
+    let docker = Docker::connect_with_host(endpoint).map_err(unreachable)?.with_timeout(ANSWER);
+    let answer = docker.version().await.map_err(|error| failed(endpoint, "its version", error))?;
     let spoken = answer.api_version.as_deref().and_then(Version::parse).unwrap_or(API);
     if spoken < API {
         return Err(EngineError::refused(format!(
@@ -50,12 +54,9 @@ pub(super) async fn connect() -> Result<DockerReader, EngineError> {
     }
     // An engine that has given up our version is spoken to in the oldest that it still knows.
     let oldest = answer.min_api_version.as_deref().and_then(Version::parse).unwrap_or(API);
-    let pinned = oldest.max(API);
-    Ok(DockerReader {
-        docker: docker.with_request_modifier(move |request| pin(request, pinned)),
-        endpoint,
-        version: answer.version.unwrap_or_default(),
-    })
+    let version = oldest.max(API);
+    let docker = docker.with_request_modifier(move |request| pin(request, version));
+    Ok(Session { docker, endpoint: endpoint.to_owned() })
 }
 
 /// Puts the API version before the path: bollard 0.21 loses it, and the engine then answers at its

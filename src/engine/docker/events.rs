@@ -2,9 +2,10 @@
 //! never decides.
 
 use std::collections::HashMap;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bollard::query_parameters::EventsOptionsBuilder;
-use futures_util::{Stream, StreamExt};
+use futures_util::{Stream, StreamExt, stream};
 
 use super::DockerEngine;
 use super::error::failed;
@@ -39,21 +40,26 @@ const ACTIONS: [&str; 22] = [
     "import",
 ];
 
+/// From how long ago the engine repeats events, so that none falls between asking and listening.
+const OVERLAP: Duration = Duration::from_secs(2);
+
 impl Events for DockerEngine {
     fn events(&self) -> impl Stream<Item = Result<(), EngineError>> + Send {
-        self.changes()
-    }
-}
-
-impl DockerEngine {
-    /// One item for each event that may matter, until the stream breaks; then an error, then the end.
-    pub fn changes(&self) -> impl Stream<Item = Result<(), EngineError>> + Send + use<> {
         let filters = HashMap::from([("type", TYPES.to_vec()), ("event", ACTIONS.to_vec())]);
-        let options = EventsOptionsBuilder::new().filters(&filters).build();
-        let endpoint = self.reader.endpoint.clone();
-        self.reader
-            .docker
-            .events(Some(options))
-            .map(move |event| event.map(|_| ()).map_err(|error| failed(&endpoint, "its events", error)))
+        let since = SystemTime::now().checked_sub(OVERLAP).and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+        let since = since.unwrap_or_default().as_secs().to_string();
+        let options = EventsOptionsBuilder::new().since(&since).filters(&filters).build();
+        let reader = &self.reader;
+        let listen = async move {
+            let session = reader.session().await?;
+            let events = session.docker.events(Some(options));
+            Ok(events.map(|event| {
+                event.map(|_| ()).map_err(|error| failed(&reader.endpoint, "its events", error))
+            }))
+        };
+        stream::once(listen).flat_map(|listening| match listening {
+            Ok(events) => stream::once(std::future::ready(Ok(()))).chain(events).left_stream(),
+            Err(error) => stream::once(std::future::ready(Err(error))).right_stream(),
+        })
     }
 }

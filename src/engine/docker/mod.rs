@@ -9,7 +9,10 @@ mod parse;
 mod perform;
 mod transfer;
 
+use std::sync::Arc;
+
 use bollard::Docker;
+use tokio::sync::OnceCell;
 
 use super::{EngineError, Observe, Perform, Progress, Scope};
 use crate::observed::Observed;
@@ -18,9 +21,15 @@ use crate::plan::Step;
 /// An engine to look at. Has no way to change anything (law 10).
 #[derive(Debug, Clone)]
 pub struct DockerReader {
+    endpoint: String,
+    session: Arc<OnceCell<Session>>,
+}
+
+/// An engine that has been spoken to.
+#[derive(Debug, Clone)]
+struct Session {
     docker: Docker,
     endpoint: String,
-    version: String,
 }
 
 /// An engine to work on.
@@ -30,13 +39,20 @@ pub struct DockerEngine {
 }
 
 impl DockerReader {
-    /// Connects to the engine that `DOCKER_HOST` names, or to the default socket, and agrees on an API
-    /// version.
+    /// The engine that `DOCKER_HOST` names, or the one at the default socket. Does not speak to it yet:
+    /// a daemon may start before its engine.
+    pub fn from_environment() -> Self {
+        Self { endpoint: connect::endpoint(), session: Arc::default() }
+    }
+
+    /// The same engine, spoken to.
     ///
     /// # Errors
-    /// If no engine answers there, or it is older than Docker 20.10.
+    /// If no engine answers, or it is older than Docker 20.10.
     pub async fn connect() -> Result<Self, EngineError> {
-        connect::connect().await
+        let reader = Self::from_environment();
+        reader.session().await?;
+        Ok(reader)
     }
 
     /// Where the engine is: `unix:///var/run/docker.sock`.
@@ -44,15 +60,14 @@ impl DockerReader {
         &self.endpoint
     }
 
-    /// The engine's own version: `20.10.24`.
-    pub fn version(&self) -> &str {
-        &self.version
+    async fn session(&self) -> Result<&Session, EngineError> {
+        self.session.get_or_try_init(|| connect::connect(&self.endpoint)).await
     }
 }
 
 impl Observe for DockerReader {
     async fn observe(&self, scope: &Scope) -> Result<Observed, EngineError> {
-        observe::observe(self, scope).await
+        observe::observe(self.session().await?, scope).await
     }
 }
 
@@ -76,6 +91,6 @@ impl Observe for DockerEngine {
 
 impl Perform for DockerEngine {
     async fn perform(&self, step: &Step, progress: &Progress<'_>) -> Result<(), EngineError> {
-        perform::perform(&self.reader, step, progress).await
+        perform::perform(self.reader.session().await?, step, progress).await
     }
 }

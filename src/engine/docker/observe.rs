@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::error::{failed, is_absent};
-use super::{DockerReader, parse};
+use super::{Session, parse};
 use crate::engine::{EngineError, Scope};
 use crate::fields::{self, Live};
 use crate::observed::{Observed, ObservedContainer};
@@ -27,7 +27,7 @@ const INSPECTIONS: usize = 8;
 const ATTEMPTS: usize = 4;
 const PAUSE: std::time::Duration = std::time::Duration::from_millis(60);
 
-pub(super) async fn observe(engine: &DockerReader, scope: &Scope) -> Result<Observed, EngineError> {
+pub(super) async fn observe(engine: &Session, scope: &Scope) -> Result<Observed, EngineError> {
     let (containers, images, networks, volumes) =
         try_join!(containers(engine, scope), images(engine), networks(engine), volumes(engine))?;
     let mut observed = Observed { containers, images: Vec::new(), networks: Vec::new(), volumes: Vec::new() };
@@ -74,7 +74,7 @@ fn sort(observed: &mut Observed) {
 }
 
 /// Asks until the answer can be read, a few times.
-async fn read<T, F>(engine: &DockerReader, what: &str, ask: impl Fn() -> F) -> Result<T, EngineError>
+async fn read<T, F>(engine: &Session, what: &str, ask: impl Fn() -> F) -> Result<T, EngineError>
 where
     F: Future<Output = Result<T, bollard::errors::Error>>,
 {
@@ -100,33 +100,33 @@ fn documents<T: Serialize>(what: &str, answers: &[T]) -> Result<Vec<Value>, Engi
     answers.iter().map(|answer| document(what, answer)).collect()
 }
 
-async fn images(engine: &DockerReader) -> Result<Vec<Value>, EngineError> {
+async fn images(engine: &Session) -> Result<Vec<Value>, EngineError> {
     let options = ListImagesOptionsBuilder::new().build();
     let listed = read(engine, "the images", || engine.docker.list_images(Some(options.clone()))).await?;
     documents("the images", &listed)
 }
 
-async fn networks(engine: &DockerReader) -> Result<Vec<Value>, EngineError> {
+async fn networks(engine: &Session) -> Result<Vec<Value>, EngineError> {
     let listed =
         read(engine, "the networks", || engine.docker.list_networks(None::<ListNetworksOptions>)).await?;
     documents("the networks", &listed)
 }
 
-async fn volumes(engine: &DockerReader) -> Result<Vec<Value>, EngineError> {
+async fn volumes(engine: &Session) -> Result<Vec<Value>, EngineError> {
     let listed =
         read(engine, "the volumes", || engine.docker.list_volumes(None::<ListVolumesOptions>)).await?;
     documents("the volumes", &listed.volumes.unwrap_or_default())
 }
 
 /// What an image gives to containers, and whether it carries labels of ours.
-async fn image_config(engine: &DockerReader, id: String) -> Result<(String, (Live, bool)), EngineError> {
+async fn image_config(engine: &Session, id: String) -> Result<(String, (Live, bool)), EngineError> {
     let answer = read(engine, &format!("image {id}"), || engine.docker.inspect_image(&id)).await?;
     let config = document("an image", &answer.config)?;
     let labelled = !config["Labels"][label::OWNER].is_null();
     Ok((id, (fields::read_image(&config), labelled)))
 }
 
-async fn containers(engine: &DockerReader, scope: &Scope) -> Result<Vec<ObservedContainer>, EngineError> {
+async fn containers(engine: &Session, scope: &Scope) -> Result<Vec<ObservedContainer>, EngineError> {
     let options = ListContainersOptionsBuilder::new().all(true).build();
     let listed =
         read(engine, "the containers", || engine.docker.list_containers(Some(options.clone()))).await?;
@@ -161,7 +161,7 @@ async fn containers(engine: &DockerReader, scope: &Scope) -> Result<Vec<Observed
 
 /// A container of ours; `None` if it went between the list and now, in the engine's own words.
 async fn inspect(
-    engine: &DockerReader,
+    engine: &Session,
     id: String,
     name: Name,
     names: &BTreeMap<String, String>,

@@ -17,7 +17,7 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use super::error::{failed, is_absent, is_already};
-use super::{DockerReader, transfer};
+use super::{Session, transfer};
 use crate::engine::{EngineError, Progress};
 use crate::plan::{Await, Step};
 use crate::resource::label;
@@ -38,7 +38,7 @@ const STEADY: Duration = Duration::from_secs(1);
 const HEALTH: Duration = Duration::from_secs(300);
 
 pub(super) async fn perform(
-    engine: &DockerReader,
+    engine: &Session,
     step: &Step,
     progress: &Progress<'_>,
 ) -> Result<(), EngineError> {
@@ -130,8 +130,8 @@ pub(super) async fn perform(
 }
 
 /// The same engine for calls that take long to answer.
-fn patient(engine: &DockerReader, timeout: Duration) -> DockerReader {
-    DockerReader { docker: engine.docker.clone().with_timeout(timeout), ..engine.clone() }
+fn patient(engine: &Session, timeout: Duration) -> Session {
+    Session { docker: engine.docker.clone().with_timeout(timeout), ..engine.clone() }
 }
 
 /// A text that is safe in a URL's path: bollard does not escape it, and `../info?x=` would be another call.
@@ -161,7 +161,7 @@ fn labels(own: &crate::resource::env::TextMap, ours: &Value) -> std::collections
 }
 
 async fn create_network(
-    engine: &DockerReader,
+    engine: &Session,
     what: &str,
     name: &Name,
     spec: &NetworkSpec,
@@ -208,7 +208,7 @@ fn volume_request(name: &Name, spec: &VolumeSpec, ours: &Value) -> Result<Volume
 }
 
 /// The id of the first of `images` that is there.
-async fn image_id(engine: &DockerReader, what: &str, images: &[String]) -> Result<ImageId, EngineError> {
+async fn image_id(engine: &Session, what: &str, images: &[String]) -> Result<ImageId, EngineError> {
     for image in images {
         match engine.docker.inspect_image(segment(image)?).await {
             Ok(answer) => {
@@ -233,7 +233,7 @@ struct Glance {
     last_check: Option<String>,
 }
 
-async fn glance(engine: &DockerReader, container: &str) -> Result<Glance, EngineError> {
+async fn glance(engine: &Session, container: &str) -> Result<Glance, EngineError> {
     let answer = engine
         .docker
         .inspect_container(segment(container)?, None::<InspectContainerOptions>)
@@ -264,7 +264,7 @@ impl Glance {
     }
 }
 
-async fn healthy(engine: &DockerReader, container: &str, progress: &Progress<'_>) -> Result<(), EngineError> {
+async fn healthy(engine: &Session, container: &str, progress: &Progress<'_>) -> Result<(), EngineError> {
     let deadline = Instant::now() + HEALTH;
     let mut told = String::new();
     loop {
@@ -296,7 +296,7 @@ async fn healthy(engine: &DockerReader, container: &str, progress: &Progress<'_>
     }
 }
 
-async fn steady(engine: &DockerReader, container: &str) -> Result<(), EngineError> {
+async fn steady(engine: &Session, container: &str) -> Result<(), EngineError> {
     let first = glance(engine, container).await?;
     first.up()?;
     let end = Instant::now() + STEADY;

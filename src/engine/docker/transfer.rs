@@ -8,7 +8,7 @@ use hyper::body::Bytes;
 use tokio::fs::File;
 use tokio::io::AsyncReadExt;
 
-use super::DockerReader;
+use super::Session;
 use super::error::failed;
 use crate::assembly::{self, PaperImage};
 use crate::engine::{EngineError, Progress};
@@ -20,7 +20,7 @@ const CHUNK: usize = 256 << 10;
 
 /// Loads problem set images in one archive.
 pub(super) async fn load_papers(
-    engine: &DockerReader,
+    engine: &Session,
     images: &[(PaperImage, Vec<ImageReference>)],
 ) -> Result<(), EngineError> {
     let tagged: Vec<(&PaperImage, Vec<ImageReference>)> =
@@ -34,7 +34,7 @@ pub(super) async fn load_papers(
 
 /// Loads an archive as `docker save` writes it.
 pub(super) async fn load_archive(
-    engine: &DockerReader,
+    engine: &Session,
     archive: &Path,
     progress: &Progress<'_>,
 ) -> Result<(), EngineError> {
@@ -48,7 +48,7 @@ pub(super) async fn load_archive(
 
 /// Imports a file system's archive under a tag.
 pub(super) async fn import(
-    engine: &DockerReader,
+    engine: &Session,
     archive: &Path,
     changes: &[String],
     tag: &ImageReference,
@@ -70,7 +70,7 @@ pub(super) async fn import(
 
 /// Pulls an image. A tag is always sent: without one the engine pulls every tag.
 pub(super) async fn pull(
-    engine: &DockerReader,
+    engine: &Session,
     reference: &ImageReference,
     platform: Option<&str>,
     progress: &Progress<'_>,
@@ -98,7 +98,7 @@ pub(super) async fn pull(
 
 /// Reads a stream of answers to its end: errors come inside it.
 async fn drain<T>(
-    engine: &DockerReader,
+    engine: &Session,
     what: &str,
     answers: impl Stream<Item = Result<T, bollard::errors::Error>>,
 ) -> Result<(), EngineError> {

@@ -1,0 +1,92 @@
+//! `invigil apply`: one pass, shown, confirmed, done.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufRead, IsTerminal};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use super::args::ApplyArgs;
+use super::plan::{setup, wanted};
+use super::progress::Progress;
+use super::{print, report, style};
+use crate::engine::docker::{DockerEngine, DockerReader};
+use crate::execute::{Event, Outcomes};
+use crate::plan::Plan;
+use crate::reconcile;
+
+pub(super) async fn apply(args: &ApplyArgs) -> Result<ExitCode> {
+    let setup = setup(&args.owner, args.parallel.parallelism)?;
+    let wanted = wanted(&args.manifests, &setup)?;
+    let engine = DockerEngine::new(DockerReader::connect().await?);
+    let plan = reconcile::plan(&wanted, &BTreeMap::new(), &setup, &engine).await.context("while planning")?;
+    print(&plan.to_text(&style::data()))?;
+    if plan.nodes.is_empty() {
+        return Ok(code(plan.is_empty() && !wanted.has_errors()));
+    }
+    if plan.disturbs() && !args.yes && io::stdin().is_terminal() && !confirmed()? {
+        report::talk("Nothing was changed.\n");
+        return Ok(ExitCode::FAILURE);
+    }
+    let progress = Progress::new(plan.nodes.len());
+    let (stop, stopping) = watch::channel(false);
+    let report = |event: Event<'_>| progress.hear(&event);
+    let outcomes = tokio::select! {
+        outcomes = reconcile::apply(&plan, &setup, &engine, &stopping, &report) => outcomes,
+        error = listen(&stop, &progress) => return Err(error),
+    };
+    progress.finish();
+    print(&format!("{}\n", summary(&plan, &outcomes)))?;
+    let complete = outcomes.is_success() && plan.blocked().next().is_none() && plan.waiting.is_empty();
+    Ok(code(complete && !wanted.has_errors()))
+}
+
+fn code(success: bool) -> ExitCode {
+    if success { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn confirmed() -> Result<bool> {
+    report::talk("\nThis replaces or removes what is there. Go on? [y/N] ");
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer).context("while reading the answer")?;
+    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes" | "是"))
+}
+
+/// Waits for SIGINT and SIGTERM; the first asks the walk to stop. Ends only with an error.
+async fn listen(stop: &watch::Sender<bool>, progress: &Progress) -> anyhow::Error {
+    let signals = signal(SignalKind::interrupt()).and_then(|int| Ok((int, signal(SignalKind::terminate())?)));
+    let (mut interrupt, mut terminate) = match signals {
+        Ok(signals) => signals,
+        Err(error) => return anyhow::Error::new(error).context("while listening for signals"),
+    };
+    loop {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        if stop.send_replace(true) {
+            return anyhow::anyhow!(
+                "interrupted while steps were in flight; the next plan shows what is left"
+            );
+        }
+        progress.say("stopping after the steps in flight; once more to leave at once");
+    }
+}
+
+fn summary(plan: &Plan, outcomes: &Outcomes) -> String {
+    let mut parts = vec![format!("{} done", outcomes.done.len())];
+    let blocked = plan.blocked().count();
+    for (count, word) in [
+        (outcomes.failed.len(), "failed"),
+        (outcomes.skipped.len(), "skipped"),
+        (blocked, "blocked"),
+        (plan.waiting.len(), "waiting"),
+    ] {
+        if count > 0 {
+            parts.push(format!("{count} {word}"));
+        }
+    }
+    format!("\nApplied: {}.", parts.join(", "))
+}

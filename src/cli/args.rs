@@ -1,0 +1,247 @@
+//! The arguments. Each command's help ends with examples.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::daemon::{DEFAULT_INTERVAL, logging};
+use crate::execute::default_parallelism;
+use crate::resource::name::Owner;
+
+/// Keeps the Docker host of an exam server in the state that a directory of YAML manifests describes
+#[derive(Debug, Parser)]
+#[command(name = "invigil", version, max_term_width = 100, disable_help_subcommand = true)]
+#[command(after_help = "\
+Examples:
+  invigil validate examples        every error in every file
+  invigil plan examples            what would change, without changing it
+  invigil apply examples           make it so, once
+  invigil run /etc/invigil/manifests
+                                   keep it so
+
+The engine is the one that DOCKER_HOST names, or the one at the default socket.")]
+pub(super) struct Cli {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Find every error in every manifest; needs no engine
+    #[command(after_help = "\
+Examples:
+  invigil validate
+  invigil validate exams/midterm.yaml
+
+Exit codes: 0 no error, 1 errors.")]
+    Validate(ValidateArgs),
+    /// Show what would change, and change nothing
+    #[command(after_help = "\
+Examples:
+  invigil plan examples
+  invigil plan examples -o json | jq '.changes[].resource'
+  invigil plan --detailed-exitcode || notify-send 'the host is not as committed'
+
+Exit codes: 0 planned, 1 an error. With --detailed-exitcode: 0 nothing to do, 2 changes, 1 an error.")]
+    Plan(PlanArgs),
+    /// Make the host match the manifests, once
+    #[command(after_help = "\
+Examples:
+  invigil apply examples
+  invigil apply --yes exams       for scripts: does not ask
+
+On a terminal it asks before it replaces or removes anything.
+Exit codes: 0 everything matches, 1 something does not.")]
+    Apply(ApplyArgs),
+    /// Keep the host matching the manifests: the daemon
+    #[command(after_help = "\
+Examples:
+  invigil run
+  invigil run examples --interval 10s
+
+Woken by changed files, by the engine, by the timer and by SIGHUP. SIGTERM finishes the steps in flight
+and stops no container. INVIGIL_LOG=debug says more.")]
+    Run(RunArgs),
+    /// Print the manifests' JSON Schema, write all of them, or check those written
+    #[command(after_help = "\
+Examples:
+  invigil schema > invigil.schema.json
+  invigil schema --write
+  invigil schema --check")]
+    Schema(SchemaArgs),
+    /// Turn a BuildImage body of the old exam service into a manifest
+    #[command(after_help = "\
+Examples:
+  invigil convert buildimage.json > exams/midterm.yaml
+  curl -s http://old/body | invigil convert -")]
+    Convert(ConvertArgs),
+    /// Print a shell's completions
+    #[command(after_help = "\
+Examples:
+  invigil completions bash > /etc/bash_completion.d/invigil
+  invigil completions fish > ~/.config/fish/completions/invigil.fish")]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Where the manifests are.
+#[derive(Debug, Args)]
+pub(super) struct ManifestArgs {
+    /// The directory of manifests, or one file
+    #[arg(
+        value_name = "PATH",
+        env = "INVIGIL_MANIFESTS",
+        default_value = "/etc/invigil/manifests",
+        hide_env_values = true
+    )]
+    path: PathBuf,
+}
+
+impl ManifestArgs {
+    /// The path from the root, however it was given.
+    pub(super) fn root(&self) -> anyhow::Result<PathBuf> {
+        Ok(std::path::absolute(&self.path)?)
+    }
+}
+
+/// Whose host this is.
+#[derive(Debug, Args)]
+pub(super) struct OwnerArgs {
+    /// The name of this Invigil on the host; only what bears it is ever touched
+    #[arg(long, env = "INVIGIL_OWNER", default_value = "default", hide_env_values = true)]
+    pub(super) owner: Owner,
+    /// The exam server's program for problem set images [default: invigil-exam beside this program]
+    #[arg(long, value_name = "FILE", env = "INVIGIL_EXAM_SERVER", hide_env_values = true)]
+    pub(super) exam_server: Option<PathBuf>,
+}
+
+/// How much is done at once.
+#[derive(Debug, Args)]
+pub(super) struct ParallelArgs {
+    /// How many steps are in flight at most
+    #[arg(long, value_name = "N", default_value_t = default_parallelism(), value_parser = parallelism)]
+    pub(super) parallelism: usize,
+}
+
+fn parallelism(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count @ 1..=256) => Ok(count),
+        _ => Err("expected a number from 1 to 256".to_owned()),
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ValidateArgs {
+    #[command(flatten)]
+    pub(super) manifests: ManifestArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PlanArgs {
+    #[command(flatten)]
+    pub(super) manifests: ManifestArgs,
+    #[command(flatten)]
+    pub(super) owner: OwnerArgs,
+    /// The form of the plan
+    #[arg(short, long, value_name = "FORM", default_value = "text")]
+    pub(super) output: Output,
+    /// Exit with 2 if there is anything to do
+    #[arg(long)]
+    pub(super) detailed_exitcode: bool,
+}
+
+/// The form of a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Output {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ApplyArgs {
+    #[command(flatten)]
+    pub(super) manifests: ManifestArgs,
+    #[command(flatten)]
+    pub(super) owner: OwnerArgs,
+    #[command(flatten)]
+    pub(super) parallel: ParallelArgs,
+    /// Do not ask
+    #[arg(short, long)]
+    pub(super) yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    #[command(flatten)]
+    pub(super) manifests: ManifestArgs,
+    #[command(flatten)]
+    pub(super) owner: OwnerArgs,
+    #[command(flatten)]
+    pub(super) parallel: ParallelArgs,
+    /// How often to look when nothing says that something changed
+    #[arg(long, value_name = "DURATION", default_value_t = default_interval(), value_parser = interval)]
+    pub(super) interval: crate::resource::duration::Duration,
+    /// How log lines look
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub(super) log_format: LogFormat,
+}
+
+fn default_interval() -> crate::resource::duration::Duration {
+    crate::resource::duration::Duration::from_nanos(DEFAULT_INTERVAL.as_secs() * 1_000_000_000)
+}
+
+fn interval(text: &str) -> Result<crate::resource::duration::Duration, String> {
+    let interval: crate::resource::duration::Duration = text.parse()?;
+    if Duration::from(interval) < Duration::from_millis(100) {
+        return Err("expected at least 100ms".to_owned());
+    }
+    Ok(interval)
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum LogFormat {
+    /// For people
+    Text,
+    /// For programs: one object a line
+    Json,
+}
+
+impl From<LogFormat> for logging::Format {
+    fn from(format: LogFormat) -> Self {
+        match format {
+            LogFormat::Text => Self::Text,
+            LogFormat::Json => Self::Json,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SchemaArgs {
+    /// Where the schemas are
+    #[arg(long, value_name = "DIR", default_value = "schemas")]
+    pub(super) dir: PathBuf,
+    /// Write every schema to the directory
+    #[arg(long, conflicts_with = "check")]
+    pub(super) write: bool,
+    /// Say which schemas in the directory are not those of this version; exit with 1 if any
+    #[arg(long)]
+    pub(super) check: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ConvertArgs {
+    /// The body's file; `-` is standard input
+    pub(super) file: PathBuf,
+    /// The time zone that `createTime` meant
+    #[arg(long, value_name = "ZONE", default_value = crate::problemset::legacy::time::DEFAULT_TIME_ZONE)]
+    pub(super) time_zone: String,
+    /// The schema that editors are pointed to in the first line
+    #[arg(long, value_name = "URL")]
+    pub(super) schema: Option<String>,
+}

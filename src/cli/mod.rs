@@ -1,0 +1,62 @@
+//! The command line: arguments in, text and an exit code out. Renders values of the floors below and
+//! computes none of them again.
+//!
+//! stdout is data, stderr is talk. Exit codes: 0 as asked for, 1 an error, 2 wrong usage (and, for
+//! `plan --detailed-exitcode`, changes).
+
+mod apply;
+mod args;
+mod convert;
+mod exam_server;
+mod plan;
+mod progress;
+mod report;
+mod run;
+mod schema;
+mod style;
+mod validate;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use args::{Cli, Command};
+
+/// Runs the program with the process's own arguments.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // Two threads carry 16 steps in flight; more would only cost memory.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let result = match runtime {
+        Ok(runtime) => runtime.block_on(dispatch(cli)),
+        Err(error) => Err(anyhow::Error::new(error).context("while starting")),
+    };
+    result.unwrap_or_else(|error| report::error(&error))
+}
+
+async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
+    match cli.command {
+        Command::Validate(args) => validate::validate(&args.manifests),
+        Command::Plan(args) => plan::plan(&args).await,
+        Command::Apply(args) => apply::apply(&args).await,
+        Command::Run(args) => run::run(&args).await,
+        Command::Schema(args) => schema::schema(&args),
+        Command::Convert(args) => convert::convert(&args),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "invigil", &mut script);
+            print(&String::from_utf8_lossy(&script))?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// Writes data to stdout. A reader that has gone away (`| head`) is no error.
+fn print(text: &str) -> io::Result<()> {
+    let mut stdout = anstream::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result,
+    }
+}

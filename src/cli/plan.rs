@@ -1,0 +1,49 @@
+//! `invigil plan`: the dry run. Holds an engine that can only be looked at (law 10).
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+
+use super::args::{ManifestArgs, Output, OwnerArgs, PlanArgs};
+use super::{exam_server, print, report, style};
+use crate::engine::docker::DockerReader;
+use crate::execute::default_parallelism;
+use crate::reconcile::{self, Setup, Wanted};
+use crate::source::attachment::AttachmentReader;
+use crate::source::directory;
+
+pub(super) async fn plan(args: &PlanArgs) -> Result<ExitCode> {
+    let setup = setup(&args.owner, default_parallelism())?;
+    let wanted = wanted(&args.manifests, &setup)?;
+    let engine = DockerReader::connect().await?;
+    let plan = reconcile::plan(&wanted, &BTreeMap::new(), &setup, &engine).await.context("while planning")?;
+    match args.output {
+        Output::Text => print(&plan.to_text(&style::data()))?,
+        Output::Json => print(&format!("{:#}\n", plan.to_json()?))?,
+    }
+    Ok(if wanted.has_errors() {
+        ExitCode::FAILURE
+    } else if args.detailed_exitcode && !plan.is_empty() {
+        ExitCode::from(2)
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+/// What stays the same while a command runs.
+pub(super) fn setup(args: &OwnerArgs, parallelism: usize) -> Result<Setup> {
+    Ok(Setup {
+        owner: args.owner.clone(),
+        server: exam_server::read(args.exam_server.as_deref())?,
+        parallelism,
+    })
+}
+
+/// What the manifests ask for; what is wrong with them is told at once.
+pub(super) fn wanted(args: &ManifestArgs, setup: &Setup) -> Result<Wanted> {
+    let snapshot = directory::read(&args.root()?)?;
+    let wanted = Wanted::read(&snapshot, &mut AttachmentReader::default(), &setup.server);
+    report::diagnostics(&wanted.diagnostics);
+    Ok(wanted)
+}

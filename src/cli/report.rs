@@ -1,0 +1,58 @@
+//! The one place where errors become text for people: `error:`, `caused by:`, `hint:`.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use super::style;
+use crate::engine::EngineError;
+use crate::fields::plain;
+use crate::manifest::diagnostic::Diagnostic;
+use crate::source::SourceError;
+
+/// An error with advice. The advice is shown as `hint:`.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub(super) struct Advised {
+    pub(super) message: String,
+    pub(super) hint: &'static str,
+}
+
+/// Tells an error and what led to it; gives the exit code for it.
+pub(super) fn error(error: &anyhow::Error) -> ExitCode {
+    let style = style::errors();
+    let mut text = format!("{}error:{} {}\n", style.danger, style.reset, plain(&error.to_string()));
+    for cause in error.chain().skip(1) {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "  {}caused by:{} {}", style.dim, style.reset, plain(&cause.to_string()));
+    }
+    if let Some(hint) = error.chain().find_map(hint) {
+        let _ = writeln!(text, "{}hint:{} {hint}", style.add, style.reset);
+    }
+    talk(&text);
+    ExitCode::FAILURE
+}
+
+fn hint(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
+    if let Some(advised) = error.downcast_ref::<Advised>() {
+        return Some(advised.hint);
+    }
+    if let Some(EngineError::Unreachable { .. }) = error.downcast_ref() {
+        return Some("is the engine running, and may you use it? DOCKER_HOST says where it is looked for");
+    }
+    if let Some(SourceError::Missing { .. }) = error.downcast_ref() {
+        return Some("give the directory of manifests as PATH, or in INVIGIL_MANIFESTS");
+    }
+    None
+}
+
+/// Tells what is wrong with manifests, one or two lines each.
+pub(super) fn diagnostics(diagnostics: &[Diagnostic]) {
+    let text: String = diagnostics.iter().map(|diagnostic| format!("{diagnostic}\n")).collect();
+    talk(&text);
+}
+
+/// Writes to stderr. If nobody listens there, there is nobody to tell that either.
+pub(super) fn talk(text: &str) {
+    let _ = anstream::stderr().lock().write_all(text.as_bytes());
+}

@@ -1,0 +1,38 @@
+//! `invigil schema`: the manifests' JSON Schemas, printed, written or checked.
+
+use std::fs;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+
+use super::args::SchemaArgs;
+use super::print;
+use super::report::Advised;
+use crate::manifest::schema;
+
+pub(super) fn schema(args: &SchemaArgs) -> Result<ExitCode> {
+    if args.write {
+        fs::create_dir_all(&args.dir).with_context(|| format!("while making {}", args.dir.display()))?;
+        for (name, text) in schema::files() {
+            let path = args.dir.join(name);
+            fs::write(&path, text).with_context(|| format!("while writing {}", path.display()))?;
+        }
+    } else if args.check {
+        let stale: Vec<String> = schema::files()
+            .into_iter()
+            .map(|(name, text)| (args.dir.join(name), text))
+            .filter(|(path, text)| fs::read_to_string(path).ok().as_deref() != Some(text))
+            .map(|(path, _)| path.display().to_string())
+            .collect();
+        if !stale.is_empty() {
+            return Err(Advised {
+                message: format!("not the schemas of this version: {}", stale.join(", ")),
+                hint: "`invigil schema --write` writes them anew",
+            }
+            .into());
+        }
+    } else {
+        print(&format!("{:#}\n", schema::any_kind()))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}

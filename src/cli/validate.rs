@@ -1,0 +1,37 @@
+//! `invigil validate`: every error in every manifest. Its lines are data: they go to stdout.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use super::args::ManifestArgs;
+use super::print;
+use crate::manifest::Manifests;
+use crate::manifest::diagnostic::Diagnostic;
+use crate::source::attachment::AttachmentReader;
+use crate::source::directory;
+use crate::{assembly::ExamServer, desired};
+
+pub(super) fn validate(args: &ManifestArgs) -> Result<ExitCode> {
+    let snapshot = directory::read(&args.root()?)?;
+    let manifests = Manifests::parse(&snapshot);
+    let attachments = AttachmentReader::default().read(desired::attachments(&manifests));
+    // Which program goes into the images changes nothing about what is wrong with manifests.
+    let (_, more) = desired::build(&manifests, &attachments, &ExamServer::new(b""));
+    let mut diagnostics: Vec<&Diagnostic> = manifests.diagnostics.iter().chain(&more).collect();
+    diagnostics.sort();
+    let errors = diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).count();
+    let mut text: String = diagnostics.iter().map(|diagnostic| format!("{diagnostic}\n")).collect();
+    text.push_str(&format!(
+        "{}, {}, {}\n",
+        counted(manifests.resources.len(), "valid manifest"),
+        counted(errors, "error"),
+        counted(diagnostics.len() - errors, "warning"),
+    ));
+    print(&text)?;
+    Ok(if errors == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
