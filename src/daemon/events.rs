@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 use tracing::debug;
 
 use super::wake::Bell;
@@ -15,16 +15,13 @@ use crate::engine::Events;
 const FIRST: Duration = Duration::from_secs(1);
 /// The longest wait: an engine that is back is heard within this time.
 const LONGEST: Duration = Duration::from_secs(10);
-/// After this time without an event the engine is taken to listen: what happened before was not heard.
-const LISTENS: Duration = Duration::from_millis(200);
-
 /// Wakes the daemon whenever something happens on `engine`, and whenever something may have happened
 /// unheard, for ever.
 pub async fn follow<E: Events>(engine: &E, bell: &Bell) -> Infallible {
     let mut wait = FIRST;
     loop {
         let mut events = pin!(engine.events());
-        let mut heard = timeout(LISTENS, events.next()).await.unwrap_or(Some(Ok(())));
+        let mut heard = events.next().await;
         while let Some(Ok(())) = heard {
             wait = FIRST;
             bell.engine_changed();
@@ -77,22 +74,6 @@ mod tests {
     async fn an_engine_that_is_gone_is_asked_again_after_growing_waits() {
         // At 0, 1, 3, 7, 15, 25, 35, 45 and 55 seconds.
         assert_eq!(connections_in_a_minute(0).await, 9);
-    }
-
-    /// Hears nothing, and never ends.
-    struct Silent;
-
-    impl Events for Silent {
-        fn events(&self) -> impl Stream<Item = Result<(), EngineError>> + Send {
-            stream::pending()
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_new_connection_wakes_once_for_what_it_did_not_hear() {
-        let (bell, wakes) = channel();
-        assert!(timeout(Duration::from_mins(1), follow(&Silent, &bell)).await.is_err());
-        assert_eq!(wakes.counts.borrow().engine, 1);
     }
 
     #[tokio::test(start_paused = true)]

@@ -83,7 +83,7 @@ pub async fn serve<E: Perform + Events>(options: &Options, engine: &E) -> io::Re
     }
 }
 
-/// Makes passes until `shutdown` turns true; then the steps in flight are finished and no other is begun.
+/// Makes passes until `shutdown` turns true; then what is begun is finished and nothing else is begun.
 pub async fn run<E: Perform>(
     options: &Options,
     engine: &E,

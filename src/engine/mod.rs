@@ -57,11 +57,12 @@ pub trait Perform: Observe {
 
 /// The side of an engine that says when something happens on it.
 pub trait Events: Sync {
-    /// One item whenever something happened that an observation could show, from the first poll on.
-    /// What happened is not said: events wake, they never decide.
+    /// One item as soon as the engine listens (what happened before was not heard), then one whenever
+    /// something happened that an observation could show. What happened is not said: events wake,
+    /// they never decide.
     ///
     /// Ends, or fails, with the connection; the listener asks again. What merely looks at containers
-    /// (`exec`, `top`, health probes) is left out: there are hundreds a second.
+    /// (`exec`, `top`, health probes that change nothing) is left out: there are hundreds a second.
     fn events(&self) -> impl Stream<Item = Result<(), EngineError>> + Send;
 }
 
