@@ -75,8 +75,10 @@ pub async fn serve<E: Perform + Events>(options: &Options, engine: &E) -> io::Re
     // Before the first pass, so that nothing falls between reading and watching.
     let files = watch::FileWatch::begin(&options.path, bell.clone()).await?;
     let systemd = Systemd::from_environment();
+    // On the heap: with all steps' futures in it, it is too large to be handed around.
+    let passes = Box::pin(run(options, engine, wakes, shutdown, &systemd));
     tokio::select! {
-        () = run(options, engine, wakes, shutdown, &systemd) => Ok(()),
+        () = passes => Ok(()),
         never = files.keep() => match never {},
         never = events::follow(engine, &bell) => match never {},
         never = signals.obey(&bell, &stop) => match never {},
