@@ -47,6 +47,7 @@ cases!(
     law_6_ports_that_two_containers_swap_are_told,
     law_7_interrupted_and_then_sick_brings_the_old_one_back,
     law_7_interrupted_halfway_and_then_sick_brings_the_old_one_back,
+    law_8_a_container_from_an_image_committed_from_ours_is_left_alone,
     law_8_a_foreign_container_of_the_name_is_left_alone,
     law_8_a_foreign_network_of_the_name_is_left_alone,
     law_8_a_foreign_tag_is_not_moved,

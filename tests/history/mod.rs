@@ -219,6 +219,7 @@ fn docker(engine: &MemoryEngine, command: &[&str]) -> Result<(), EngineError> {
         ["stop" | "kill", name] => engine.by_hand(&Step::Stop(text(name))),
         ["start", name] => engine.by_hand(&Step::Start(text(name))),
         ["pause", name] => engine.set(name, Doing::Paused),
+        ["commit", name, reference] => engine.commit(name, &image(reference)),
         ["rm", "-f", name] => engine.remove_forced(name),
         ["rename", from, to] => engine.by_hand(&Step::Rename { container: text(from), to: text(to) }),
         ["update", name, body] => {

@@ -56,10 +56,6 @@ impl Container {
         self.name == name || self.id.as_str() == name
     }
 
-    pub(super) fn resource(&self, owner: &Owner) -> Option<Name> {
-        resource(&self.config["Labels"], owner, Kind::Container)
-    }
-
     pub(super) fn inspection(&self) -> Value {
         json!({
             "Id": self.id.as_str(),
@@ -180,12 +176,20 @@ impl World {
             status: container.status(),
             networks: container.endpoints.keys().cloned().collect(),
             ports: if container.doing.is_up() { container.published() } else { Vec::new() },
-            managed: container.resource(owner).map(|resource| {
+            managed: self.resource_of(container, owner).map(|resource| {
                 let created = container.config["Labels"][label::SPEC].as_str().and_then(label::spec_from);
                 let live = fields::read_container(&inspection);
                 Box::new(Managed { resource, created, live, anonymous_volumes: anonymous.cloned().collect() })
             }),
         }
+    }
+
+    /// Which resource a container is. One whose image carries our labels has them from there: somebody
+    /// committed a container of ours and runs the image.
+    pub(super) fn resource_of(&self, container: &Container, owner: &Owner) -> Option<Name> {
+        let image = self.images.iter().find(|image| image.id == container.image);
+        let inherited = image.is_some_and(|image| image.config["Labels"][label::OWNER].is_string());
+        if inherited { None } else { resource(&container.config["Labels"], owner, Kind::Container) }
     }
 
     /// The steps about containers.

@@ -93,6 +93,14 @@ impl MemoryEngine {
         self.lock().world.remove_forced(name)
     }
 
+    /// `docker commit NAME REFERENCE`: the image has the container's config, labels and all.
+    ///
+    /// # Errors
+    /// If there is no such container.
+    pub fn commit(&self, name: &str, reference: &ImageReference) -> Result<(), EngineError> {
+        self.lock().world.commit(name, reference)
+    }
+
     /// Sets what a container is doing: its program ended, somebody paused it, it fell ill.
     ///
     /// # Errors
