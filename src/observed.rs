@@ -67,7 +67,7 @@ pub struct ObservedImage {
     pub id: ImageId,
     /// The tags and repository digests that point to it.
     pub references: BTreeSet<ImageReference>,
-    /// The digest of what it was imported from, if Invigil imported it.
+    /// The digest of what it was made from, if Invigil made it.
     pub source: Option<String>,
     /// The fields that it gives to containers; only looked up for images that containers of ours use.
     pub config: Option<Live>,

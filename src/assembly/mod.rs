@@ -26,6 +26,7 @@ use self::blob::{Blob, MediaType};
 use self::tar::{Account, Tar};
 use crate::problemset::paper::Paper;
 use crate::resource::digest::canonical_json;
+use crate::resource::label::SOURCE;
 use crate::resource::reference::ImageId;
 
 /// The label that holds the problem set's name.
@@ -95,7 +96,7 @@ impl PaperImage {
     /// as labels. Fails only where the paper cannot be written as JSON.
     pub fn assemble(server: &ExamServer, paper: &Paper) -> Result<Self, serde_json::Error> {
         let layer = paper_layer(paper)?;
-        let defaults = container_defaults(paper);
+        let defaults = container_defaults(paper, layer.id());
         let config = Blob::new(
             MediaType::Config,
             canonical_json(&json!({
@@ -136,6 +137,12 @@ impl PaperImage {
         [self.config.id().clone(), self.manifest.id().clone()]
     }
 
+    /// What says that an image holds this paper, whatever exam server serves it: the digest of the
+    /// paper's layer, which the image bears as a label.
+    pub fn source(&self) -> &str {
+        self.paper.id().hex()
+    }
+
     /// How many items its paper has.
     pub fn items(&self) -> usize {
         self.items
@@ -158,7 +165,7 @@ fn paper_layer(paper: &Paper) -> Result<Blob, serde_json::Error> {
     Ok(Blob::new(MediaType::Layer, tar.finish()))
 }
 
-fn container_defaults(paper: &Paper) -> Value {
+fn container_defaults(paper: &Paper, layer: &ImageId) -> Value {
     let program = format!("/{PROGRAM}");
     json!({
         "User": format!("{0}:{0}", EXAMINER.0),
@@ -174,7 +181,7 @@ fn container_defaults(paper: &Paper) -> Value {
             "Timeout": 2 * SECOND,
             "Retries": 5,
         },
-        "Labels": {TITLE_LABEL: paper.title, PROBLEM_SET_LABEL: paper.name},
+        "Labels": {TITLE_LABEL: paper.title, PROBLEM_SET_LABEL: paper.name, SOURCE: layer.hex()},
     })
 }
 

@@ -63,7 +63,9 @@ fn the_id_and_the_config_of_a_known_paper_are_these() {
         r#"{"architecture":"amd64","config":{"Cmd":["serve"],"Entrypoint":["/invigil-exam"],"#,
         r#""ExposedPorts":{"8080/tcp":{}},"Healthcheck":{"Interval":2000000000,"Retries":5,"#,
         r#""Test":["CMD","/invigil-exam","health"],"Timeout":2000000000},"#,
-        r#""Labels":{"io.invigil.problemset":"img-test","org.opencontainers.image.title":"期中考试"},"#,
+        r#""Labels":{"io.invigil.problemset":"img-test","#,
+        r#""io.invigil.source":"a2ad109a1fa9f01f19f20bc10ddde61ed002b7f8ede6378d62a460adacbfc51a","#,
+        r#""org.opencontainers.image.title":"期中考试"},"#,
         r#""User":"65532:65532","WorkingDir":"/"},"created":"1970-01-01T00:00:00Z","#,
         r#""history":[{"created":"1970-01-01T00:00:00Z","created_by":"invigil: the exam server"},"#,
         r#"{"created":"1970-01-01T00:00:00Z","created_by":"invigil: the paper"}],"os":"linux","#,
@@ -73,8 +75,8 @@ fn the_id_and_the_config_of_a_known_paper_are_these() {
     );
     assert_eq!(String::from_utf8_lossy(image.config.bytes()), config);
     let ids = [
-        "sha256:f6b983f63d6312fe9be45c988831c3678ec6947fb7e2c9747e044bc017dee253",
-        "sha256:c3891f3ab7ce0f51cb84f15a721c797566315c9c9d24248f2019ff934b79c8eb",
+        "sha256:aba9d912b45bccfd0ae1d990ecb3ad881960e8a91c220f23c63081323be2ccea",
+        "sha256:05dc738c250357a9dc08278eecc1b1575f4e413496848ee62de749aa16b9a34a",
     ];
     assert_eq!(image.ids().map(|id| id.as_str().to_owned()), ids);
     assert_eq!(image.id(), &image.ids()[0]);

@@ -3,13 +3,14 @@
 
 use serde_json::{Map, Value, json};
 
+use super::image;
 use super::{Act, Changes, Need, NewContainer, Old, Operation, Predecessor, Told, told};
 use crate::desired::{Desired, DesiredContainer, ImageOrigin};
 use crate::fields::{self, Difference, encode_endpoint, is_anonymous_volume};
 use crate::observed::{LiveStatus, Managed, Observed, ObservedContainer};
 use crate::resource::container::State;
 use crate::resource::mount::{BindSource, MountSource};
-use crate::resource::name::{Kind, Name, ResourceId};
+use crate::resource::name::{Kind, Name, Owner, ResourceId};
 use crate::resource::network::NetworkMode;
 use crate::resource::reference::ImageId;
 
@@ -18,12 +19,12 @@ pub const NEXT_SUFFIX: &str = ".invigil-next";
 /// What the predecessor is called until its successor has proved itself.
 pub const PREVIOUS_SUFFIX: &str = ".invigil-prev";
 
-pub(super) fn diff(desired: &Desired, observed: &Observed, changes: &mut Changes) {
+pub(super) fn diff(desired: &Desired, observed: &Observed, owner: &Owner, changes: &mut Changes) {
     // What shares another container's network comes after that one: it has to follow it.
     let (sharing, own): (Vec<_>, Vec<_>) =
         desired.containers.iter().partition(|(_, wanted)| shared_with(wanted).is_some());
     for (name, wanted) in own.into_iter().chain(sharing) {
-        diff_one(name, wanted, desired, observed, changes);
+        diff_one(name, wanted, desired, observed, owner, changes);
     }
     let gone: std::collections::BTreeSet<&Name> = observed
         .containers
@@ -117,6 +118,7 @@ fn diff_one(
     wanted: &DesiredContainer,
     desired: &Desired,
     observed: &Observed,
+    owner: &Owner,
     changes: &mut Changes,
 ) {
     let id = ResourceId::new(Kind::Container, name.clone());
@@ -150,7 +152,7 @@ fn diff_one(
         return changes.block(id, "the engine is still removing the container of this name");
     }
 
-    let image = image_difference(wanted, container, managed, desired, observed);
+    let image = image_difference(wanted, container, managed, desired, observed, owner);
     let config =
         container.image.as_ref().and_then(|id| observed.image(id)).and_then(|image| image.config.as_ref());
     let differences = fields::differences(&wanted.spec, managed.created.as_ref(), &managed.live, config);
@@ -217,9 +219,10 @@ fn image_difference(
     managed: &Managed,
     desired: &Desired,
     observed: &Observed,
+    owner: &Owner,
 ) -> Option<Told> {
     let live = container.image.as_ref()?;
-    let ids = wanted_ids(wanted, desired, observed);
+    let ids = wanted_ids(wanted, desired, observed, owner);
     let was = managed.created.as_ref().and_then(|created| created.image.as_ref());
     let same = match &ids[..] {
         // Not on the engine yet: what the container was made from is all that can be compared.
@@ -238,21 +241,25 @@ fn image_difference(
 }
 
 /// The ids that the wanted image may have, as far as they are known.
-fn wanted_ids(wanted: &DesiredContainer, desired: &Desired, observed: &Observed) -> Vec<ImageId> {
-    let described =
-        wanted.image.as_ref().and_then(|name| desired.images.get(name)).map(|image| &image.source);
-    match described {
-        Some(ImageOrigin::Paper(paper)) => paper.ids().to_vec(),
-        Some(ImageOrigin::Load { ids, .. }) => ids.clone(),
-        Some(ImageOrigin::Import { digest, .. }) => {
-            let made = observed.images.iter().filter(|image| image.source.as_ref() == Some(digest));
-            let ids: Vec<ImageId> = made.map(|image| image.id.clone()).collect();
-            // An archive that is yet to be imported gives an id that no container can have.
-            if ids.is_empty() { vec![ImageId::of(digest.as_bytes())] } else { ids }
-        }
-        Some(ImageOrigin::Pull { .. }) | None => {
-            observed.image_at(&wanted.reference).map(|image| image.id.clone()).into_iter().collect()
-        }
+fn wanted_ids(
+    wanted: &DesiredContainer,
+    desired: &Desired,
+    observed: &Observed,
+    owner: &Owner,
+) -> Vec<ImageId> {
+    let described = wanted.image.as_ref().and_then(|name| Some((name, desired.images.get(name)?)));
+    let Some((name, image)) = described else {
+        return observed.image_at(&wanted.reference).map(|image| image.id.clone()).into_iter().collect();
+    };
+    if let Some(there) = image::present(image, name, observed, owner) {
+        return vec![there.id.clone()];
+    }
+    match &image.source {
+        ImageOrigin::Paper(paper) => paper.ids().to_vec(),
+        ImageOrigin::Load { ids, .. } => ids.clone(),
+        // An archive that is yet to be imported gives an id that no container can have.
+        ImageOrigin::Import { digest, .. } => vec![ImageId::of(digest.as_bytes())],
+        ImageOrigin::Pull { .. } => Vec::new(),
     }
 }
 

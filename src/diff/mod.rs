@@ -222,7 +222,7 @@ pub fn diff(desired: &Desired, observed: &Observed, owner: &Owner) -> Changes {
     image::diff(desired, observed, owner, &mut changes);
     network::diff(desired, observed, &mut changes);
     volume::diff(desired, observed, &mut changes);
-    container::diff(desired, observed, &mut changes);
+    container::diff(desired, observed, owner, &mut changes);
     port::diff(desired, observed, &mut changes);
     network::diff_leftovers(desired, observed, &mut changes);
     image::diff_leftovers(desired, observed, owner, &mut changes);

@@ -6,7 +6,7 @@ use crate::desired::Desired;
 use crate::observed::{Observed, ObservedContainer};
 use crate::resource::container::State;
 use crate::resource::name::{Kind, ResourceId};
-use crate::resource::port::PublishedPort;
+use crate::resource::port::{PortMapping, PublishedPort};
 
 pub(super) fn diff(desired: &Desired, observed: &Observed, changes: &mut Changes) {
     let mut ids: Vec<ResourceId> = changes.changes.iter().map(|change| change.id.clone()).collect();
@@ -37,7 +37,7 @@ fn asked_for(id: &ResourceId, desired: &Desired, changes: &Changes) -> Vec<Publi
         _ => false,
     });
     let wanted = desired.containers.get(&id.name).filter(|_| starts);
-    wanted.iter().flat_map(|wanted| &wanted.spec.ports).flat_map(|mapping| mapping.published()).collect()
+    wanted.iter().flat_map(|wanted| &wanted.spec.ports).flat_map(PortMapping::published).collect()
 }
 
 fn is_of(id: &ResourceId, container: &ObservedContainer) -> bool {

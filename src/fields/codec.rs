@@ -80,8 +80,8 @@ pub(super) fn decode_ports(value: &Value) -> Value {
     set(bindings.flat_map(|(container, bindings)| {
         let bindings = bindings.as_array().into_iter().flatten();
         bindings.map(move |binding| {
-            let part = |key: &str| binding[key].as_str().unwrap_or_default();
-            let notation = match (part("HostIp"), part("HostPort")) {
+            let said = |key: &str| binding[key].as_str().unwrap_or_default();
+            let notation = match (said("HostIp"), said("HostPort")) {
                 ("", "") => container.clone(),
                 ("", port) => format!("{port}:{container}"),
                 (ip, port) if ip.contains(':') => format!("[{ip}]:{port}:{container}"),
@@ -136,7 +136,8 @@ pub(super) fn decode_mounts(value: &Value) -> Value {
             notation.push_str(source);
         }
         if let Some(size) = mount["TmpfsOptions"]["SizeBytes"].as_u64().filter(|size| *size > 0) {
-            notation.push_str(&format!(",tmpfs-size={size}"));
+            notation.push_str(",tmpfs-size=");
+            notation.push_str(&size.to_string());
         }
         if mount["ReadOnly"] == true {
             notation.push_str(",readonly");
@@ -263,18 +264,21 @@ pub(super) fn encode_health(value: &Value) -> Value {
     Value::Object(keys.map(|(ours, theirs)| ((*theirs).to_owned(), value[*ours].clone())).collect())
 }
 
-/// The endpoints of a live container by network, without what the engine adds by itself.
-pub(super) fn decode_networks(value: &Value) -> Value {
-    let entries = value.as_object().into_iter().flatten();
+/// The endpoints of a live container by network, from its inspection, without what the engine adds by
+/// itself: the host name and, before Docker 25, the container's short id as aliases.
+pub(super) fn decode_networks(inspection: &Value) -> Value {
+    let entries = inspection["NetworkSettings"]["Networks"].as_object().into_iter().flatten();
+    let hostname = inspection["Config"]["Hostname"].as_str();
     Value::Object(
         entries
             .map(|(network, endpoint)| {
-                // Engines before 25 add the container's short id.
-                let short_id =
-                    |alias: &str| alias.len() == 12 && alias.bytes().all(|b| b.is_ascii_hexdigit());
+                let added = |alias: &str| {
+                    let short_id = alias.len() == 12 && alias.bytes().all(|b| b.is_ascii_hexdigit());
+                    short_id || Some(alias) == hostname
+                };
                 let mut told = Map::new();
                 let aliases =
-                    set(texts(&endpoint["Aliases"]).filter(|alias| !short_id(alias)).map(str::to_owned));
+                    set(texts(&endpoint["Aliases"]).filter(|alias| !added(alias)).map(str::to_owned));
                 if aliases != json!([]) {
                     told.insert("aliases".to_owned(), aliases);
                 }
@@ -329,8 +333,11 @@ pub(super) fn networks(spec: &ContainerSpec) -> Value {
     }
     for attachment in &spec.networks {
         let mut told = Map::new();
-        if !attachment.aliases.is_empty() {
-            told.insert("aliases".to_owned(), json!(attachment.aliases));
+        // The engine adds the host name by itself.
+        let aliases = attachment.aliases.iter().filter(|alias| Some(*alias) != spec.hostname.as_ref());
+        let aliases: Vec<&String> = aliases.collect();
+        if !aliases.is_empty() {
+            told.insert("aliases".to_owned(), json!(aliases));
         }
         if let Some(address) = attachment.ipv4_address {
             told.insert("ipv4Address".to_owned(), json!(address));

@@ -72,8 +72,8 @@ enum Place {
     Config(&'static str),
     /// Under `HostConfig` in both, at the top of an update body.
     Host(&'static str),
-    /// Written by other fields or steps; read from this pointer of an inspection.
-    ReadOnly(&'static str),
+    /// Written by other fields or steps; read from an inspection as a whole.
+    Inspection,
 }
 
 /// What holds where a manifest is silent.
@@ -102,7 +102,7 @@ pub fn read_container(inspection: &Value) -> Live {
             let raw = match field.place {
                 Place::Config(key) => &inspection["Config"][key],
                 Place::Host(key) => &inspection["HostConfig"][key],
-                Place::ReadOnly(pointer) => inspection.pointer(pointer).unwrap_or(&Value::Null),
+                Place::Inspection => inspection,
             };
             (field.name, (field.decode)(raw))
         })
@@ -132,7 +132,7 @@ pub fn create_body(spec: &ContainerSpec) -> Value {
         match field.place {
             Place::Config(key) => merge(&mut config, key, encoded),
             Place::Host(key) => merge(&mut host, key, encoded),
-            Place::ReadOnly(_) => {}
+            Place::Inspection => {}
         }
     }
     codec::complete(spec, &mut config, &mut host);
@@ -227,9 +227,8 @@ impl Field {
         let nothing = || (self.decode)(&Value::Null);
         let from_image = || image.and_then(|image| image.get(self.name)).cloned();
         let base = match self.base {
-            Base::Image => from_image(),
             Base::ImageUnlessEntrypoint if spec.entrypoint.is_some() => Some(nothing()),
-            Base::ImageUnlessEntrypoint => from_image(),
+            Base::Image | Base::ImageUnlessEntrypoint => from_image(),
             Base::Nothing => Some(nothing()),
             Base::Engine => None,
             Base::Spec(base) => Some(base(spec)),

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::Base::{Engine, Image, ImageUnlessEntrypoint, Nothing, Spec};
 use super::Class::{Connect, Replace, Update, UpdateIfSet};
-use super::Place::{Config, Host, ReadOnly};
+use super::Place::{Config, Host, Inspection};
 use super::Shape::{Map, Set, Whole};
 use super::codec::{
     decode_binds, decode_capabilities, decode_env, decode_health, decode_labels, decode_mounts,
@@ -15,6 +15,7 @@ use super::codec::{
 use super::show;
 use super::{Base, Class, Field, Place, Shape};
 use crate::resource::container::ContainerSpec;
+use crate::resource::port::PortMapping;
 
 /// A field that both sides write alike and that only a new container can change.
 const fn field(
@@ -83,15 +84,13 @@ pub static FIELDS: &[Field] = &[
         (s.network_mode.is_some() || !s.networks.is_empty()).then(|| json!(network_mode(s).to_string()))
     })
     .form(same, decode_network_mode),
-    field("networks", ReadOnly("/NetworkSettings/Networks"), Spec(networks), |s| {
-        (!s.networks.is_empty()).then(|| networks(s))
-    })
-    .class(Connect)
-    .shape(Map)
-    .form(same, decode_networks)
-    .shown(show::network),
+    field("networks", Inspection, Spec(networks), |s| (!s.networks.is_empty()).then(|| networks(s)))
+        .class(Connect)
+        .shape(Map)
+        .form(same, decode_networks)
+        .shown(show::network),
     field("ports", Host("PortBindings"), Nothing, |s| {
-        let published = s.ports.iter().flat_map(|mapping| mapping.published());
+        let published = s.ports.iter().flat_map(PortMapping::published);
         (!s.ports.is_empty()).then(|| set(published.map(|port| port.to_string())))
     })
     .shape(Set)

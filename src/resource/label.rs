@@ -13,7 +13,7 @@ pub const OWNER: &str = "io.invigil.owner";
 pub const RESOURCE: &str = "io.invigil.resource";
 /// On containers: the canonical JSON of the spec it was created from.
 pub const SPEC: &str = "io.invigil.spec";
-/// On imported images: the digest of what they were imported from.
+/// On imported images and problem sets: the digest of what they were made from.
 pub const SOURCE: &str = "io.invigil.source";
 /// What every label of ours begins with; manifests may not set such labels.
 pub const PREFIX: &str = "io.invigil.";

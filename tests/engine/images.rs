@@ -50,6 +50,25 @@ async fn a_problem_set_runs_under_the_id_that_was_planned() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn law_9_an_upgrade_of_invigil_disturbs_no_exam() {
+    let mut host = Host::new("upgrade").await;
+    host.write("set.yaml", &problem_set("midterm", "1+1=？"));
+    host.container("seat", &format!("{{problemSet: '{}'}}", host.name("midterm")));
+    host.apply().await;
+    host.upgrade();
+    assert_eq!(host.plan().await, "Nothing to do; 2 unchanged.\n");
+    // A paper that changes comes with the new server.
+    host.write("set.yaml", &problem_set("midterm", "1+2=？"));
+    let desired = host.wanted().desired;
+    let ImageOrigin::Paper(paper) = &desired.images.values().next().expect("an image").source else {
+        panic!()
+    };
+    host.try_apply().await;
+    let live = host.inspect("seat", "{{.Image}}");
+    assert!(paper.ids().iter().any(|id| id.as_str() == live), "{live}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn law_12_the_key_is_nowhere_in_the_image() {
     let host = Host::new("law12").await;
     let canary = "canary-7f3a";

@@ -111,7 +111,10 @@ async fn networks_are_made_joined_left_and_removed() {
     network("n1");
     network("n2");
     let (n1, n2) = (host.name("n1"), host.name("n2"));
-    host.container("c", &sleeper(&format!(", networks: [{n1}, {{name: {n2}, aliases: [db]}}]")));
+    host.container(
+        "c",
+        &sleeper(&format!(", hostname: seat, networks: [{n1}, {{name: {n2}, aliases: [db, seat]}}]")),
+    );
     host.apply().await;
     assert_eq!(
         host.inspect("c", "{{range $k, $v := .NetworkSettings.Networks}}{{$k}} {{end}}"),
@@ -123,7 +126,7 @@ async fn networks_are_made_joined_left_and_removed() {
         host.apply().await,
         "container/@c  update in place\n  networks.@n2   (none) -> joined as [db]\n\nPlan: 1 to update; 2 unchanged.\n"
     );
-    host.container("c", &sleeper(&format!(", networks: [{n1}]")));
+    host.container("c", &sleeper(&format!(", hostname: seat, networks: [{n1}]")));
     host.remove("n2.yaml");
     assert_eq!(
         host.apply().await,

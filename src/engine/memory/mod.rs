@@ -5,6 +5,7 @@
 //! through the same [`fields`](crate::fields) as with a real engine. It can be told to fail.
 
 mod container;
+mod create;
 mod image;
 mod world;
 
