@@ -51,6 +51,8 @@ cases!(
     law_8_a_foreign_container_of_the_name_is_left_alone,
     law_8_a_foreign_network_of_the_name_is_left_alone,
     law_8_a_foreign_tag_is_not_moved,
+    law_9_a_new_paper_comes_with_the_exam_server_of_now,
+    law_9_another_exam_server_disturbs_no_exam,
     limited_by_hand_is_replaced,
     nothing_to_do,
     paused_by_hand_is_unpaused,
