@@ -66,20 +66,19 @@ fn network_difference(wanted: &DesiredContainer, changes: &Changes) -> Option<To
 /// network still has to be there. Who needs the container otherwise has to follow it all the same.
 fn let_leavers_go_first(observed: &Observed, changes: &mut Changes) {
     let managed = observed.containers.iter().filter_map(|container| container.managed.as_ref());
-    let leavers: Vec<(ResourceId, String)> = managed
-        .filter_map(|managed| {
-            let shared = managed.live.get("networkMode")?.as_str()?.strip_prefix("container:")?.to_owned();
-            Some((ResourceId::new(Kind::Container, managed.resource.clone()), shared))
-        })
-        .filter(|(leaver, shared)| {
-            let change = changes.changes.iter().find(|change| change.id == *leaver);
-            change.is_some_and(|change| change.needs.iter().all(|need| need.id.name.as_str() != shared))
-        })
-        .collect();
-    for change in &mut changes.changes {
-        if change.id.kind == Kind::Container && matches!(change.act, Act::Remove(_) | Act::Replace { .. }) {
-            let own = leavers.iter().filter(|(_, shared)| *shared == change.id.name.as_str());
-            change.needs.extend(own.map(|(leaver, _)| Need { id: leaver.clone(), condition: None }));
+    let mut managed: Vec<&Managed> = managed.map(AsRef::as_ref).collect();
+    managed.sort_by_key(|managed| &managed.resource);
+    for managed in managed {
+        let mode = managed.live.get("networkMode").and_then(Value::as_str);
+        let shared = mode.and_then(|mode| mode.strip_prefix("container:")).and_then(|name| name.parse().ok());
+        let Some(shared) = shared.map(|name| ResourceId::new(Kind::Container, name)) else { continue };
+        let leaver = ResourceId::new(Kind::Container, managed.resource.clone());
+        let goes = |change: &super::Change| {
+            change.id == shared && matches!(change.act, Act::Remove(_) | Act::Replace { .. })
+        };
+        let changes_too = changes.changes.iter().any(|change| change.id == leaver);
+        if changes_too && changes.changes.iter().any(goes) && !changes.has_to_follow(&leaver, &shared) {
+            changes.let_follow(&shared, leaver);
         }
     }
 }

@@ -7,6 +7,7 @@ mod network;
 mod port;
 mod volume;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde_json::Value;
@@ -245,6 +246,29 @@ impl Changes {
             _ => false,
         })?;
         Some(Need::there(change.id.kind, &change.id.name))
+    }
+
+    /// Whether one change has to come after another, directly or by way of others.
+    fn has_to_follow(&self, one: &ResourceId, other: &ResourceId) -> bool {
+        let mut open = vec![one];
+        let mut seen = BTreeSet::new();
+        while let Some(next) = open.pop() {
+            if next == other {
+                return true;
+            }
+            if seen.insert(next) {
+                let same = self.changes.iter().filter(|change| change.id == *next);
+                open.extend(same.flat_map(|change| &change.needs).map(|need| &need.id));
+            }
+        }
+        false
+    }
+
+    /// Lets one change come after another.
+    fn let_follow(&mut self, one: &ResourceId, other: ResourceId) {
+        if let Some(change) = self.changes.iter_mut().find(|change| change.id == *one) {
+            change.needs.push(Need { id: other, condition: None });
+        }
     }
 
     fn push(&mut self, id: ResourceId, act: Act, reasons: Vec<Told>, needs: Vec<Need>) {

@@ -1,7 +1,7 @@
 //! The host's ports. A container is not made, and its predecessor not stopped, for a port that somebody
 //! goes on holding (law 6); one that another change gives up is waited for.
 
-use super::{Act, Changes, Need, Operation};
+use super::{Act, Changes, Operation};
 use crate::desired::Desired;
 use crate::observed::{Observed, ObservedContainer};
 use crate::resource::container::State;
@@ -18,7 +18,7 @@ pub(super) fn diff(desired: &Desired, observed: &Observed, changes: &mut Changes
             let collides = |port: &&PublishedPort| holder.ports.iter().any(|held| held.collides_with(port));
             let Some(port) = wanted.iter().find(collides) else { continue };
             match gives_up(holder, changes) {
-                Some(giver) if !is_needed(&id, &giver, changes) => need(&id, &giver, changes),
+                Some(giver) if !changes.has_to_follow(&giver, &id) => changes.let_follow(&id, giver),
                 giver => {
                     block(&id, port, holder, giver.is_some(), changes);
                     break;
@@ -53,29 +53,6 @@ fn gives_up(holder: &ObservedContainer, changes: &Changes) -> Option<ResourceId>
         _ => false,
     });
     stops.map(|change| change.id.clone()).or_else(|| changes.leaves(holder).map(|need| need.id))
-}
-
-/// Whether `other` cannot be changed before `id` is.
-fn is_needed(id: &ResourceId, other: &ResourceId, changes: &Changes) -> bool {
-    let mut open = vec![other];
-    let mut seen = Vec::new();
-    while let Some(next) = open.pop() {
-        if next == id {
-            return true;
-        }
-        if !seen.contains(&next) {
-            seen.push(next);
-            let needing = changes.changes.iter().filter(|change| change.id == *next);
-            open.extend(needing.flat_map(|change| &change.needs).map(|need| &need.id));
-        }
-    }
-    false
-}
-
-fn need(id: &ResourceId, giver: &ResourceId, changes: &mut Changes) {
-    for change in changes.changes.iter_mut().filter(|change| change.id == *id) {
-        change.needs.push(Need { id: giver.clone(), condition: None });
-    }
 }
 
 fn block(

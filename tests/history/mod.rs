@@ -36,13 +36,16 @@ pub struct Case {
     held: BTreeMap<ResourceId, String>,
 }
 
+/// The exam server of the Invigil that plans now.
+const NOW: &str = "not a real server";
+
 fn owner() -> Owner {
     "default".parse().expect("an owner")
 }
 
-fn read(directory: &Path) -> Wanted {
+fn read(directory: &Path, server: &str) -> Wanted {
     let snapshot = directory::read(directory).expect("the manifests can be read");
-    let server = ExamServer::new(b"not a real server");
+    let server = ExamServer::new(server.as_bytes());
     Wanted::read(&snapshot, &mut AttachmentReader::default(), &server)
 }
 
@@ -78,7 +81,7 @@ impl Case {
             happen(&engine, line, directory);
         }
         engine.mend();
-        let mut wanted = read(&directory.join("manifests"));
+        let mut wanted = read(&directory.join("manifests"), NOW);
         if let Some(why) = &form.withheld {
             wanted.withhold_removals(why);
         }
@@ -160,12 +163,19 @@ fn happen(engine: &MemoryEngine, line: &str, directory: &Path) {
             engine.publish(&image(reference), config(how), program(how));
         }
         ["apply", manifests] => {
-            let outcomes = apply(engine, &directory.join(manifests));
+            let outcomes = apply(engine, &directory.join(manifests), NOW);
+            assert!(outcomes.is_success(), "{line}: {outcomes:?}");
+        }
+        ["apply", manifests, "with", "another", "server"] => {
+            let outcomes = apply(engine, &directory.join(manifests), "another server");
             assert!(outcomes.is_success(), "{line}: {outcomes:?}");
         }
         ["apply", manifests, "calls", calls] => {
             engine.lose_from_call(calls.parse().expect("a number"));
-            assert!(apply(engine, &directory.join(manifests)).engine_lost, "{line}: nothing was interrupted");
+            assert!(
+                apply(engine, &directory.join(manifests), NOW).engine_lost,
+                "{line}: nothing was interrupted"
+            );
             engine.mend();
         }
         ["docker", command @ ..] => docker(engine, command).unwrap_or_else(|error| panic!("{line}: {error}")),
@@ -173,8 +183,8 @@ fn happen(engine: &MemoryEngine, line: &str, directory: &Path) {
     }
 }
 
-fn apply(engine: &MemoryEngine, manifests: &Path) -> Outcomes {
-    let wanted = read(manifests);
+fn apply(engine: &MemoryEngine, manifests: &Path, server: &str) -> Outcomes {
+    let wanted = read(manifests, server);
     assert!(!wanted.has_errors(), "{:?}", wanted.diagnostics);
     carry_out(engine, &plan(engine, &wanted, &BTreeMap::new()))
 }
@@ -219,6 +229,7 @@ fn docker(engine: &MemoryEngine, command: &[&str]) -> Result<(), EngineError> {
         ["stop" | "kill", name] => engine.by_hand(&Step::Stop(text(name))),
         ["start", name] => engine.by_hand(&Step::Start(text(name))),
         ["pause", name] => engine.set(name, Doing::Paused),
+        ["commit", name, reference] => engine.commit(name, &image(reference)),
         ["rm", "-f", name] => engine.remove_forced(name),
         ["rename", from, to] => engine.by_hand(&Step::Rename { container: text(from), to: text(to) }),
         ["update", name, body] => {

@@ -236,3 +236,34 @@ pub(super) fn volume(document: &Value) -> ObservedVolume {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn shown(ports: &[PublishedPort]) -> Vec<String> {
+        ports.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn the_ports_of_a_list_and_of_an_inspection_are_the_same() {
+        // As Docker 20.10 answers for `-p 127.0.0.1:39181:80 -p 39182:81/udp`.
+        let listed = json!([
+            {"IP": "127.0.0.1", "PrivatePort": 80, "PublicPort": 39181, "Type": "tcp"},
+            {"IP": "0.0.0.0", "PrivatePort": 81, "PublicPort": 39182, "Type": "udp"},
+            {"IP": "::", "PrivatePort": 81, "PublicPort": 39182, "Type": "udp"},
+            {"PrivatePort": 9000, "Type": "tcp"},
+        ]);
+        let held = json!({
+            "80/tcp": [{"HostIp": "127.0.0.1", "HostPort": "39181"}],
+            "81/udp": [{"HostIp": "0.0.0.0", "HostPort": "39182"}, {"HostIp": "::", "HostPort": "39182"}],
+            "9000/tcp": null,
+        });
+        let expected = ["127.0.0.1:39181:80/tcp", "39182:81/udp", "39182:81/udp"];
+        assert_eq!(shown(&listed_ports(&listed)), expected);
+        assert_eq!(shown(&held_ports(&held)), expected);
+        assert_eq!(shown(&held_ports(&json!(null))), Vec::<String>::new());
+    }
+}

@@ -9,11 +9,9 @@ use crate::fields;
 use crate::observed::{EngineId, Health, LiveStatus, Managed, ObservedContainer};
 use crate::plan::{Await, Step};
 use crate::resource::label;
-use crate::resource::mount::{Bind, BindSource};
 use crate::resource::name::{Kind, Name, Owner};
 use crate::resource::port::{PortMapping, PublishedPort};
 use crate::resource::reference::ImageId;
-use crate::resource::volume::VolumeSpec;
 
 /// What a container is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,19 +43,15 @@ pub(super) struct Container {
     pub doing: Doing,
     /// Endpoint settings by network.
     pub endpoints: Map<String, Value>,
-    config: Value,
-    host: Value,
-    /// Volumes by target.
-    volumes: Vec<(String, String)>,
+    pub config: Value,
+    pub host: Value,
+    /// Volumes, by name and target.
+    pub volumes: Vec<(String, String)>,
 }
 
 impl Container {
     pub(super) fn is_called(&self, name: &str) -> bool {
         self.name == name || self.id.as_str() == name
-    }
-
-    pub(super) fn resource(&self, owner: &Owner) -> Option<Name> {
-        resource(&self.config["Labels"], owner, Kind::Container)
     }
 
     pub(super) fn inspection(&self) -> Value {
@@ -104,55 +98,6 @@ impl Container {
     }
 }
 
-/// The `Config` of a container: what its create body says, laid over what its image says.
-fn configure(mut config: Value, image: &Value) -> Value {
-    let is_silent = |value: &Value| value.is_null() || *value == "" || *value == json!([]);
-    if is_silent(&config["Cmd"]) && is_silent(&config["Entrypoint"]) {
-        config["Cmd"] = image["Cmd"].clone();
-    }
-    for key in ["Entrypoint", "User", "WorkingDir", "StopSignal"] {
-        if is_silent(&config[key]) {
-            config[key] = image[key].clone();
-        }
-    }
-    let mut env: Vec<Value> = config["Env"].as_array().cloned().unwrap_or_default();
-    let key =
-        |entry: &Value| entry.as_str().and_then(|text| text.split_once('=')).map(|(key, _)| key.to_owned());
-    let set: Vec<Option<String>> = env.iter().map(key).collect();
-    env.extend(
-        image["Env"].as_array().into_iter().flatten().filter(|entry| !set.contains(&key(entry))).cloned(),
-    );
-    config["Env"] = json!(env);
-    for field in ["Labels", "ExposedPorts", "Healthcheck", "Volumes"] {
-        let mut merged = image[field].as_object().cloned().unwrap_or_default();
-        merged.extend(config[field].as_object().cloned().unwrap_or_default());
-        config[field] = if merged.is_empty() && field != "Labels" { Value::Null } else { json!(merged) };
-    }
-    config
-}
-
-/// The `HostConfig` of a container: what its create body says, with the engine's defaults.
-fn host_config(mut host: Value) -> Value {
-    let defaults = [
-        ("NetworkMode", json!("default")),
-        ("RestartPolicy", json!({"Name": "no", "MaximumRetryCount": 0})),
-        ("Memory", json!(0)),
-        ("NanoCpus", json!(0)),
-        ("PidsLimit", Value::Null),
-        ("ReadonlyRootfs", json!(false)),
-        ("MemorySwap", json!(0)),
-    ];
-    for (key, value) in defaults {
-        if host[key].is_null() {
-            host[key] = value;
-        }
-    }
-    if host["MemorySwap"] == 0 {
-        host["MemorySwap"] = json!(host["Memory"].as_u64().unwrap_or(0) * 2);
-    }
-    host
-}
-
 fn no_such(name: &str) -> EngineError {
     EngineError::refused(format!("no such container: {name}"))
 }
@@ -180,12 +125,20 @@ impl World {
             status: container.status(),
             networks: container.endpoints.keys().cloned().collect(),
             ports: if container.doing.is_up() { container.published() } else { Vec::new() },
-            managed: container.resource(owner).map(|resource| {
+            managed: self.resource_of(container, owner).map(|resource| {
                 let created = container.config["Labels"][label::SPEC].as_str().and_then(label::spec_from);
                 let live = fields::read_container(&inspection);
                 Box::new(Managed { resource, created, live, anonymous_volumes: anonymous.cloned().collect() })
             }),
         }
+    }
+
+    /// Which resource a container is. One whose image carries our labels has them from there: somebody
+    /// committed a container of ours and runs the image.
+    pub(super) fn resource_of(&self, container: &Container, owner: &Owner) -> Option<Name> {
+        let image = self.images.iter().find(|image| image.id == container.image);
+        let inherited = image.is_some_and(|image| image.config["Labels"][label::OWNER].is_string());
+        if inherited { None } else { resource(&container.config["Labels"], owner, Kind::Container) }
     }
 
     /// The steps about containers.
@@ -248,78 +201,6 @@ impl World {
         }
     }
 
-    fn create_container(&mut self, name: &str, body: &Value) -> Result<(), EngineError> {
-        if let Some(other) = self.containers.iter().find(|container| container.name == name) {
-            return Err(name_taken(name, other));
-        }
-        let wanted = body["Image"].as_str().unwrap_or_default();
-        let image = self.image(wanted).cloned();
-        let image = image.ok_or_else(|| EngineError::refused(format!("no such image: {wanted}")))?;
-        let mut config = body.clone();
-        let networking = config["NetworkingConfig"].take();
-        let mut host = host_config(config["HostConfig"].take());
-        if let Some(parts) = config.as_object_mut() {
-            parts.retain(|key, _| key != "NetworkingConfig" && key != "HostConfig");
-        }
-        let mode = host["NetworkMode"].as_str().unwrap_or_default().to_owned();
-        if let Some(other) = mode.strip_prefix("container:") {
-            let id = self.container(other)?.id.as_str().to_owned();
-            host["NetworkMode"] = json!(format!("container:{id}"));
-        }
-        let config = configure(config, &image.config);
-        let volumes = self.volumes_for(&config, &host);
-        let mut container = Container {
-            id: self.next_id()?,
-            name: name.to_owned(),
-            image: image.id,
-            doing: Doing::Created,
-            endpoints: Map::new(),
-            config,
-            host,
-            volumes,
-        };
-        if container.config["Hostname"].is_null() {
-            container.config["Hostname"] = json!(container.id.short());
-        }
-        if !mode.starts_with("container:") {
-            let network = if mode == "default" { "bridge".to_owned() } else { mode };
-            let endpoint = container.endpoint(&network, &networking["EndpointsConfig"][&network]);
-            container.endpoints.insert(network, endpoint);
-        }
-        self.containers.push(container);
-        Ok(())
-    }
-
-    /// The volumes that a container uses, made where they are not there, as name and target.
-    fn volumes_for(&mut self, config: &Value, host: &Value) -> Vec<(String, String)> {
-        let binds = host["Binds"].as_array().into_iter().flatten();
-        let binds: Vec<Bind> = binds.filter_map(|bind| bind.as_str()?.parse().ok()).collect();
-        let mounts: Vec<Value> = host["Mounts"].as_array().cloned().unwrap_or_default();
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let mut volumes: Vec<(String, String)> = mounts
-            .iter()
-            .filter(|mount| mount["Type"] == "volume")
-            .map(|mount| (text(&mount["Source"]), text(&mount["Target"])))
-            .collect();
-        volumes.extend(binds.iter().filter_map(|bind| match &bind.source {
-            BindSource::Volume(volume) => Some((volume.to_string(), bind.target.clone())),
-            BindSource::Path(_) => None,
-        }));
-        let is_covered = |target: &str| {
-            binds.iter().any(|bind| bind.target == target)
-                || mounts.iter().any(|mount| mount["Target"] == target)
-        };
-        for target in config["Volumes"].as_object().into_iter().flat_map(Map::keys) {
-            if !is_covered(target) {
-                volumes.push((self.next_digits(), target.clone()));
-            }
-        }
-        for (name, _) in &volumes {
-            self.add_volume(name, &VolumeSpec::default());
-        }
-        volumes
-    }
-
     fn start(&mut self, name: &str) -> Result<(), EngineError> {
         let container = self.containers.iter().find(|container| container.is_called(name));
         let container = container.ok_or_else(|| no_such(name))?;
@@ -366,13 +247,13 @@ impl World {
     }
 }
 
-fn name_taken(name: &str, by: &Container) -> EngineError {
+pub(super) fn name_taken(name: &str, by: &Container) -> EngineError {
     EngineError::refused(format!("the container name \"/{name}\" is already in use by container {}", by.id))
 }
 
 impl Container {
     /// What the engine keeps of an endpoint's settings: it adds the short id to the aliases.
-    fn endpoint(&self, network: &str, asked: &Value) -> Value {
+    pub(super) fn endpoint(&self, network: &str, asked: &Value) -> Value {
         let mut aliases = asked["Aliases"].as_array().cloned().unwrap_or_default();
         if !["bridge", "host", "none"].contains(&network) {
             aliases.push(json!(self.id.short()));

@@ -5,6 +5,7 @@
 //! through the same [`fields`](crate::fields) as with a real engine. It can be told to fail.
 
 mod container;
+mod create;
 mod image;
 mod world;
 
@@ -91,6 +92,14 @@ impl MemoryEngine {
     /// If there is no such container.
     pub fn remove_forced(&self, name: &str) -> Result<(), EngineError> {
         self.lock().world.remove_forced(name)
+    }
+
+    /// `docker commit NAME REFERENCE`: the image has the container's config, labels and all.
+    ///
+    /// # Errors
+    /// If there is no such container.
+    pub fn commit(&self, name: &str, reference: &ImageReference) -> Result<(), EngineError> {
+        self.lock().world.commit(name, reference)
     }
 
     /// Sets what a container is doing: its program ended, somebody paused it, it fell ill.

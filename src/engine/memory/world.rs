@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::super::{EngineError, Scope};
 use super::container::{Container, Doing};
-use super::image::Image;
+use super::image::{Image, Program};
 use crate::observed::{EngineId, Observed, ObservedNetwork, ObservedVolume};
 use crate::plan::Step;
 use crate::resource::label;
@@ -121,7 +121,7 @@ impl World {
 
     pub(super) fn observe(&self, scope: &Scope) -> Result<Observed, EngineError> {
         let used: BTreeSet<_> = (self.containers.iter())
-            .filter(|container| container.resource(&scope.owner).is_some())
+            .filter(|container| self.resource_of(container, &scope.owner).is_some())
             .map(|container| &container.image)
             .collect();
         let is_wanted = |image: &Image| {
@@ -149,6 +149,12 @@ impl World {
                 .collect(),
             containers: self.containers.iter().map(|one| self.observe_container(one, &scope.owner)).collect(),
         })
+    }
+
+    pub(super) fn commit(&mut self, name: &str, at: &ImageReference) -> Result<(), EngineError> {
+        let config = self.container(name)?.inspection()["Config"].take();
+        self.publish(at, config, Program::Runs);
+        self.act(&Step::Pull { reference: at.clone(), platform: None })
     }
 
     pub(super) fn everything(&self) -> Value {
