@@ -54,8 +54,10 @@ pub fn default_parallelism() -> usize {
     std::thread::available_parallelism().map_or(4, |cores| (cores.get() * 4).min(16))
 }
 
-/// Walks `plan` on `engine` with at most `parallelism` steps in flight. When `stop` turns true, steps
-/// in flight are finished and no further one is begun.
+/// Walks `plan` on `engine` with at most `parallelism` steps in flight.
+///
+/// When `stop` turns true, steps in flight are finished and no further one is begun, but for those that
+/// end what is begun already: a predecessor that was stopped is not left without a successor (law 11).
 pub async fn execute<E: Perform>(
     plan: &Plan,
     engine: &E,
@@ -66,9 +68,16 @@ pub async fn execute<E: Perform>(
     let mut walk = Walk::new(plan);
     let mut flying = FuturesUnordered::new();
     let mut outcomes = Outcomes::default();
+    let mut interrupted: BTreeSet<&ResourceId> = BTreeSet::new();
     loop {
-        while flying.len() < parallelism.max(1) && !*stop.borrow() && !outcomes.engine_lost {
-            let Some(index) = walk.next() else { break };
+        while flying.len() < parallelism.max(1) && !outcomes.engine_lost {
+            let stopping = *stop.borrow();
+            let is_owed =
+                |index: usize| plan.nodes[index].resources.iter().any(|id| interrupted.contains(id));
+            let Some(index) = walk.next(|index| !stopping || is_owed(index)) else { break };
+            if plan.nodes[index].step.interrupts() {
+                interrupted.extend(&plan.nodes[index].resources);
+            }
             flying.push(run(index, &plan.nodes[index], engine, report));
         }
         let Some((index, result)) = flying.next().await else { break };
@@ -157,8 +166,10 @@ impl Walk {
         Self { missing, needed_by, ready, started: vec![false; plan.nodes.len()] }
     }
 
-    fn next(&mut self) -> Option<usize> {
-        let index = self.ready.pop_first()?;
+    /// The lowest node that can be begun and may.
+    fn next(&mut self, may: impl Fn(usize) -> bool) -> Option<usize> {
+        let index = self.ready.iter().copied().find(|index| may(*index))?;
+        self.ready.remove(&index);
         self.started[index] = true;
         Some(index)
     }

@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 /// What a container is to be, in small numbers. Its name and what it may share with others follow from
 /// its place.
 #[derive(Debug, Clone, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is one thing that a spec may ask for")]
 struct Wish {
     image: u8,
     env: Option<u8>,

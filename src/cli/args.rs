@@ -70,7 +70,7 @@ Examples:
   invigil schema --write
   invigil schema --check")]
     Schema(SchemaArgs),
-    /// Turn a BuildImage body of the old exam service into a manifest
+    /// Turn a `BuildImage` body of the old exam service into a manifest
     #[command(after_help = "\
 Examples:
   invigil convert buildimage.json > exams/midterm.yaml

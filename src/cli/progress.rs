@@ -120,10 +120,8 @@ impl Progress {
     }
 
     fn end(&self, index: usize, line: &str) {
-        if let Some(live) = &self.live {
-            if let Some(line) = lock(&live.running).remove(&index) {
-                line.finish_and_clear();
-            }
+        if let Some(line) = self.live.as_ref().and_then(|live| lock(&live.running).remove(&index)) {
+            line.finish_and_clear();
         }
         self.say(line);
     }

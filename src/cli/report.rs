@@ -48,8 +48,9 @@ fn hint(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
 
 /// Tells what is wrong with manifests, one or two lines each.
 pub(super) fn diagnostics(diagnostics: &[Diagnostic]) {
-    let text: String = diagnostics.iter().map(|diagnostic| format!("{diagnostic}\n")).collect();
-    talk(&text);
+    for diagnostic in diagnostics {
+        talk(&format!("{diagnostic}\n"));
+    }
 }
 
 /// Writes to stderr. If nobody listens there, there is nobody to tell that either.

@@ -18,6 +18,6 @@ pub(super) async fn run(args: &RunArgs) -> Result<ExitCode> {
         interval: args.interval.into(),
         engine: reader.endpoint().to_owned(),
     };
-    daemon::serve(&options, &DockerEngine::new(reader)).await?;
+    Box::pin(daemon::serve(&options, &DockerEngine::new(reader))).await?;
     Ok(ExitCode::SUCCESS)
 }

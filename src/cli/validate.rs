@@ -21,14 +21,14 @@ pub(super) fn validate(args: &ManifestArgs) -> Result<ExitCode> {
     let mut diagnostics: Vec<&Diagnostic> = manifests.diagnostics.iter().chain(&more).collect();
     diagnostics.sort();
     let errors = diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).count();
-    let mut text: String = diagnostics.iter().map(|diagnostic| format!("{diagnostic}\n")).collect();
-    text.push_str(&format!(
+    let mut lines: Vec<String> = diagnostics.iter().map(ToString::to_string).collect();
+    lines.push(format!(
         "{}, {}, {}\n",
         counted(manifests.resources.len(), "valid manifest"),
         counted(errors, "error"),
         counted(diagnostics.len() - errors, "warning"),
     ));
-    print(&text)?;
+    print(&lines.join("\n"))?;
     Ok(if errors == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

@@ -48,13 +48,22 @@ struct Entry {
     held_until: Option<Instant>,
 }
 
-/// A failure that will be tried again.
+/// When something is tried again.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Retry {
-    /// How often it failed in a row.
+    /// How often it failed, or did not last, in a row.
     pub failures: u32,
-    /// When it is tried again.
+    /// In which time it is tried again.
     pub after: Duration,
+}
+
+/// What is held back.
+#[derive(Debug, Default)]
+pub struct Held {
+    /// The changes that are not to be tried now, with why.
+    pub why: BTreeMap<ResourceId, String>,
+    /// Those of them that were found not to have lasted just now.
+    pub relapses: Vec<(ResourceId, Retry)>,
 }
 
 /// What became of a plan, as far as trying again depends on it.
@@ -67,20 +76,20 @@ pub struct Attempt<'a> {
 }
 
 impl Backoff {
-    /// The changes that are not to be tried now, with why. `jitter` gives numbers from -1 to 1.
+    /// The changes that are not to be tried now. `jitter` gives numbers from -1 to 1.
     pub fn hold(
         &mut self,
         changes: &[Change],
         desired: &Desired,
         now: Instant,
         mut jitter: impl FnMut() -> f64,
-    ) -> BTreeMap<ResourceId, String> {
+    ) -> Held {
         let changing: BTreeSet<&ResourceId> = changes.iter().map(|change| &change.id).collect();
         self.entries.retain(|id, entry| {
             entry.held_until = None;
             entry.fingerprint == fingerprint(desired, id) && (changing.contains(id) || entry.is_fresh(now))
         });
-        let mut held = BTreeMap::new();
+        let mut held = Held::default();
         for change in changes.iter().filter(|change| !matches!(change.act, Act::Block(_))) {
             let Some(entry) = self.entries.get_mut(&change.id) else { continue };
             if let Some(done_at) = entry.done_at.take() {
@@ -89,11 +98,15 @@ impl Backoff {
                     continue;
                 }
                 entry.relapse(now, jitter());
+                if now < entry.retry_at {
+                    let retry = Retry { failures: entry.failures, after: entry.retry_at - now };
+                    held.relapses.push((change.id.clone(), retry));
+                }
             }
             let until = if replaces(change) { entry.disturb_at } else { entry.retry_at };
             if now < until {
                 entry.held_until = Some(until);
-                held.insert(change.id.clone(), entry.why.clone());
+                held.why.insert(change.id.clone(), entry.why.clone());
             }
         }
         held
@@ -167,7 +180,7 @@ impl Entry {
     /// it by hand.
     fn relapse(&mut self, now: Instant, jitter: f64) {
         self.failures += 1;
-        "it was done and did not last 10 s".clone_into(&mut self.why);
+        "it was done and did not last".clone_into(&mut self.why);
         if self.failures > 1 {
             self.retry_at = now + delay(self.failures - 1, jitter);
             self.disturb_at = self.retry_at;
@@ -185,3 +198,6 @@ fn delay(failures: u32, jitter: f64) -> Duration {
     let doubled = FIRST.saturating_mul(1_u32.checked_shl(failures.saturating_sub(1)).unwrap_or(u32::MAX));
     doubled.min(LONGEST).mul_f64(1.0 + JITTER * jitter.clamp(-1.0, 1.0))
 }
+
+#[cfg(test)]
+mod tests;

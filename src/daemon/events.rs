@@ -15,28 +15,23 @@ use crate::engine::Events;
 const FIRST: Duration = Duration::from_secs(1);
 /// The longest wait: an engine that is back is heard within this time.
 const LONGEST: Duration = Duration::from_secs(10);
-
 /// Wakes the daemon whenever something happens on `engine`, and whenever something may have happened
 /// unheard, for ever.
 pub async fn follow<E: Events>(engine: &E, bell: &Bell) -> Infallible {
     let mut wait = FIRST;
     loop {
         let mut events = pin!(engine.events());
-        let end = loop {
-            match events.next().await {
-                Some(Ok(())) => {
-                    wait = FIRST;
-                    bell.engine_changed();
-                }
-                Some(Err(error)) => break Some(error),
-                None => break None,
-            }
-        };
+        let mut heard = events.next().await;
+        while let Some(Ok(())) = heard {
+            wait = FIRST;
+            bell.engine_changed();
+            heard = events.next().await;
+        }
+        let end = heard.and_then(Result::err);
         // The passes say that the engine is gone; this is only about hearing from it.
         debug!(error = end.as_ref().map(tracing::field::display), "the engine is not heard");
         sleep(wait).await;
         wait = (wait * 2).min(LONGEST);
-        bell.engine_changed();
     }
 }
 
@@ -70,7 +65,8 @@ mod tests {
         let engine = Flaky { connections: AtomicU32::new(0), events };
         let (bell, wakes) = channel();
         assert!(timeout(Duration::from_millis(59_500), follow(&engine, &bell)).await.is_err());
-        assert!(wakes.counts.borrow().engine >= u64::from(engine.connections.load(Ordering::Relaxed)) - 1);
+        let heard = events as u64 * u64::from(engine.connections.load(Ordering::Relaxed));
+        assert_eq!(wakes.counts.borrow().engine, heard);
         engine.connections.into_inner()
     }
 

@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use tokio::sync::watch::Receiver;
 use tokio::time::Instant;
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 use self::announce::Announcements;
 use self::backoff::{Attempt, Backoff};
@@ -46,8 +46,8 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// The longest of these waits: what is back is seen within this time.
 const LOOK_AGAIN_MAX: Duration = Duration::from_secs(10);
 /// How much longer than looking took the engine's events are left waiting, so that a restless engine
-/// keeps the daemon busy for a tenth of its time at most.
-const REST_FACTOR: u32 = 10;
+/// keeps the daemon busy for a fifth of its time at most.
+const REST_FACTOR: u32 = 4;
 /// The longest of these rests.
 const REST_MAX: Duration = Duration::from_secs(5);
 
@@ -75,15 +75,17 @@ pub async fn serve<E: Perform + Events>(options: &Options, engine: &E) -> io::Re
     // Before the first pass, so that nothing falls between reading and watching.
     let files = watch::FileWatch::begin(&options.path, bell.clone()).await?;
     let systemd = Systemd::from_environment();
+    // On the heap: with all steps' futures in it, it is too large to be handed around.
+    let passes = Box::pin(run(options, engine, wakes, shutdown, &systemd));
     tokio::select! {
-        () = run(options, engine, wakes, shutdown, &systemd) => Ok(()),
+        () = passes => Ok(()),
         never = files.keep() => match never {},
         never = events::follow(engine, &bell) => match never {},
         never = signals.obey(&bell, &stop) => match never {},
     }
 }
 
-/// Makes passes until `shutdown` turns true; then the steps in flight are finished and no other is begun.
+/// Makes passes until `shutdown` turns true; then what is begun is finished and nothing else is begun.
 pub async fn run<E: Perform>(
     options: &Options,
     engine: &E,
@@ -223,8 +225,12 @@ impl<'a, E: Perform> Daemon<'a, E> {
         self.announced.diagnostics(&wanted.diagnostics);
         let changes = reconcile::compare(wanted, setup, self.engine).await?;
         let held = self.backoff.hold(&changes.changes, &wanted.desired, Instant::now(), jitter);
-        let plan = Plan::new(changes, &setup.owner, &held);
-        self.announced.undone(&plan, &held);
+        let plan = Plan::new(changes, &setup.owner, &held.why);
+        self.announced.undone(&plan, &held.why);
+        for (id, retry) in &held.relapses {
+            let after = progress::seconds(retry.after);
+            warn!(resource = %id, times = retry.failures, %after, "did not last, will be done again");
+        }
         debug!(revision = %wanted.revision, "{}", plan.summary());
         Ok(plan)
     }

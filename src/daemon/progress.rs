@@ -11,7 +11,7 @@ use tracing::{debug, error, info, warn};
 use super::pulse::Pulse;
 use crate::diff::Change;
 use crate::execute::Event;
-use crate::plan::{Node, Plan, Step, action, because};
+use crate::plan::{Node, Plan, action, because};
 use crate::resource::name::ResourceId;
 use crate::resource::printable::printable;
 
@@ -79,7 +79,7 @@ impl<'a> Progress<'a> {
     fn started(&self, node: &Node) {
         debug!(step = %node.step, "step begins");
         let mut state = self.state();
-        if matches!(node.step, Step::Stop(_) | Step::Rename { .. } | Step::RemoveNetwork(_)) {
+        if node.step.interrupts() {
             state.disturbed.extend(node.resources.iter().cloned());
         }
         for id in &node.resources {

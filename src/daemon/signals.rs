@@ -38,7 +38,7 @@ impl Signals {
                 _ = self.interrupt.recv() => "SIGINT",
             };
             if !stop.send_replace(true) {
-                info!("{name}: the steps in flight are finished, no other is begun");
+                info!("{name}: what is begun is finished, nothing else is begun");
             }
         }
     }

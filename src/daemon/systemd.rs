@@ -2,10 +2,11 @@
 //! listens. Never fails: a daemon that works goes on also unheard.
 
 use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sd_notify::NotifyState;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, sleep_until};
 use tracing::debug;
 
 use super::pulse::Pulse;
@@ -16,6 +17,8 @@ pub struct Systemd {
     tell: Box<dyn Fn(&str) + Send + Sync>,
     /// Within which time it wants to hear that the daemon lives.
     watchdog: Option<Duration>,
+    /// When it is to hear that next; at once at first.
+    next_sign: Mutex<Option<Instant>>,
 }
 
 impl fmt::Debug for Systemd {
@@ -37,7 +40,7 @@ impl Systemd {
 
     /// One that is told by `tell`.
     pub fn new(tell: impl Fn(&str) + Send + Sync + 'static, watchdog: Option<Duration>) -> Self {
-        Self { tell: Box::new(tell), watchdog }
+        Self { tell: Box::new(tell), watchdog, next_sign: Mutex::default() }
     }
 
     /// The daemon is up, or has taken up what it was asked to reload.
@@ -75,22 +78,32 @@ impl Systemd {
 
     async fn told_while<T>(&self, alive: impl Fn(Instant) -> bool, work: impl Future<Output = T>) -> T {
         let Some(watchdog) = self.watchdog else { return work.await };
-        let mut ticks = interval((watchdog / 2).max(Duration::from_millis(1)));
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut work = std::pin::pin!(work);
         loop {
+            let due = self.next_sign().unwrap_or_else(Instant::now);
             tokio::select! {
                 biased;
                 done = &mut work => return done,
-                now = ticks.tick() => if alive(now) { (self.tell)("WATCHDOG=1") },
+                () = sleep_until(due) => {
+                    let now = Instant::now();
+                    *self.next_sign() = Some(now + (watchdog / 2).max(Duration::from_millis(1)));
+                    if alive(now) {
+                        (self.tell)("WATCHDOG=1");
+                    }
+                }
             }
         }
+    }
+
+    fn next_sign(&self) -> MutexGuard<'_, Option<Instant>> {
+        // A poisoned lock still holds an instant.
+        self.next_sign.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use std::sync::Arc;
 
     use tokio::time::sleep;
 

@@ -32,6 +32,7 @@ pub struct FileWatch {
     armed: Armed,
     /// The last complaint, so that each is made once.
     complaint: Option<String>,
+    look_every: Duration,
 }
 
 /// What is watched, and who is told.
@@ -62,14 +63,14 @@ impl FileWatch {
     pub async fn begin(root: &Path, bell: Bell) -> io::Result<Self> {
         let root = std::path::absolute(root)?;
         let target = Arc::new(Target { root, bell, disturbed: Notify::new() });
-        let mut watch = Self { target, armed: Armed::default(), complaint: None };
+        let mut watch = Self { target, armed: Armed::default(), complaint: None, look_every: LOOK_EVERY };
         watch.arm().await;
         Ok(watch)
     }
 
     /// Keeps watching, for ever.
     pub async fn keep(mut self) -> Infallible {
-        let mut looks = interval(LOOK_EVERY);
+        let mut looks = interval(self.look_every);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let disturbed = tokio::select! {

@@ -4,6 +4,8 @@ use serde_json::json;
 
 use super::*;
 use crate::engine::memory::{MemoryEngine, Program};
+use crate::engine::{Observe, Progress, Scope};
+use crate::observed::Observed;
 use crate::plan::{Await, Step};
 
 /// An engine with containers `a1` to `a9`, made and not started.
@@ -171,4 +173,55 @@ async fn what_a_long_step_is_at_is_heard() {
     })
     .await;
     assert_eq!(*heard.lock().expect("a lock"), [(0, "halfway".to_owned())]);
+}
+
+/// Does everything, in a second, and remembers it.
+#[derive(Default)]
+struct Slow(Mutex<Vec<String>>);
+
+impl Observe for Slow {
+    async fn observe(&self, _: &Scope) -> Result<Observed, EngineError> {
+        Ok(Observed::default())
+    }
+}
+
+impl Perform for Slow {
+    async fn perform(&self, step: &Step, _: &Progress<'_>) -> Result<(), EngineError> {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        self.0.lock().unwrap().push(step.to_string());
+        Ok(())
+    }
+}
+
+fn node(resource: &str, step: Step, needs: &[usize]) -> Node {
+    let resources = vec![resource.parse().expect("a resource")];
+    Node { step, resources, needs: needs.to_vec(), rescue: Vec::new() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn law_11_a_stop_ends_what_is_interrupted_and_begins_nothing_else() {
+    let plan = Plan {
+        nodes: vec![
+            node("container/web", Step::Stop("web".to_owned()), &[]),
+            node("container/db", Step::Update { container: "db".to_owned(), body: "{}".into() }, &[]),
+            node("container/db", Step::Start("db".to_owned()), &[1]),
+            node("container/web", Step::Start("web-next".to_owned()), &[0]),
+            node("container/old", Step::Stop("old".to_owned()), &[]),
+        ],
+        ..Plan::default()
+    };
+    let engine = Slow::default();
+    let (stop, stopping) = watch::channel(false);
+    let half = tokio::time::sleep(Duration::from_millis(500));
+    let ask = async {
+        half.await;
+        stop.send_replace(true);
+    };
+    let (outcomes, ()) = tokio::join!(execute(&plan, &engine, 2, &stopping, &|_| {}), ask);
+    let did = engine.0.into_inner().expect("nobody panicked");
+    assert_eq!(did.len(), 3, "{did:?}");
+    assert!(did[2].starts_with("start") && did[2].contains("web-next"), "{did:?}");
+    let names = |ids: &BTreeSet<ResourceId>| ids.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(names(&outcomes.done), ["container/web"]);
+    assert_eq!(names(&outcomes.skipped), ["container/db", "container/old"]);
 }

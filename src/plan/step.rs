@@ -128,6 +128,14 @@ pub enum Step {
     RemoveContainer(String),
 }
 
+impl Step {
+    /// Whether it takes something from where it was, so that its resource is out of order until the
+    /// steps after it are done too.
+    pub const fn interrupts(&self) -> bool {
+        matches!(self, Self::Stop(_) | Self::Rename { .. } | Self::RemoveNetwork(_))
+    }
+}
+
 /// What a step waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Await {

@@ -186,7 +186,8 @@ fn documents(mut file: &File) -> Result<BTreeMap<String, Vec<u8>>, String> {
         let mut entry = entry.map_err(|error| format!("it is damaged: {error}"))?;
         let size = entry.size();
         let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-        let may_be_document = path.ends_with(".json") || path.starts_with("blobs/");
+        let named = Path::new(&path).extension().is_some_and(|extension| extension == "json");
+        let may_be_document = named || path.starts_with("blobs/");
         if !entry.header().entry_type().is_file() || !may_be_document || size > DOCUMENT_MAX {
             continue;
         }
@@ -210,8 +211,8 @@ mod tests {
     use super::*;
 
     fn read(request: Request) -> Result<Attachment, String> {
-        let mut attachments = AttachmentReader::default().read([request.clone()]);
-        attachments.remove(&request).unwrap()
+        let attachments = AttachmentReader::default().read([request]);
+        attachments.into_values().next().unwrap()
     }
 
     #[test]

@@ -95,7 +95,10 @@ impl Host {
         assert!(
             !wanted.has_errors(),
             "{}",
-            wanted.diagnostics.iter().map(|d| format!("{d}\n")).collect::<String>()
+            wanted.diagnostics.iter().map(ToString::to_string).collect::<Vec<_>>().join(
+                "
+"
+            )
         );
         self.planned_for(&wanted).await
     }
@@ -120,7 +123,7 @@ impl Host {
         let told = Mutex::new(Vec::new());
         let report = |event: Event<'_>| match event {
             Event::Failed(_, node, error) => {
-                told.lock().expect("a lock").push(format!("{}: {error}", node.step))
+                told.lock().expect("a lock").push(format!("{}: {error}", node.step));
             }
             Event::Rescued(_, node, result) => {
                 told.lock().expect("a lock").push(format!("rescued after {}: {result:?}", node.step));

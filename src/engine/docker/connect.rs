@@ -16,7 +16,7 @@ const API: Version = Version { major: 1, minor: 41 };
 const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
 
 /// How long an answer may take to begin. Long ones (loading, pulling, stopping) say so themselves.
-const ANSWER: Duration = Duration::from_secs(60);
+const ANSWER: Duration = Duration::from_mins(1);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Version {

@@ -84,12 +84,9 @@ fn sentence(what: &str, status: u16, message: &str) -> String {
         return format!("{what}: a container still uses the image");
     }
     // The runtime's own wrapping says nothing to a reader.
-    let told = message
-        .rsplit("OCI runtime create failed: ")
-        .next()
-        .map(|rest| rest.rsplit("starting container process caused: ").next().unwrap_or(rest))
-        .map(|rest| rest.trim_end_matches(": unknown"))
-        .unwrap_or(&message);
+    let told = message.rsplit("OCI runtime create failed: ").next().unwrap_or(&message);
+    let told = told.rsplit("starting container process caused: ").next().unwrap_or(told);
+    let told = told.trim_end_matches(": unknown");
     format!("{what}: {told}")
 }
 

@@ -27,15 +27,15 @@ use crate::resource::reference::ImageId;
 use crate::resource::volume::VolumeSpec;
 
 /// How long a stop may take in all: a container's own stop timeout has no bound in the engine.
-const STOP: Duration = Duration::from_secs(3600);
+const STOP: Duration = Duration::from_hours(1);
 /// How long loads and imports may take until the engine begins to answer.
-const TRANSFER: Duration = Duration::from_secs(3600);
+const TRANSFER: Duration = Duration::from_hours(1);
 /// How often a container that is waited for is looked at.
 const LOOK: Duration = Duration::from_millis(100);
 /// How long a successor without a health check must stay up.
 const STEADY: Duration = Duration::from_secs(1);
 /// How long a health check may take to come to a result.
-const HEALTH: Duration = Duration::from_secs(300);
+const HEALTH: Duration = Duration::from_mins(5);
 
 pub(super) async fn perform(
     engine: &Session,
@@ -281,7 +281,7 @@ async fn healthy(engine: &Session, container: &str, progress: &Progress<'_>) -> 
                 return Err(EngineError::refused(format!("it is unhealthy{check}")));
             }
             None | Some("" | "none") => {
-                return Err(EngineError::refused(format!("it has no health check to wait for")));
+                return Err(EngineError::refused("it has no health check to wait for"));
             }
             Some(other) if other != told => {
                 told = other.to_owned();
@@ -305,7 +305,7 @@ async fn steady(engine: &Session, container: &str) -> Result<(), EngineError> {
         let now = glance(engine, container).await?;
         now.up()?;
         if now.started_at != first.started_at {
-            return Err(EngineError::refused(format!("it ended, and the engine started it again")));
+            return Err(EngineError::refused("it ended, and the engine started it again"));
         }
     }
     Ok(())

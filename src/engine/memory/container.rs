@@ -9,11 +9,9 @@ use crate::fields;
 use crate::observed::{EngineId, Health, LiveStatus, Managed, ObservedContainer};
 use crate::plan::{Await, Step};
 use crate::resource::label;
-use crate::resource::mount::{Bind, BindSource};
 use crate::resource::name::{Kind, Name, Owner};
 use crate::resource::port::{PortMapping, PublishedPort};
 use crate::resource::reference::ImageId;
-use crate::resource::volume::VolumeSpec;
 
 /// What a container is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

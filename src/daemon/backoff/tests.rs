@@ -1,0 +1,192 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{Attempt, Backoff, Retry};
+use crate::desired::Desired;
+use crate::diff::{Act, Change};
+use crate::execute::Outcomes;
+use crate::resource::name::ResourceId;
+use crate::resource::network::NetworkSpec;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn id() -> ResourceId {
+    "network/exam".parse().unwrap()
+}
+
+fn desired(driver: &str) -> Desired {
+    let spec = NetworkSpec { driver: Some(driver.to_owned()), ..NetworkSpec::default() };
+    Desired { networks: [(id().name, spec)].into(), ..Desired::default() }
+}
+
+fn change(act: Act) -> Change {
+    Change { id: id(), act, reasons: Vec::new(), needs: Vec::new() }
+}
+
+fn create() -> Change {
+    change(Act::CreateNetwork(Box::default()))
+}
+
+fn replace() -> Change {
+    change(Act::ReplaceNetwork("0".repeat(64).parse().unwrap(), Box::default()))
+}
+
+/// A backoff, the time, and what the manifests ask for.
+struct Scene {
+    backoff: Backoff,
+    now: Instant,
+    jitter: f64,
+    desired: Desired,
+}
+
+impl Scene {
+    fn new() -> Self {
+        Self { backoff: Backoff::default(), now: Instant::now(), jitter: 0.0, desired: desired("bridge") }
+    }
+
+    /// Why the change is held back now.
+    fn held(&mut self, change: &Change) -> Option<String> {
+        let changes = std::slice::from_ref(change);
+        let mut held = self.backoff.hold(changes, &self.desired, self.now, || self.jitter);
+        held.why.remove(&id())
+    }
+
+    fn settle(&mut self, outcomes: &Outcomes, disturbed: bool) -> Option<Retry> {
+        let disturbed = if disturbed { BTreeSet::from([id()]) } else { BTreeSet::new() };
+        let attempt = Attempt { outcomes, disturbed: &disturbed };
+        let retries = self.backoff.settle(&attempt, &self.desired, self.now, || self.jitter);
+        retries.into_iter().map(|(_, retry)| retry).next()
+    }
+
+    fn fails(&mut self) -> Duration {
+        self.settle(&failed(), false).unwrap().after
+    }
+
+    fn is_done(&mut self) {
+        let outcomes = Outcomes { done: [id()].into(), ..Outcomes::default() };
+        assert_eq!(self.settle(&outcomes, false), None);
+    }
+}
+
+fn failed() -> Outcomes {
+    let failed = BTreeMap::from([(id(), "port 80 is taken".to_owned())]);
+    Outcomes { failed, ..Outcomes::default() }
+}
+
+#[test]
+fn waits_double_from_a_second_to_five_minutes() {
+    let mut scene = Scene::new();
+    let waits: Vec<u64> = (0..11).map(|_| scene.fails().as_secs()).collect();
+    assert_eq!(waits, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
+    for _ in 0..100 {
+        scene.fails();
+    }
+    assert_eq!(scene.fails().as_secs(), 300, "and no number of failures overflows");
+}
+
+#[test]
+fn jitter_is_a_fifth_either_way() {
+    for (jitter, wait) in [(-1.0, 800), (0.5, 1100), (1.0, 1200), (7.0, 1200)] {
+        let mut scene = Scene { jitter, ..Scene::new() };
+        assert_eq!(scene.fails().as_millis(), wait, "{jitter}");
+    }
+}
+
+#[test]
+fn what_failed_is_held_back_with_why_until_its_time() {
+    let mut scene = Scene::new();
+    scene.fails();
+    assert_eq!(scene.backoff.next_try(), Some(scene.now + SECOND));
+    scene.now += SECOND / 2;
+    assert_eq!(scene.held(&create()), Some("failed: port 80 is taken".to_owned()));
+    assert_eq!(scene.backoff.next_try(), Some(scene.now + SECOND / 2));
+    scene.now += SECOND / 2;
+    assert_eq!(scene.held(&create()), None);
+    assert_eq!(scene.backoff.next_try(), None);
+}
+
+#[test]
+fn another_wish_and_a_reset_are_fresh_starts() {
+    let mut scene = Scene::new();
+    scene.fails();
+    scene.desired = desired("macvlan");
+    assert_eq!(scene.held(&create()), None);
+    assert_eq!(scene.fails(), SECOND);
+    scene.backoff.reset();
+    assert_eq!(scene.held(&create()), None);
+    assert_eq!(scene.fails(), SECOND);
+}
+
+#[test]
+fn law_7_an_interrupted_predecessor_has_five_minutes_of_peace() {
+    let mut scene = Scene::new();
+    let retry = scene.settle(&failed(), true).unwrap();
+    assert_eq!(retry, Retry { failures: 1, after: Duration::from_mins(5) });
+    scene.now += Duration::from_secs(299);
+    assert!(scene.held(&replace()).is_some());
+    // With nothing left to interrupt there is nothing to spare.
+    assert_eq!(scene.held(&create()), None);
+    scene.now += SECOND;
+    assert_eq!(scene.held(&replace()), None);
+}
+
+#[test]
+fn a_replacement_that_failed_before_it_interrupted_anything_waits_like_everything() {
+    let mut scene = Scene::new();
+    assert_eq!(scene.settle(&failed(), false).unwrap().after, SECOND);
+    scene.now += SECOND;
+    assert_eq!(scene.held(&replace()), None);
+}
+
+#[test]
+fn what_does_not_last_waits_from_its_second_relapse_on() {
+    let mut scene = Scene::new();
+    let mut waits = Vec::new();
+    for _ in 0..5 {
+        scene.is_done();
+        scene.now += SECOND / 10;
+        let held = scene.held(&create());
+        let wait = scene.backoff.next_try().map_or(Duration::ZERO, |at| at - scene.now);
+        assert_eq!(held.is_some(), !wait.is_zero());
+        waits.push(wait.as_secs());
+        scene.now += wait;
+        assert_eq!(scene.held(&create()), None);
+    }
+    assert_eq!(waits, [0, 1, 2, 4, 8]);
+}
+
+#[test]
+fn what_lasted_ten_seconds_starts_afresh() {
+    let mut scene = Scene::new();
+    for _ in 0..5 {
+        scene.fails();
+    }
+    scene.is_done();
+    scene.now += Duration::from_secs(10);
+    assert_eq!(scene.held(&create()), None);
+    assert_eq!(scene.fails(), SECOND);
+}
+
+#[test]
+fn what_is_in_order_is_forgotten_in_time_and_not_before() {
+    let mut scene = Scene::new();
+    scene.is_done();
+    let in_order = |scene: &mut Scene| {
+        scene.backoff.hold(&[], &scene.desired, scene.now, || 0.0);
+        scene.backoff.entries.len()
+    };
+    scene.now += Duration::from_secs(9);
+    assert_eq!(in_order(&mut scene), 1);
+    scene.now += SECOND;
+    assert_eq!(in_order(&mut scene), 0);
+}
+
+#[test]
+fn a_lost_engine_is_nobodys_failure() {
+    let mut scene = Scene::new();
+    let outcomes = Outcomes { engine_lost: true, ..failed() };
+    assert_eq!(scene.settle(&outcomes, true), None);
+    assert_eq!(scene.held(&replace()), None);
+}
