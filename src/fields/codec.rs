@@ -80,8 +80,8 @@ pub(super) fn decode_ports(value: &Value) -> Value {
     set(bindings.flat_map(|(container, bindings)| {
         let bindings = bindings.as_array().into_iter().flatten();
         bindings.map(move |binding| {
-            let said = |key: &str| binding[key].as_str().unwrap_or_default();
-            let notation = match (said("HostIp"), said("HostPort")) {
+            let part = |key: &str| binding[key].as_str().unwrap_or_default();
+            let notation = match (part("HostIp"), part("HostPort")) {
                 ("", "") => container.clone(),
                 ("", port) => format!("{port}:{container}"),
                 (ip, port) if ip.contains(':') => format!("[{ip}]:{port}:{container}"),
@@ -136,8 +136,7 @@ pub(super) fn decode_mounts(value: &Value) -> Value {
             notation.push_str(source);
         }
         if let Some(size) = mount["TmpfsOptions"]["SizeBytes"].as_u64().filter(|size| *size > 0) {
-            notation.push_str(",tmpfs-size=");
-            notation.push_str(&size.to_string());
+            notation = format!("{notation},tmpfs-size={size}");
         }
         if mount["ReadOnly"] == true {
             notation.push_str(",readonly");

@@ -128,6 +128,3 @@ fn waiting(changes: &[Change], held: &BTreeMap<ResourceId, String>) -> BTreeMap<
         }
     }
 }
-
-#[cfg(test)]
-mod tests;
