@@ -53,6 +53,19 @@ pub(super) const fn is_absent(error: &Error) -> bool {
     matches!(error, Error::DockerResponseServerError { status_code: 404, .. })
 }
 
+/// Whether asking again may bring an answer that can be read. Podman shows a state that bollard does not
+/// know for some 45 ms after each exit; Docker 26 with the containerd image store fails to list images
+/// while one of them is being removed.
+pub(super) fn is_passing(error: &Error) -> bool {
+    match error {
+        Error::JsonDataError { .. } => true,
+        Error::DockerResponseServerError { status_code: 404 | 500, message } => {
+            message.contains("content digest") && message.contains("not found")
+        }
+        _ => false,
+    }
+}
+
 /// Whether the engine said that what was asked for is already so, or already being done.
 pub(super) fn is_already(error: &Error) -> bool {
     let Error::DockerResponseServerError { status_code, message } = error else { return false };

@@ -11,7 +11,7 @@ use futures_util::{StreamExt, TryStreamExt, stream, try_join};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::error::{failed, is_absent};
+use super::error::{failed, is_absent, is_passing};
 use super::{Session, parse};
 use crate::engine::{EngineError, Scope};
 use crate::fields::{self, Live};
@@ -22,8 +22,7 @@ use crate::resource::name::{Kind, Name};
 /// How many inspections are in flight. Measured on two cores: 8 is as fast as it gets.
 const INSPECTIONS: usize = 8;
 
-/// How often an answer that cannot be read is asked for again. Podman shows a state that bollard does
-/// not know for some 45 ms after each exit.
+/// How often an answer that cannot be read is asked for again.
 const ATTEMPTS: usize = 4;
 const PAUSE: std::time::Duration = std::time::Duration::from_millis(60);
 
@@ -82,7 +81,7 @@ where
     loop {
         match ask().await {
             Ok(answer) => return Ok(answer),
-            Err(bollard::errors::Error::JsonDataError { .. }) if attempt < ATTEMPTS => {
+            Err(error) if attempt < ATTEMPTS && is_passing(&error) => {
                 attempt += 1;
                 tokio::time::sleep(PAUSE).await;
             }
