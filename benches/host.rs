@@ -1,0 +1,324 @@
+//! What a host takes: Invigil's own programs against what a user would take instead, both sides in one
+//! run, in turn. Prints medians and ratios beside the goals; judges nothing by its exit code, because
+//! machines are noisy. Run by `make bench`; takes a few minutes.
+
+#![allow(clippy::print_stdout, reason = "a table on stdout is what this program is for")]
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use bollard::Docker;
+use bollard::models::{ContainerCreateBody, HostConfig};
+use bollard::query_parameters::{
+    CreateContainerOptionsBuilder, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder,
+    StartContainerOptions,
+};
+use futures_util::{StreamExt, stream};
+
+/// What every name of this benchmark begins with; also its owner.
+const PREFIX: &str = "ivbench";
+const IMAGE: &str = "busybox:static";
+const ROUNDS: usize = 5;
+const CONTAINERS: usize = 50;
+const PAPERS: usize = 100;
+/// `docker build` is measured on this many papers and scaled.
+const BUILDS: usize = 20;
+const MANIFESTS: usize = 10_000;
+const RESTING: usize = 100;
+/// As many calls in flight as an engine on two cores is fastest with.
+const IN_FLIGHT: usize = 8;
+
+fn main() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let docker = Docker::connect_with_defaults().expect("an engine's address");
+    let bench = Bench { docker, runtime, invigil: program("INVIGIL"), compose: program("COMPOSE") };
+    busybox();
+    bench.clean();
+    println!("{:<44} {:>9} {:>9} {:>9} {:>7}  goal", "", "median", "min", "max", "ratio");
+    bench.containers();
+    bench.papers();
+    bench.manifests();
+    bench.at_rest();
+    bench.clean();
+}
+
+/// A program that `scripts/bench` names.
+fn program(variable: &str) -> PathBuf {
+    std::env::var_os(variable)
+        .map_or_else(|| panic!("{variable} names no program: run `make bench`"), PathBuf::from)
+}
+
+struct Bench {
+    docker: Docker,
+    runtime: tokio::runtime::Runtime,
+    invigil: PathBuf,
+    compose: PathBuf,
+}
+
+/// The times of one side.
+#[derive(Default)]
+struct Times(Vec<Duration>);
+
+impl Times {
+    fn add(&mut self, time: Duration) {
+        self.0.push(time);
+        self.0.sort();
+    }
+
+    fn median(&self) -> Duration {
+        self.0[self.0.len() / 2]
+    }
+}
+
+fn line(what: &str, times: &Times, against: Option<(&Times, &str)>) {
+    let shown = |time: Duration| format!("{:.3} s", time.as_secs_f64());
+    let (ratio, goal) = match against {
+        Some((other, goal)) => {
+            (format!("{:.2}", times.median().as_secs_f64() / other.median().as_secs_f64()), goal)
+        }
+        None => (String::new(), ""),
+    };
+    let (first, last) = (times.0[0], times.0[times.0.len() - 1]);
+    println!(
+        "{what:<44} {:>9} {:>9} {:>9} {ratio:>7}  {goal}",
+        shown(times.median()),
+        shown(first),
+        shown(last)
+    );
+}
+
+impl Bench {
+    fn containers(&self) {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut manifests = String::new();
+        let mut services = String::from("services:\n");
+        for number in 0..CONTAINERS {
+            let spec = format!(
+                "{{image: '{IMAGE}', command: [sleep, '1000'], stopSignal: SIGKILL, networkMode: none}}"
+            );
+            let _ = writeln!(
+                manifests,
+                "---\napiVersion: invigil/v1\nkind: Container\nmetadata: {{name: {PREFIX}-{number}}}\nspec: {spec}"
+            );
+            let _ = writeln!(
+                services,
+                "  s{number}: {{image: '{IMAGE}', command: [sleep, '1000'], network_mode: none, container_name: {PREFIX}-{number}}}"
+            );
+        }
+        fs::write(dir.path().join("all.yaml"), manifests).expect("a file");
+        let composed = tempfile::tempdir().expect("a directory");
+        let file = composed.path().join("compose.yaml");
+        fs::write(&file, services).expect("a file");
+        let (mut raw, mut ours, mut theirs) = (Times::default(), Times::default(), Times::default());
+        let (mut ours_again, mut theirs_again) = (Times::default(), Times::default());
+        for _ in 0..ROUNDS {
+            raw.add(timed(|| self.runtime.block_on(self.raw())));
+            self.clean();
+            ours.add(timed(|| self.apply(dir.path())));
+            ours_again.add(timed(|| self.apply(dir.path())));
+            self.clean();
+            theirs.add(timed(|| self.up(&file)));
+            theirs_again.add(timed(|| self.up(&file)));
+            self.clean();
+        }
+        line("50 containers from nothing: raw calls, 8", &raw, None);
+        line("  Compose up -d", &theirs, Some((&raw, "")));
+        line("  invigil apply", &ours, Some((&raw, "<= 1.15 of raw")));
+        line("nothing to do: Compose up -d", &theirs_again, None);
+        line("  invigil apply", &ours_again, Some((&theirs_again, "<= 0.5 of Compose")));
+    }
+
+    /// The engine's own best: create and start, nothing else.
+    async fn raw(&self) {
+        let made = stream::iter(0..CONTAINERS).map(|number| async move {
+            let name = format!("{PREFIX}-{number}");
+            let body = ContainerCreateBody {
+                image: Some(IMAGE.to_owned()),
+                cmd: Some(vec!["sleep".to_owned(), "1000".to_owned()]),
+                host_config: Some(HostConfig {
+                    network_mode: Some("none".to_owned()),
+                    ..HostConfig::default()
+                }),
+                ..ContainerCreateBody::default()
+            };
+            let options = CreateContainerOptionsBuilder::new().name(&name).build();
+            self.docker.create_container(Some(options), body).await.expect("a container");
+            self.docker.start_container(&name, None::<StartContainerOptions>).await.expect("a start");
+        });
+        made.buffer_unordered(IN_FLIGHT).collect::<()>().await;
+    }
+
+    fn apply(&self, dir: &Path) {
+        quiet(Command::new(&self.invigil).args(["apply", "--yes", "--owner", PREFIX]).arg(dir));
+    }
+
+    fn up(&self, file: &Path) {
+        quiet(Command::new(&self.compose).args(["-p", PREFIX, "-f"]).arg(file).args(["up", "-d"]));
+    }
+
+    fn papers(&self) {
+        let (mut ours, mut theirs) = (Times::default(), Times::default());
+        let server = fs::read(self.invigil.with_file_name("invigil-exam")).expect("the exam server");
+        for round in 0..3 {
+            let dir = tempfile::tempdir().expect("a directory");
+            let mut manifests = String::new();
+            for number in 0..PAPERS {
+                let _ = writeln!(
+                    manifests,
+                    "---\napiVersion: invigil/v1\nkind: ProblemSet\nmetadata: {{name: {PREFIX}-{number}}}\nspec:\n  title: 期中考试\n  \
+                     items:\n  - {{id: '8', type: single_choice, prompt: '{round}+{number}=？', \
+                     choices: [{{id: A, text: '1'}}, {{id: B, text: '2'}}], key: {{choices: [B]}}}}"
+                );
+            }
+            fs::write(dir.path().join("all.yaml"), manifests).expect("a file");
+            ours.add(timed(|| self.apply(dir.path())));
+            let context = tempfile::tempdir().expect("a directory");
+            fs::write(context.path().join("invigil-exam"), &server).expect("a file");
+            let dockerfile = "FROM scratch\nCOPY invigil-exam /invigil-exam\nCOPY paper.json /exam/paper.json\nUSER 65532:65532\n\
+                              EXPOSE 8080\nENTRYPOINT [\"/invigil-exam\"]\n";
+            fs::write(context.path().join("Dockerfile"), dockerfile).expect("a file");
+            let all = timed(|| {
+                for number in 0..BUILDS {
+                    let paper = format!("{{\"formatVersion\":1,\"round\":{round},\"number\":{number}}}");
+                    fs::write(context.path().join("paper.json"), paper).expect("a file");
+                    let tag = format!("{PREFIX}-{number}:built");
+                    let mut build = Command::new("docker");
+                    quiet(
+                        build
+                            .args(["build", "-q", "-t", &tag])
+                            .arg(context.path())
+                            .env("DOCKER_BUILDKIT", "0"),
+                    );
+                }
+            });
+            theirs.add(all * u32::try_from(PAPERS / BUILDS).expect("a factor"));
+            self.clean();
+        }
+        line("100 exam images: docker build (20, scaled)", &theirs, None);
+        line("  invigil apply", &ours, Some((&theirs, "<= 0.35 of docker build")));
+    }
+
+    fn manifests(&self) {
+        let dir = tempfile::tempdir().expect("a directory");
+        for number in 0..MANIFESTS {
+            let manifest = format!(
+                "apiVersion: invigil/v1\nkind: Container\nmetadata: {{name: {PREFIX}-{number}}}\nspec:\n  image: {IMAGE}\n  \
+                 command: [sleep, '1000']\n  env: {{SEAT: '{number}', ROOM: '101'}}\n  networkMode: none\n  \
+                 binds: ['/srv/{number}:/data']\n  restartPolicy: unless-stopped\n  resources: {{memory: 64Mi, cpus: 0.25}}\n"
+            );
+            let folder = dir.path().join(format!("room-{}", number / 100));
+            fs::create_dir_all(&folder).expect("a directory");
+            fs::write(folder.join(format!("seat-{number}.yaml")), manifest).expect("a file");
+        }
+        let mut times = Times::default();
+        let mut peak = 0;
+        for _ in 0..ROUNDS {
+            let begun = Instant::now();
+            let mut child = Command::new(&self.invigil)
+                .arg("validate")
+                .arg(dir.path())
+                .stdout(Stdio::null())
+                .spawn()
+                .expect("invigil");
+            while child.try_wait().expect("a child").is_none() {
+                peak = peak.max(memory(&child, "status", "VmHWM:"));
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            times.add(begun.elapsed());
+        }
+        line(&format!("10,000 manifests checked, {} MB at most", peak / 1024), &times, None);
+    }
+
+    fn at_rest(&self) {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut manifests = String::new();
+        for number in 0..RESTING {
+            let _ = writeln!(
+                manifests,
+                "---\napiVersion: invigil/v1\nkind: Container\nmetadata: {{name: {PREFIX}-{number}}}\n\
+                 spec: {{image: '{IMAGE}', command: [sleep, '1000'], stopSignal: SIGKILL, networkMode: none}}"
+            );
+        }
+        fs::write(dir.path().join("all.yaml"), manifests).expect("a file");
+        self.apply(dir.path());
+        let mut daemon = Command::new(&self.invigil);
+        daemon.args(["run", "--interval", "5s", "--owner", PREFIX]).arg(dir.path()).stderr(Stdio::null());
+        let mut daemon = daemon.spawn().expect("the daemon");
+        std::thread::sleep(Duration::from_secs(16));
+        let (resident, own) =
+            (memory(&daemon, "status", "VmRSS:"), memory(&daemon, "smaps_rollup", "Pss_Anon:"));
+        daemon.kill().expect("the daemon's end");
+        daemon.wait().expect("the daemon's end");
+        println!(
+            "daemon at rest, 100 containers: {:.1} MB resident, {:.1} MB of it its own; goal < 25 MB",
+            f64::from(resident) / 1024.0,
+            f64::from(own) / 1024.0
+        );
+    }
+
+    /// Removes what this benchmark made.
+    fn clean(&self) {
+        self.runtime.block_on(async {
+            let filters = HashMap::from([("name", vec![format!("^/{PREFIX}-")])]);
+            let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
+            let found = self.docker.list_containers(Some(options)).await.expect("a list");
+            let removed =
+                stream::iter(found.into_iter().filter_map(|container| container.id)).map(|id| async move {
+                    let options = RemoveContainerOptionsBuilder::new().force(true).build();
+                    self.docker.remove_container(&id, Some(options)).await.expect("a removal");
+                });
+            removed.buffer_unordered(IN_FLIGHT).collect::<()>().await;
+        });
+        let listed = Command::new("docker")
+            .args(["images", "--format", "{{.Repository}}:{{.Tag}}"])
+            .output()
+            .expect("docker");
+        let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+        let mine: Vec<&str> = listed.lines().filter(|tag| tag.contains(&format!("{PREFIX}-"))).collect();
+        if !mine.is_empty() {
+            quiet(Command::new("docker").arg("rmi").args(mine));
+        }
+    }
+}
+
+fn timed(work: impl FnOnce()) -> Duration {
+    let begun = Instant::now();
+    work();
+    begun.elapsed()
+}
+
+/// Runs a command that has to succeed, and shows what it said if it does not.
+fn quiet(command: &mut Command) {
+    let output = command.output().expect("a program");
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// A figure of a process, in KiB.
+fn memory(child: &Child, file: &str, key: &str) -> u32 {
+    let text = fs::read_to_string(format!("/proc/{}/{file}", child.id())).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix(key)).unwrap_or_default();
+    line.split_whitespace().next().and_then(|number| number.parse().ok()).unwrap_or(0)
+}
+
+/// Loads the image unless it is there.
+fn busybox() {
+    let found = Command::new("docker")
+        .args(["image", "inspect", IMAGE])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    if !found.expect("the docker command").success() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let archive = dir.path().join("busybox.tar");
+        quiet(
+            Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/busybox-image"))
+                .arg(&archive)
+                .arg(IMAGE),
+        );
+        quiet(Command::new("docker").arg("load").arg("-i").arg(&archive));
+    }
+}
