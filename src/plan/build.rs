@@ -43,6 +43,9 @@ pub(super) fn nodes(changes: &[Change], owner: &Owner, waiting: &BTreeMap<Resour
     for change in cleaning {
         builder.change(change);
     }
+    for change in changes.iter().filter(|change| waiting.contains_key(&change.id)) {
+        builder.bring_back(change);
+    }
     builder.nodes
 }
 
@@ -403,6 +406,23 @@ impl Builder<'_> {
             }
         }
         self.push(id, Step::RemoveContainer(old_id), vec![last])
+    }
+
+    /// A replacement that is not tried for now may have left its predecessor down or under another name.
+    fn bring_back(&mut self, change: &Change) {
+        let Act::Replace { old, container, .. } = &change.act else { return };
+        let (id, target) = (&change.id, old.id.as_str().to_owned());
+        let mut needs = Vec::new();
+        if old.name != id.name.as_str() {
+            needs = vec![self.push(
+                id,
+                Step::Rename { container: target.clone(), to: id.name.to_string() },
+                needs,
+            )];
+        }
+        if !old.up && container.state == State::Running {
+            self.push(id, Step::Start(target), needs);
+        }
     }
 
     fn remove(&mut self, id: &ResourceId, old: &Old, mut needs: Vec<usize>) -> usize {

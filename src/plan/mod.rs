@@ -128,3 +128,6 @@ fn waiting(changes: &[Change], held: &BTreeMap<ResourceId, String>) -> BTreeMap<
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -34,6 +34,8 @@ const TRANSFER: Duration = Duration::from_hours(1);
 const LOOK: Duration = Duration::from_millis(100);
 /// How long a successor without a health check must stay up.
 const STEADY: Duration = Duration::from_secs(1);
+/// How long a removal that somebody else asked for may take.
+const REMOVAL: Duration = Duration::from_secs(30);
 /// How long a health check may take to come to a result.
 const HEALTH: Duration = Duration::from_mins(5);
 
@@ -124,7 +126,10 @@ pub(super) async fn perform(
         Step::RemoveContainer(container) => {
             // Volumes stay (law 5), and what runs is not removed: it was to be stopped first.
             let options = RemoveContainerOptionsBuilder::new().v(false).force(false).link(false).build();
-            gone(docker.remove_container(segment(container)?, Some(options)).await)
+            let removal = docker.remove_container(segment(container)?, Some(options)).await;
+            let somebody_else_is_at_it = removal.as_ref().is_err_and(is_already);
+            gone(removal)?;
+            if somebody_else_is_at_it { removed(engine, container).await } else { Ok(()) }
         }
     }
 }
@@ -222,6 +227,21 @@ async fn image_id(engine: &Session, what: &str, images: &[String]) -> Result<Ima
         }
     }
     Err(EngineError::refused(format!("{what}: the image {} is not on this host", images.join(" or "))))
+}
+
+/// Waits until a container that is being removed is gone, so that its name is free.
+async fn removed(engine: &Session, container: &str) -> Result<(), EngineError> {
+    let deadline = Instant::now() + REMOVAL;
+    loop {
+        match engine.docker.inspect_container(segment(container)?, None::<InspectContainerOptions>).await {
+            Err(error) if is_absent(&error) => return Ok(()),
+            Err(error) => return Err(failed(&engine.endpoint, "remove", error)),
+            Ok(_) if Instant::now() >= deadline => {
+                return Err(EngineError::refused("remove: the engine has been at it for too long"));
+            }
+            Ok(_) => sleep(LOOK).await,
+        }
+    }
 }
 
 /// What a container that is waited for is doing.

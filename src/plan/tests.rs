@@ -1,0 +1,39 @@
+use serde_json::json;
+
+use super::*;
+use crate::diff::{NewContainer, Old};
+use crate::resource::container::State;
+
+fn replacement(name: &str, up: bool) -> Changes {
+    let spec = serde_json::from_value(json!({"image": "nginx:1.15"})).unwrap();
+    let container = NewContainer {
+        spec,
+        image: "nginx:1.15".parse().unwrap(),
+        pull: false,
+        carried: Vec::new(),
+        state: State::Running,
+        checked: false,
+    };
+    let old = Old { id: "a".repeat(64).parse().unwrap(), name: name.to_owned(), up };
+    let change = Change {
+        id: "container/web".parse().unwrap(),
+        act: Act::Replace { old, container: Box::new(container), leftovers: Vec::new() },
+        reasons: Vec::new(),
+        needs: Vec::new(),
+    };
+    Changes { changes: vec![change], ..Changes::default() }
+}
+
+fn held_steps(changes: Changes) -> String {
+    let held = BTreeMap::from([("container/web".parse().unwrap(), "failed".to_owned())]);
+    Plan::new(changes, &"default".parse().unwrap(), &held).steps_text()
+}
+
+#[test]
+fn law_7_a_predecessor_that_is_down_is_brought_back_while_its_replacement_is_held() {
+    assert_eq!(
+        held_steps(replacement("web.invigil-prev", false)),
+        "1. rename aaaaaaaaaaaa to web\n2. start aaaaaaaaaaaa (after 1)\n"
+    );
+    assert_eq!(held_steps(replacement("web", true)), "");
+}

@@ -1,0 +1,238 @@
+//! `invigil run`, the program itself, on a real engine: what it puts right, what it leaves alone, and that
+//! it may die at any moment.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use crate::support::{BUSYBOX, Host, docker};
+
+/// How long something may take to come true; far more than it does.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn sleeper(more: &str) -> String {
+    format!("{{image: '{BUSYBOX}', command: [sleep, '1000'], stopSignal: SIGKILL{more}}}")
+}
+
+/// A running daemon, and what it said.
+struct Daemon {
+    child: Child,
+    log: Arc<Mutex<Vec<String>>>,
+}
+
+impl Daemon {
+    /// Starts the daemon with a timer that never comes, so that only wakes make passes.
+    fn start(host: &Host) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_invigil"))
+            .args(["run", "--interval", "1h", "--owner", &host.prefix])
+            .arg(host.path())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the daemon");
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let (lines, kept) = (BufReader::new(child.stderr.take().expect("a pipe")), Arc::clone(&log));
+        std::thread::spawn(move || {
+            for line in lines.lines().map_while(Result::ok) {
+                kept.lock().expect("a lock").push(line);
+            }
+        });
+        Self { child, log }
+    }
+
+    fn said(&self, part: &str) -> usize {
+        self.log.lock().expect("a lock").iter().filter(|line| line.contains(part)).count()
+    }
+
+    fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([name, &self.child.id().to_string()]).status().expect("kill");
+        assert!(sent.success());
+    }
+
+    /// Waits until `holds`.
+    fn until(&self, what: &str, holds: impl Fn() -> bool) {
+        let begun = Instant::now();
+        while !holds() {
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "{what}: not in {PATIENCE:?}\n{}",
+                self.log.lock().unwrap().join("\n")
+            );
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What Docker says of a container; nothing while it is not there.
+fn look(host: &Host, name: &str, format: &str) -> String {
+    let output =
+        Command::new("docker").args(["inspect", "--format", format, &host.name(name)]).output().unwrap();
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+fn running(host: &Host, name: &str) -> bool {
+    look(host, name, "{{.State.Running}}") == "true"
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_daemon_follows_manifests_and_the_engine() {
+    let host = Host::new("follow").await;
+    docker(&["run", "-d", "--name", &host.name("byhand"), BUSYBOX, "sleep", "1000"]);
+    let byhand = look(&host, "byhand", "{{.Id}} {{.State.StartedAt}}");
+    host.container("c", &sleeper(", env: {A: '1'}"));
+    host.container("d", &sleeper(""));
+    let daemon = Daemon::start(&host);
+    daemon.until("both run", || running(&host, "c") && running(&host, "d"));
+    let d = look(&host, "d", "{{.Id}} {{.State.StartedAt}}");
+
+    host.container("c", &sleeper(", env: {A: '2'}, ports: ['127.0.0.1::80'], restartPolicy: always"));
+    daemon.until("the change is there", || {
+        look(&host, "c", "{{index .Config.Env 0}} {{.HostConfig.RestartPolicy.Name}}") == "A=2 always"
+            && running(&host, "c")
+    });
+    daemon.until("it has proved itself", || daemon.said("action=\"replace\"") == 1);
+    docker(&["rm", "-f", &host.name("c")]);
+    daemon.until("what was removed by hand is back", || running(&host, "c"));
+    host.remove("c.yaml");
+    daemon.until("what has no manifest goes", || look(&host, "c", "{{.Id}}").is_empty());
+
+    assert_eq!(look(&host, "d", "{{.Id}} {{.State.StartedAt}}"), d, "nobody asked for a change of d");
+    assert_eq!(look(&host, "byhand", "{{.Id}} {{.State.StartedAt}}"), byhand);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn law_3_a_syntax_error_is_told_once_and_holds_back_nothing_else() {
+    let host = Host::new("typo").await;
+    for name in ["a", "b", "c"] {
+        host.container(name, &sleeper(""));
+    }
+    let daemon = Daemon::start(&host);
+    daemon.until("all run", || ["a", "b", "c"].iter().all(|name| running(&host, name)));
+    let a = look(&host, "a", "{{.Id}} {{.State.StartedAt}}");
+
+    host.write("a.yaml", "apiVersion: invigil/v1\nkind: Container\nmetadata: {name: '@a'\n");
+    daemon.until("the error is told", || daemon.said("a.yaml:") == 1);
+    for limit in [30, 31, 32] {
+        host.container("b", &sleeper(&format!(", resources: {{pidsLimit: {limit}}}")));
+        daemon.until("b goes on", || look(&host, "b", "{{.HostConfig.PidsLimit}}") == limit.to_string());
+    }
+    assert_eq!(daemon.said("a.yaml:"), 1, "once, not with every pass");
+    assert_eq!(look(&host, "a", "{{.Id}} {{.State.StartedAt}}"), a);
+
+    // Law 2: a directory that is gone, then empty, then back.
+    let all = ["a", "b", "c"].map(|name| look(&host, name, "{{.Id}} {{.State.StartedAt}}"));
+    let aside = host.path().with_extension("aside");
+    std::fs::rename(host.path(), &aside).unwrap();
+    daemon.signal("-HUP");
+    daemon.until("the missing directory is told", || daemon.said("there is no manifest directory") == 1);
+    std::fs::create_dir(host.path()).unwrap();
+    daemon.signal("-HUP");
+    daemon.until("the empty directory is told", || daemon.said("no manifest at all") >= 1);
+    std::fs::remove_dir(host.path()).unwrap();
+    std::fs::rename(&aside, host.path()).unwrap();
+    host.container("a", &sleeper(", resources: {pidsLimit: 40}"));
+    daemon.until("it goes on", || look(&host, "a", "{{.HostConfig.PidsLimit}}") == "40");
+    let now = ["a", "b", "c"].map(|name| look(&host, name, "{{.Id}} {{.State.StartedAt}}"));
+    assert_eq!(now, all);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn law_11_killed_in_the_middle_of_50_it_makes_50() {
+    let host = Host::new("kill").await;
+    for number in 0..50 {
+        host.container(&format!("n{number:02}"), &sleeper(", networkMode: none"));
+    }
+    let count = || {
+        let listed = docker(&["ps", "-aq", "--filter", &format!("name={}-", host.prefix)]);
+        listed.lines().filter(|line| !line.is_empty()).count()
+    };
+    for moment in [1, 15, 35] {
+        let mut daemon = Daemon::start(&host);
+        daemon.until("some are there", || count() >= moment);
+        daemon.child.kill().unwrap();
+        daemon.child.wait().unwrap();
+    }
+    let daemon = Daemon::start(&host);
+    let up = || docker(&["ps", "-q", "--filter", &format!("name={}-", host.prefix)]).lines().count();
+    daemon.until("all run", || up() == 50);
+    assert_eq!(count(), 50, "none doubled, nothing left over");
+    drop(daemon);
+    assert_eq!(host.plan().await, "Nothing to do; 50 unchanged.\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn law_11_killed_in_the_middle_of_a_replacement_it_ends_with_one() {
+    let host = Host::new("killrep").await;
+    host.container("c", &sleeper(", env: {A: '0'}"));
+    host.apply().await;
+    for round in 1..=8_u64 {
+        host.container("c", &sleeper(&format!(", env: {{A: '{round}'}}")));
+        let mut daemon = Daemon::start(&host);
+        std::thread::sleep(Duration::from_millis(150 * round));
+        daemon.child.kill().unwrap();
+        daemon.child.wait().unwrap();
+    }
+    let daemon = Daemon::start(&host);
+    daemon.until("the last spec runs", || {
+        look(&host, "c", "{{index .Config.Env 0}}") == "A=8" && running(&host, "c")
+    });
+    let names =
+        || docker(&["ps", "-a", "--format", "{{.Names}}", "--filter", &format!("name={}-", host.prefix)]);
+    daemon.until("nothing is left over", || names() == host.name("c"));
+    drop(daemon);
+    assert_eq!(host.plan().await, "Nothing to do; 1 unchanged.\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn law_11_sigterm_stops_the_daemon_and_no_container() {
+    let host = Host::new("term").await;
+    host.container("c", &sleeper(""));
+    let mut daemon = Daemon::start(&host);
+    daemon.until("it runs", || running(&host, "c"));
+    let before = look(&host, "c", "{{.Id}} {{.State.StartedAt}}");
+    daemon.signal("-TERM");
+    assert!(daemon.child.wait().unwrap().success());
+    assert_eq!(look(&host, "c", "{{.Id}} {{.State.StartedAt}}"), before);
+    assert_eq!(host.plan().await, "Nothing to do; 1 unchanged.\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_that_comes_late_or_goes_for_a_while_is_waited_for() {
+    let host = Host::new("gone").await;
+    host.container("c", &sleeper(""));
+    let real = std::env::var("DOCKER_HOST").unwrap_or_else(|_| "unix:///var/run/docker.sock".to_owned());
+    let real = real.strip_prefix("unix://").expect("a socket").to_owned();
+    let sockets = tempfile::tempdir().unwrap();
+    let socket = sockets.path().join("engine.sock");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_invigil"))
+        .args(["run", "--interval", "1h", "--owner", &host.prefix])
+        .arg(host.path())
+        .env("DOCKER_HOST", format!("unix://{}", socket.display()))
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the daemon");
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let (lines, kept) = (BufReader::new(child.stderr.take().expect("a pipe")), Arc::clone(&log));
+    std::thread::spawn(move || {
+        for line in lines.lines().map_while(Result::ok) {
+            kept.lock().expect("a lock").push(line);
+        }
+    });
+    let daemon = Daemon { child, log };
+    daemon.until("it says that there is none", || daemon.said("no engine answers") == 1);
+    // A link to the real socket is as good as an engine that came.
+    std::os::unix::fs::symlink(&real, &socket).unwrap();
+    daemon.until("it goes on", || running(&host, "c"));
+    std::fs::remove_file(&socket).unwrap();
+    docker(&["rm", "-f", &host.name("c")]);
+    daemon.until("it says that it is gone", || daemon.said("no engine answers") >= 2);
+    std::os::unix::fs::symlink(&real, &socket).unwrap();
+    daemon.until("it goes on again", || running(&host, "c"));
+}
