@@ -17,14 +17,14 @@ pub(super) fn validate(args: &ManifestArgs) -> Result<ExitCode> {
     let manifests = Manifests::parse(&snapshot);
     let attachments = AttachmentReader::default().read(desired::attachments(&manifests));
     // Which program goes into the images changes nothing about what is wrong with manifests.
-    let (_, more) = desired::build(&manifests, &attachments, &ExamServer::new(b""));
+    let (desired, more) = desired::build(&manifests, &attachments, &ExamServer::new(b""));
     let mut diagnostics: Vec<&Diagnostic> = manifests.diagnostics.iter().chain(&more).collect();
     diagnostics.sort();
     let errors = diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).count();
     let mut lines: Vec<String> = diagnostics.iter().map(ToString::to_string).collect();
     lines.push(format!(
         "{}, {}, {}\n",
-        counted(manifests.resources.len(), "valid manifest"),
+        counted(desired.len(), "valid manifest"),
         counted(errors, "error"),
         counted(diagnostics.len() - errors, "warning"),
     ));

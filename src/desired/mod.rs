@@ -31,6 +31,18 @@ pub struct Desired {
     pub removals: Removals,
 }
 
+impl Desired {
+    /// How many resources should be there.
+    pub fn len(&self) -> usize {
+        self.images.len() + self.networks.len() + self.volumes.len() + self.containers.len()
+    }
+
+    /// Whether no resource should be there.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
 /// Whether what no manifest describes may be removed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Removals {

@@ -56,7 +56,7 @@ impl Daemon {
             assert!(
                 begun.elapsed() < PATIENCE,
                 "{what}: not in {PATIENCE:?}\n{}",
-                self.log.lock().unwrap().join("\n")
+                self.log.lock().expect("a lock").join("\n")
             );
             std::thread::sleep(Duration::from_millis(50));
         }
@@ -72,8 +72,10 @@ impl Drop for Daemon {
 
 /// What Docker says of a container; nothing while it is not there.
 fn look(host: &Host, name: &str, format: &str) -> String {
-    let output =
-        Command::new("docker").args(["inspect", "--format", format, &host.name(name)]).output().unwrap();
+    let output = Command::new("docker")
+        .args(["inspect", "--format", format, &host.name(name)])
+        .output()
+        .expect("docker");
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 

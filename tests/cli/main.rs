@@ -1,0 +1,211 @@
+//! The program from outside: what it prints where, and how it exits.
+
+mod examples;
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+/// One run of the program, in a directory of its own and a clean environment.
+struct Test {
+    dir: tempfile::TempDir,
+    arguments: Vec<String>,
+    environment: Vec<(String, String)>,
+    input: String,
+}
+
+impl Test {
+    fn new(arguments: &[&str]) -> Self {
+        Self {
+            dir: tempfile::tempdir().expect("a directory"),
+            arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
+            environment: Vec::new(),
+            input: String::new(),
+        }
+    }
+
+    fn file(self, path: &str, text: &str) -> Self {
+        let path = self.dir.path().join(path);
+        fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
+        fs::write(path, text).expect("a file");
+        self
+    }
+
+    fn env(mut self, key: &str, value: &str) -> Self {
+        self.environment.push((key.to_owned(), value.to_owned()));
+        self
+    }
+
+    fn input(mut self, text: &str) -> Self {
+        text.clone_into(&mut self.input);
+        self
+    }
+
+    fn run(&self) -> Output {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_invigil"))
+            .args(&self.arguments)
+            .current_dir(self.dir.path())
+            .env_clear()
+            .envs(self.environment.iter().map(|(key, value)| (key, value)))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("invigil");
+        // The program may not read it.
+        let _ = child.stdin.take().expect("a pipe").write_all(self.input.as_bytes());
+        child.wait_with_output().expect("an exit")
+    }
+
+    /// Checks everything that a user sees.
+    fn says(&self, code: i32, stdout: &str, stderr: &str) {
+        let output = self.run();
+        let text = |bytes: &[u8]| {
+            String::from_utf8_lossy(bytes).replace(&self.dir.path().display().to_string(), "DIR")
+        };
+        assert_eq!(text(&output.stderr), stderr, "stderr of {:?}", self.arguments);
+        assert_eq!(text(&output.stdout), stdout, "stdout of {:?}", self.arguments);
+        assert_eq!(output.status.code(), Some(code), "exit code of {:?}", self.arguments);
+    }
+}
+
+fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+const GOOD: &str = "apiVersion: invigil/v1\nkind: Volume\nmetadata: {name: responses}\n";
+
+#[test]
+fn validate_tells_every_error_and_counts() {
+    Test::new(&["validate", "m"]).file("m/v.yaml", GOOD).says(
+        0,
+        "1 valid manifest, 0 errors, 0 warnings\n",
+        "",
+    );
+    Test::new(&["validate", "m"])
+        .file("m/v.yaml", GOOD)
+        .file(
+            "m/web.yaml",
+            "apiVersion: invigil/v1\nkind: Container\nmetadata: {name: web}\nspec:\n  image: nginx\n  portz: []\n  ports: ['80:99999']\n",
+        )
+        .says(
+            1,
+            "web.yaml:6:3: spec.portz: unknown field `portz`\n  hint: did you mean `ports`?\n\
+             web.yaml:7:11: spec.ports[0]: 99999 is not a port (1-65535)\n1 valid manifest, 2 errors, 0 warnings\n",
+            "",
+        );
+    Test::new(&["validate", "m/v.yaml"]).file("m/v.yaml", GOOD).says(
+        0,
+        "1 valid manifest, 0 errors, 0 warnings\n",
+        "",
+    );
+}
+
+#[test]
+fn a_file_that_a_manifest_names_and_that_is_not_there_is_an_error_of_the_manifest() {
+    Test::new(&["validate", "m"])
+        .file(
+            "m/web.yaml",
+            "apiVersion: invigil/v1\nkind: Container\nmetadata: {name: web}\nspec: {image: nginx, envFiles: [web.env]}\n",
+        )
+        .says(1, "web.yaml:1:1: spec.envFiles[0]: DIR/m/web.env does not exist\n0 valid manifests, 1 error, 0 warnings\n", "");
+}
+
+#[test]
+fn a_missing_directory_is_told_with_what_to_do() {
+    Test::new(&["validate", "nowhere"]).says(
+        1,
+        "",
+        "error: there is no manifest directory DIR/nowhere\n\
+         hint: give the directory of manifests as PATH, or in INVIGIL_MANIFESTS\n",
+    );
+}
+
+#[test]
+fn without_an_engine_a_plan_says_so() {
+    for command in ["plan", "apply"] {
+        Test::new(&[command, "m"]).file("m/v.yaml", GOOD).env("DOCKER_HOST", "unix:///nowhere.sock").says(
+            1,
+            "",
+            "error: no engine answers at unix:///nowhere.sock: there is no socket /nowhere.sock\n\
+             hint: is the engine running, and may you use it? DOCKER_HOST says where it is looked for\n",
+        );
+    }
+}
+
+#[test]
+fn an_exam_server_that_is_none_is_refused() {
+    Test::new(&["plan", "m", "--exam-server", "m/v.yaml"]).file("m/v.yaml", GOOD).says(
+        1,
+        "",
+        "error: m/v.yaml is not a program for Linux\n\
+         hint: --exam-server takes the invigil-exam that was built with this invigil\n",
+    );
+}
+
+#[test]
+fn a_body_of_the_old_service_becomes_the_manifest_that_a_person_would_write() {
+    let body = fs::read_to_string(repository("tests/data/buildimage.json")).unwrap();
+    let manifest = fs::read_to_string(repository("tests/data/buildimage.yaml")).unwrap();
+    let test = Test::new(&["convert", "-"]).input(&body);
+    let output = test.run();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), manifest);
+    assert!(output.status.success());
+    let with_schema = Test::new(&["convert", "body.json", "--schema", "../schemas/manifest.schema.json"])
+        .file("body.json", &body)
+        .run();
+    let expected = format!("# yaml-language-server: $schema=../schemas/manifest.schema.json\n{manifest}");
+    assert_eq!(String::from_utf8_lossy(&with_schema.stdout), expected);
+    Test::new(&["convert", "-"]).input("{}x").says(
+        1,
+        "",
+        "-: is not JSON: trailing characters at line 1 column 3\n",
+    );
+    Test::new(&["convert", "none.json"]).says(
+        1,
+        "",
+        "error: while reading none.json\n  caused by: No such file or directory (os error 2)\n",
+    );
+}
+
+#[test]
+fn the_schemas_in_the_repository_are_those_of_this_version() {
+    let dir = repository("schemas");
+    Test::new(&["schema", "--check", "--dir", dir.to_str().unwrap()]).says(0, "", "");
+    let test = Test::new(&["schema", "--check", "--dir", "s"]).file("s/manifest.schema.json", "{}");
+    let output = test.run();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(told.starts_with("error: not the schemas of this version: s/"), "{told}");
+    assert!(told.ends_with("hint: `invigil schema --write` writes them anew\n"), "{told}");
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn completions_and_help_are_there_for_every_command() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let output = Test::new(&["completions", shell]).run();
+        assert!(
+            output.status.success() && String::from_utf8_lossy(&output.stdout).contains("validate"),
+            "{shell}"
+        );
+    }
+    for command in ["validate", "plan", "apply", "run", "schema", "convert", "completions"] {
+        let output = Test::new(&[command, "--help"]).run();
+        let help = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(help.contains("\nExamples:\n  invigil "), "{command}: {help}");
+        assert!(!help.contains('\u{1b}'), "colour is for terminals");
+    }
+}
+
+#[test]
+fn wrong_usage_exits_with_2() {
+    for arguments in [
+        &["plam"][..],
+        &["plan", "--owner", "Not A Name"],
+        &["run", "--interval", "1ns"],
+        &["apply", "--parallelism", "0"],
+    ] {
+        assert_eq!(Test::new(arguments).run().status.code(), Some(2), "{arguments:?}");
+    }
+}
