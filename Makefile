@@ -42,8 +42,10 @@ test-engines: build ## the tests that speak to an engine, on each of ENGINES
 lint: ## formatting, clippy, the scripts, the systemd unit
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
-	@if command -v shellcheck >/dev/null; then shellcheck scripts/* .ci/run; else echo 'shellcheck is missing: the scripts were not read' >&2; fi
-	@if command -v systemd-analyze >/dev/null; then scripts/check-unit; else echo 'systemd-analyze is missing: the unit was not read' >&2; fi
+	@command -v shellcheck >/dev/null || { echo 'shellcheck is missing: apt-get install shellcheck' >&2; exit 1; }
+	shellcheck scripts/* .ci/run
+	@command -v systemd-analyze >/dev/null || { echo 'systemd-analyze is missing: apt-get install systemd' >&2; exit 1; }
+	scripts/check-unit
 
 .PHONY: check
 check: lint test schema-check ## what CI runs: lint, test, and the schemas are up to date

@@ -1,5 +1,7 @@
 //! The program from outside: what it prints where, and how it exits.
 
+#![allow(clippy::unwrap_used, reason = "a test stops where a value is not there")]
+
 mod examples;
 
 use std::fs;
