@@ -11,7 +11,8 @@ use tokio::sync::watch;
 use super::args::ApplyArgs;
 use super::plan::{setup, wanted};
 use super::progress::Progress;
-use super::{print, report, style};
+use super::style::PALETTE;
+use super::{print, report};
 use crate::engine::docker::{DockerEngine, DockerReader};
 use crate::execute::{Event, Outcomes};
 use crate::plan::Plan;
@@ -22,7 +23,7 @@ pub(super) async fn apply(args: &ApplyArgs) -> Result<ExitCode> {
     let wanted = wanted(&args.manifests, &setup)?;
     let engine = DockerEngine::new(DockerReader::connect().await?);
     let plan = reconcile::plan(&wanted, &BTreeMap::new(), &setup, &engine).await.context("while planning")?;
-    print(&plan.to_text(&style::data()))?;
+    print(&plan.to_text(&PALETTE))?;
     if plan.nodes.is_empty() {
         return Ok(code(plan.is_empty() && !wanted.has_errors()));
     }

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 
 use super::args::{ManifestArgs, Output, OwnerArgs, PlanArgs};
-use super::{exam_server, print, report, style};
+use super::style::PALETTE;
+use super::{exam_server, print, report};
 use crate::engine::docker::DockerReader;
 use crate::execute::default_parallelism;
 use crate::reconcile::{self, Setup, Wanted};
@@ -19,7 +20,7 @@ pub(super) async fn plan(args: &PlanArgs) -> Result<ExitCode> {
     let engine = DockerReader::connect().await?;
     let plan = reconcile::plan(&wanted, &BTreeMap::new(), &setup, &engine).await.context("while planning")?;
     match args.output {
-        Output::Text => print(&plan.to_text(&style::data()))?,
+        Output::Text => print(&plan.to_text(&PALETTE))?,
         Output::Json => print(&format!("{:#}\n", plan.to_json()?))?,
     }
     Ok(if wanted.has_errors() {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::report::talk;
-use super::style;
+use super::style::PALETTE;
 use crate::execute::Event;
 use crate::fields::plain;
 use crate::plan::Node;
@@ -44,7 +44,7 @@ impl Progress {
     }
 
     pub(super) fn hear(&self, event: &Event<'_>) {
-        let colours = style::errors();
+        let colours = PALETTE;
         match event {
             Event::Started(index, node) => self.begin(*index, node),
             Event::Progress(index, node, text) => self.update(*index, node, text),

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use super::style;
+use super::style::PALETTE;
 use crate::engine::EngineError;
 use crate::fields::plain;
 use crate::manifest::diagnostic::Diagnostic;
@@ -20,7 +20,7 @@ pub(super) struct Advised {
 
 /// Tells an error and what led to it; gives the exit code for it.
 pub(super) fn error(error: &anyhow::Error) -> ExitCode {
-    let style = style::errors();
+    let style = PALETTE;
     let mut text = format!("{}error:{} {}\n", style.danger, style.reset, plain(&error.to_string()));
     for cause in error.chain().skip(1) {
         // Writing to a String cannot fail.
