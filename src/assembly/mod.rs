@@ -19,6 +19,8 @@ mod archive;
 mod blob;
 mod tar;
 
+use std::sync::{Arc, LazyLock};
+
 use serde_json::{Value, json};
 
 pub use self::archive::archive;
@@ -47,12 +49,15 @@ const PROGRAM: &str = "invigil-exam";
 const SECOND: u64 = 1_000_000_000;
 
 /// The layer that all problem set images share: the exam server's static program, packed and hashed
-/// once.
+/// once, when the first image asks for it.
 #[derive(Debug, Clone)]
 pub struct ExamServer {
-    layer: Blob,
+    layer: Arc<LazyLock<Blob, Pack>>,
     architecture: &'static str,
 }
+
+/// Packs the program that it holds.
+type Pack = Box<dyn FnOnce() -> Blob + Send + Sync>;
 
 impl ExamServer {
     /// The layer with this program, which is one for the architecture of the running Invigil.
@@ -61,9 +66,13 @@ impl ExamServer {
     }
 
     fn for_architecture(program: &[u8], architecture: &'static str) -> Self {
-        let mut tar = Tar::default();
-        tar.file(PROGRAM, 0o755, Account::ROOT, program);
-        Self { layer: Blob::new(MediaType::Layer, tar.finish()), architecture }
+        let program = program.to_owned();
+        let pack: Pack = Box::new(move || {
+            let mut tar = Tar::default();
+            tar.file(PROGRAM, 0o755, Account::ROOT, &program);
+            Blob::new(MediaType::Layer, tar.finish())
+        });
+        Self { layer: Arc::new(LazyLock::new(pack)), architecture }
     }
 }
 
@@ -122,7 +131,7 @@ impl PaperImage {
             }))?
             .into_bytes(),
         );
-        let server = server.layer.clone();
+        let server = Blob::clone(&server.layer);
         Ok(Self { server, paper: layer, config, manifest, defaults, items: paper.items.len() })
     }
 

@@ -15,7 +15,7 @@ use crate::resource::label;
 use crate::resource::name::{Kind, Name, Owner, ResourceId};
 use crate::resource::network::{NetworkSpec, Subnet};
 use crate::resource::port::{Protocol, PublishedPort};
-use crate::resource::reference::ImageReference;
+use crate::resource::reference::{ImageId, ImageReference};
 use crate::resource::volume::VolumeSpec;
 
 fn unreadable(what: &str, cause: impl Into<String>) -> EngineError {
@@ -86,7 +86,7 @@ pub(super) fn listed_container(document: &Value) -> Result<ObservedContainer, En
     Ok(ObservedContainer {
         id: text(document, "Id").parse().map_err(|error: String| unreadable(&what, error))?,
         name: name.to_owned(),
-        image: text(document, "ImageID").parse().ok(),
+        image: image_of(text(document, "ImageID"), &what)?,
         status: status(text(document, "State"), "", &what)?,
         networks: network_names(&document["NetworkSettings"]["Networks"]),
         ports: listed_ports(&document["Ports"]),
@@ -135,6 +135,14 @@ fn published(ip: &str, host: &str, container: &str) -> Option<PublishedPort> {
     })
 }
 
+/// The image that a container was made from; none only where the engine names none.
+fn image_of(id: &str, what: &str) -> Result<Option<ImageId>, EngineError> {
+    if id.is_empty() {
+        return Ok(None);
+    }
+    id.parse().map(Some).map_err(|error: String| unreadable(what, error))
+}
+
 fn network_names(networks: &Value) -> BTreeSet<String> {
     networks.as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect()
 }
@@ -163,7 +171,7 @@ pub(super) fn inspected_container(
     Ok(ObservedContainer {
         id: text(&document, "Id").parse::<EngineId>().map_err(|error| unreadable(&what, error))?,
         name: name.to_owned(),
-        image: text(&document, "Image").parse().ok(),
+        image: image_of(text(&document, "Image"), &what)?,
         status: status(text(state, "Status"), text(&state["Health"], "Status"), &what)?,
         networks: network_names(&document["NetworkSettings"]["Networks"]),
         ports: held_ports(&document["NetworkSettings"]["Ports"]),
