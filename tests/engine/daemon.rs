@@ -24,9 +24,15 @@ struct Daemon {
 impl Daemon {
     /// Starts the daemon with a timer that never comes, so that only wakes make passes.
     fn start(host: &Host) -> Self {
+        Self::start_on(host, &engine())
+    }
+
+    /// The same, with the engine at `endpoint`.
+    fn start_on(host: &Host, endpoint: &str) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_invigil"))
             .args(["run", "--interval", "1h", "--owner", &host.prefix])
             .arg(host.path())
+            .env("DOCKER_HOST", endpoint)
             .stderr(Stdio::piped())
             .spawn()
             .expect("the daemon");
@@ -68,6 +74,11 @@ impl Drop for Daemon {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Where the engine is.
+fn engine() -> String {
+    std::env::var("DOCKER_HOST").unwrap_or_else(|_| "unix:///var/run/docker.sock".to_owned())
 }
 
 /// What Docker says of a container; nothing while it is not there.
@@ -209,32 +220,18 @@ async fn law_11_sigterm_stops_the_daemon_and_no_container() {
 async fn an_engine_that_comes_late_or_goes_for_a_while_is_waited_for() {
     let host = Host::new("gone").await;
     host.container("c", &sleeper(""));
-    let real = std::env::var("DOCKER_HOST").unwrap_or_else(|_| "unix:///var/run/docker.sock".to_owned());
-    let real = real.strip_prefix("unix://").expect("a socket").to_owned();
+    let engine = engine();
+    let real = engine.strip_prefix("unix://").expect("a socket");
     let sockets = tempfile::tempdir().unwrap();
     let socket = sockets.path().join("engine.sock");
-    let mut child = Command::new(env!("CARGO_BIN_EXE_invigil"))
-        .args(["run", "--interval", "1h", "--owner", &host.prefix])
-        .arg(host.path())
-        .env("DOCKER_HOST", format!("unix://{}", socket.display()))
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the daemon");
-    let log = Arc::new(Mutex::new(Vec::new()));
-    let (lines, kept) = (BufReader::new(child.stderr.take().expect("a pipe")), Arc::clone(&log));
-    std::thread::spawn(move || {
-        for line in lines.lines().map_while(Result::ok) {
-            kept.lock().expect("a lock").push(line);
-        }
-    });
-    let daemon = Daemon { child, log };
+    let daemon = Daemon::start_on(&host, &format!("unix://{}", socket.display()));
     daemon.until("it says that there is none", || daemon.said("no engine answers") == 1);
     // A link to the real socket is as good as an engine that came.
-    std::os::unix::fs::symlink(&real, &socket).unwrap();
+    std::os::unix::fs::symlink(real, &socket).unwrap();
     daemon.until("it goes on", || running(&host, "c"));
     std::fs::remove_file(&socket).unwrap();
     docker(&["rm", "-f", &host.name("c")]);
     daemon.until("it says that it is gone", || daemon.said("no engine answers") >= 2);
-    std::os::unix::fs::symlink(&real, &socket).unwrap();
+    std::os::unix::fs::symlink(real, &socket).unwrap();
     daemon.until("it goes on again", || running(&host, "c"));
 }

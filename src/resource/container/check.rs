@@ -1,0 +1,261 @@
+//! The rules that a container's spec can break by itself. In: a spec. Out: violations with paths from it.
+//! Never looks at other manifests or at the host.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::ContainerSpec;
+use crate::resource::env::check_key;
+use crate::resource::label;
+use crate::resource::network::NetworkMode;
+use crate::resource::port::PublishedPort;
+use crate::resource::violation::{FieldPath, Violation};
+
+impl ContainerSpec {
+    /// Every rule that the spec breaks by itself, with paths from the spec.
+    pub fn check(&self) -> Vec<Violation> {
+        let root = FieldPath::root();
+        let mut violations = label::check(&root.key("labels"), &self.labels);
+        match (&self.image, &self.problem_set) {
+            (None, None) => {
+                violations.push(Violation::error(root.clone(), "a container needs an image or a problemSet"));
+            }
+            (Some(_), Some(_)) => {
+                violations.push(Violation::error(
+                    root.key("problemSet"),
+                    "image and problemSet exclude each other",
+                ));
+            }
+            _ => {}
+        }
+        for key in self.env.0.keys() {
+            if let Err(message) = check_key(key) {
+                violations.push(Violation::error(root.key("env").key(key), message));
+            }
+        }
+        violations.extend(self.check_texts(&root));
+        violations.extend(self.check_targets(&root));
+        violations.extend(self.check_network(&root));
+        violations.extend(self.check_limits(&root));
+        violations
+    }
+
+    fn check_texts(&self, root: &FieldPath) -> Vec<Violation> {
+        let mut violations = Vec::new();
+        let nul = |text: &String| text.contains('\0');
+        if self.entrypoint.iter().chain(&self.command).flatten().chain(self.env.0.values()).any(nul) {
+            violations.push(Violation::error(root.clone(), "a NUL character cannot be passed to a program"));
+        }
+        if let Some(dir) = self.working_dir.as_ref().filter(|dir| !dir.starts_with('/')) {
+            violations.push(Violation::error(
+                root.key("workingDir"),
+                format!("`{}` is not an absolute path in the container", dir.escape_debug()),
+            ));
+        }
+        // RFC 1123, and what the kernel takes.
+        let hostname_ok = |name: &String| {
+            (1..=64).contains(&name.len())
+                && name.split('.').all(|label| {
+                    !label.is_empty()
+                        && !label.starts_with('-')
+                        && !label.ends_with('-')
+                        && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+                })
+        };
+        if let Some(name) = self.hostname.as_ref().filter(|name| !hostname_ok(name)) {
+            violations.push(Violation::error(
+                root.key("hostname"),
+                format!("`{}` is not a host name", name.escape_debug()),
+            ));
+        }
+        if let Some(signal) = self.stop_signal.as_ref().filter(|signal| !is_signal(signal)) {
+            violations.push(Violation::error(
+                root.key("stopSignal"),
+                format!("`{}` is not a signal (like SIGTERM)", signal.escape_debug()),
+            ));
+        }
+        violations
+    }
+
+    fn check_targets(&self, root: &FieldPath) -> Vec<Violation> {
+        let mut seen = BTreeMap::new();
+        let targets = (self.binds.iter().map(|bind| &bind.target).enumerate().map(|(i, t)| ("binds", i, t)))
+            .chain(self.mounts.iter().map(|mount| &mount.target).enumerate().map(|(i, t)| ("mounts", i, t)))
+            .chain(self.tmpfs.iter().map(|tmpfs| &tmpfs.target).enumerate().map(|(i, t)| ("tmpfs", i, t)));
+        targets
+            .filter_map(|(field, index, target)| {
+                let first = seen.insert(target, (field, index))?;
+                Some(Violation::error(
+                    root.key(field).index(index),
+                    format!("`{}` is already the target of {}[{}]", target.escape_debug(), first.0, first.1),
+                ))
+            })
+            .collect()
+    }
+
+    fn check_network(&self, root: &FieldPath) -> Vec<Violation> {
+        let mut violations = Vec::new();
+        let own_namespace = match &self.network_mode {
+            Some(mode @ (NetworkMode::Host | NetworkMode::None | NetworkMode::Container(_))) => Some(mode),
+            _ => None,
+        };
+        if let Some(mode) = own_namespace {
+            if !self.ports.is_empty() {
+                violations.push(
+                    Violation::error(
+                        root.key("ports"),
+                        format!("ports cannot be published with networkMode {mode}"),
+                    )
+                    .with_hint("take the ports away: the program's own ports are what others reach"),
+                );
+            }
+            if !self.networks.is_empty() {
+                violations.push(Violation::error(
+                    root.key("networks"),
+                    format!("no network can be joined with networkMode {mode}"),
+                ));
+            }
+            if self.hostname.is_some() && matches!(mode, NetworkMode::Container(_)) {
+                violations.push(Violation::error(
+                    root.key("hostname"),
+                    format!("the host name is the other container's with networkMode {mode}"),
+                ));
+            }
+        }
+        let mut seen = BTreeSet::new();
+        for (index, attachment) in self.networks.iter().enumerate() {
+            if !seen.insert(&attachment.name) {
+                violations.push(Violation::error(
+                    root.key("networks").index(index),
+                    format!("the network {} is joined twice", attachment.name),
+                ));
+            }
+        }
+        let published: Vec<(usize, PublishedPort)> = self
+            .ports
+            .iter()
+            .enumerate()
+            .flat_map(|(index, mapping)| mapping.published().map(move |port| (index, port)))
+            .collect();
+        let mut by_port: HashMap<u16, Vec<&(usize, PublishedPort)>> = HashMap::new();
+        for entry in &published {
+            let Some(host) = entry.1.host else { continue };
+            let same = by_port.entry(host).or_default();
+            if same.iter().any(|other| other.1.collides_with(&entry.1)) {
+                violations.push(Violation::error(
+                    root.key("ports").index(entry.0),
+                    format!("port {host} of the host is published twice"),
+                ));
+            }
+            same.push(entry);
+        }
+        violations
+    }
+
+    fn check_limits(&self, root: &FieldPath) -> Vec<Violation> {
+        let mut violations = Vec::new();
+        let resources = root.key("resources");
+        if let Some(memory) = self.resources.memory.filter(|memory| memory.bytes() < MEMORY_MIN) {
+            violations.push(Violation::error(
+                resources.key("memory"),
+                format!("{memory} is less than the engine's least, 6Mi"),
+            ));
+        }
+        if self.resources.cpus.is_some_and(|cpus| cpus.nanos() < 10_000_000) {
+            violations.push(Violation::error(resources.key("cpus"), "the engine's least is 0.01"));
+        }
+        if self.resources.pids_limit == Some(0) {
+            violations.push(
+                Violation::error(resources.key("pidsLimit"), "0 processes cannot run a program")
+                    .with_hint("leave pidsLimit out for no limit"),
+            );
+        }
+        if self.stop_timeout.is_some_and(|timeout| timeout.nanos() % 1_000_000_000 != 0) {
+            violations
+                .push(Violation::error(root.key("stopTimeout"), "the engine counts whole seconds here"));
+        }
+        // The engine's rule for every duration of a health check.
+        if let Some(check) = &self.healthcheck {
+            let durations = [
+                ("interval", check.interval),
+                ("timeout", check.timeout),
+                ("startPeriod", check.start_period),
+            ];
+            for (key, duration) in durations {
+                if duration.is_some_and(|duration| duration.nanos() != 0 && duration.nanos() < 1_000_000) {
+                    violations.push(Violation::error(
+                        root.key("healthcheck").key(key),
+                        "the engine's least is 1ms",
+                    ));
+                }
+            }
+        }
+        violations
+    }
+}
+
+/// The engine's least memory for a container (6 MiB since 20.10).
+const MEMORY_MIN: u64 = 6 << 20;
+
+/// A signal's number (1 to 64) or its name with or without `SIG` (signal(7), without the real-time range).
+fn is_signal(text: &str) -> bool {
+    const NAMES: [&str; 31] = [
+        "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE",
+        "ALRM", "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ",
+        "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
+    ];
+    let name = text.strip_prefix("SIG").unwrap_or(text);
+    NAMES.contains(&name)
+        || name.starts_with("RTMIN")
+        || name.starts_with("RTMAX")
+        || text.parse::<u8>().is_ok_and(|number| (1..=64).contains(&number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spec_reads_back_its_canonical_form() {
+        let text = r#"{
+            "image": "nginx:1.14", "env": ["A=1"], "ports": ["80:80", {"container": 81}],
+            "binds": ["/a:/b:ro"], "restartPolicy": {"name": "on-failure", "maximumRetryCount": 3},
+            "networks": ["exam", {"name": "lab", "aliases": ["b", "a"]}], "dependsOn": ["db"],
+            "resources": {"memory": "64Mi", "cpus": 0.25}, "capDrop": ["cap_net_raw"], "stopTimeout": "5s",
+            "healthcheck": {"test": "true", "interval": "2s"}
+        }"#;
+        let spec: ContainerSpec = serde_json::from_str(text).expect("a spec");
+        let canonical = crate::resource::digest::canonical_json(&spec).expect("JSON");
+        assert_eq!(serde_json::from_str::<ContainerSpec>(&canonical).expect("a spec"), spec);
+        assert_eq!(spec.check(), []);
+    }
+
+    #[test]
+    fn every_broken_rule_is_told_at_once() {
+        let text = r#"{
+            "env": {"A B": "1"}, "workingDir": "x", "hostname": "a_b", "stopSignal": "SIGFOO",
+            "binds": ["/a:/t"], "tmpfs": ["/t"], "networkMode": "host", "ports": ["80:80"],
+            "resources": {"memory": "1k", "pidsLimit": 0}, "labels": {"io.invigil.owner": "x"}
+        }"#;
+        let spec: ContainerSpec = serde_json::from_str(text).expect("a spec");
+        let told: Vec<String> = spec
+            .check()
+            .into_iter()
+            .map(|violation| format!("{}: {}", violation.path, violation.message))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                "labels.io.invigil.owner: labels that begin with io.invigil. are Invigil's own",
+                ": a container needs an image or a problemSet",
+                "env.A B: `A B` is not a variable's name",
+                "workingDir: `x` is not an absolute path in the container",
+                "hostname: `a_b` is not a host name",
+                "stopSignal: `SIGFOO` is not a signal (like SIGTERM)",
+                "tmpfs[0]: `/t` is already the target of binds[0]",
+                "ports: ports cannot be published with networkMode host",
+                "resources.memory: 1Ki is less than the engine's least, 6Mi",
+                "resources.pidsLimit: 0 processes cannot run a program",
+            ]
+        );
+    }
+}
