@@ -1,11 +1,20 @@
 //! What every engine can do. An engine answers and obeys; it never decides.
 //!
 //! Reading and writing are two traits (law 10): a command that only shows takes an [`Observe`], which
-//! has no way to change anything.
+//! has no way to change anything. This compiles,
+//!
+//! ```
+//! use invigil::engine::{Observe, Perform};
+//! async fn law_10_changes(engine: &impl Perform, step: &invigil::plan::Step) {
+//!     engine.perform(step, &|_| {}).await.unwrap();
+//! }
+//! ```
+//!
+//! and this does not:
 //!
 //! ```compile_fail
 //! use invigil::engine::{Observe, Perform};
-//! async fn only_shows(engine: &impl Observe, step: &invigil::plan::Step) {
+//! async fn law_10_only_shows(engine: &impl Observe, step: &invigil::plan::Step) {
 //!     engine.perform(step, &|_| {}).await.unwrap();
 //! }
 //! ```
