@@ -1,5 +1,6 @@
-use serde_json::json;
+use serde_json::{Map, json};
 
+use super::network::networks;
 use super::*;
 
 fn spec(value: Value) -> ContainerSpec {
@@ -14,9 +15,9 @@ fn created(spec: &ContainerSpec, image: &Value) -> Live {
     for (key, value) in body.as_object().expect("an object") {
         config[key] = value.clone();
     }
-    let networks = codec::networks(spec).as_object().expect("networks").clone();
+    let joined = networks(spec).as_object().expect("networks").clone();
     let endpoints: Map<String, Value> =
-        networks.into_iter().map(|(name, endpoint)| (name, codec::encode_endpoint(&endpoint))).collect();
+        joined.into_iter().map(|(name, endpoint)| (name, encode_endpoint(&endpoint))).collect();
     read_container(&json!({"Config": config, "HostConfig": host, "NetworkSettings": {"Networks": endpoints}}))
 }
 
@@ -132,7 +133,7 @@ fn every_field_written_is_read_back() {
         "stopSignal": "INT", "stopTimeout": "5s",
     }));
     let live = created(&all, &json!({}));
-    for field in FIELDS {
+    for field in super::all() {
         let sent = (field.sent)(&all).unwrap_or_else(|| panic!("{} is not in this test", field.name));
         assert_eq!(live[field.name], sent, "{}", field.name);
     }

@@ -1,0 +1,160 @@
+//! A live container against its spec. In: values in the common form. Out: differences, and how they
+//! read.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+
+use super::{Base, Class, Field, Live, Place, Shape, all, show};
+use crate::resource::container::ContainerSpec;
+
+/// One field whose live value is not the expected one.
+#[derive(Debug, Clone)]
+pub struct Difference {
+    /// The field.
+    pub field: &'static Field,
+    /// What is there, in the common form.
+    pub live: Value,
+    /// What should be; `None`: what the engine chooses, as long as it is not what was once asked for.
+    pub expected: Option<Value>,
+}
+
+/// Compares a live container with its spec.
+///
+/// A field counts when the manifest sets it, or the creation spec set it (so that removing a line is
+/// seen), or it can change in place (then silence means the engine's default). `image` is the config of
+/// the image that the live container was made from; without it (the image is gone), what the image may
+/// have given is not judged.
+pub fn differences(
+    spec: &ContainerSpec,
+    created: Option<&ContainerSpec>,
+    live: &Live,
+    image: Option<&Live>,
+) -> Vec<Difference> {
+    all().filter_map(|field| field.difference(spec, created, live, image)).collect()
+}
+
+impl Field {
+    fn difference(
+        &'static self,
+        spec: &ContainerSpec,
+        created: Option<&ContainerSpec>,
+        live: &Live,
+        image: Option<&Live>,
+    ) -> Option<Difference> {
+        let live = live.get(self.name)?;
+        let sent = (self.sent)(spec);
+        let was = created.and_then(self.sent);
+        let counts = sent.is_some() || was.is_some() || self.class != Class::Replace;
+        if !counts {
+            return None;
+        }
+        match self.expected(spec, sent.as_ref(), live, image) {
+            Some(expected) if expected == *live => None,
+            Some(expected) => Some(Difference { field: self, live: live.clone(), expected: Some(expected) }),
+            // Only what was once asked for and is still there is known to be wrong.
+            None => (was.as_ref() == Some(live)).then(|| Difference {
+                field: self,
+                live: live.clone(),
+                expected: None,
+            }),
+        }
+    }
+
+    /// What the live value should be; `None` where only the engine knows.
+    fn expected(
+        &self,
+        spec: &ContainerSpec,
+        sent: Option<&Value>,
+        live: &Value,
+        image: Option<&Live>,
+    ) -> Option<Value> {
+        let nothing = || (self.decode)(&Value::Null);
+        let from_image = || image.and_then(|image| image.get(self.name)).cloned();
+        let base = match self.base {
+            Base::ImageUnlessEntrypoint if spec.entrypoint.is_some() => Some(nothing()),
+            Base::Image | Base::ImageUnlessEntrypoint => from_image(),
+            Base::Nothing => Some(nothing()),
+            Base::Engine => None,
+            Base::Spec(base) => Some(base(spec)),
+        };
+        match (self.shape, base, sent) {
+            (Shape::Map, Some(Value::Object(mut base)), Some(Value::Object(over))) => {
+                base.extend(over.clone());
+                Some(Value::Object(base))
+            }
+            // Without the image only the manifest's own keys can be judged.
+            (Shape::Map, None, Some(Value::Object(over))) => {
+                let mut expected = live.as_object().cloned().unwrap_or_default();
+                expected.extend(over.clone());
+                Some(Value::Object(expected))
+            }
+            (_, _, Some(sent)) => Some(sent.clone()),
+            (_, base, None) => base,
+        }
+    }
+}
+
+/// A value before and after, as a reader sees them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// The field, with the key for maps: `env.CLOUD_PORT`.
+    pub field: String,
+    /// What is there; `None`: nothing.
+    pub from: Option<String>,
+    /// What will be there; `None`: nothing.
+    pub to: Option<String>,
+}
+
+impl Difference {
+    /// Whether the engine can mend it without a new container.
+    pub fn in_place(&self) -> bool {
+        match self.field.class {
+            Class::Update | Class::Connect => true,
+            Class::UpdateIfSet => self.expected.as_ref() != Some(&(self.field.decode)(&Value::Null)),
+            Class::Replace => false,
+        }
+    }
+
+    /// The keys of an update call that mend it; nothing for fields of other classes.
+    pub fn update(&self) -> Option<(&'static str, Value)> {
+        match (self.field.class, self.field.place, &self.expected) {
+            (Class::Update | Class::UpdateIfSet, Place::Host(key), Some(expected)) => {
+                Some((key, (self.field.encode)(expected)))
+            }
+            _ => None,
+        }
+    }
+
+    /// The difference in words, one line for each key or group of elements that differs.
+    pub fn told(&self) -> Vec<Told> {
+        let one = |field: String, from: Option<String>, to: Option<String>| Told { field, from, to };
+        let name = self.field.name;
+        match (self.field.shape, &self.expected) {
+            (Shape::Map, Some(expected)) => {
+                let empty = Map::new();
+                let live = self.live.as_object().unwrap_or(&empty);
+                let expected = expected.as_object().unwrap_or(&empty);
+                let keys: BTreeSet<&String> = live.keys().chain(expected.keys()).collect();
+                keys.into_iter()
+                    .filter(|key| live.get(*key) != expected.get(*key))
+                    .map(|key| {
+                        let (from, to) = show::pair(key, live.get(key), expected.get(key), self.field.show);
+                        one(format!("{name}.{}", show::plain(key)), from, to)
+                    })
+                    .collect()
+            }
+            (Shape::Set, Some(expected)) => {
+                vec![one(
+                    name.to_owned(),
+                    show::elements(&self.live, expected),
+                    show::elements(expected, &self.live),
+                )]
+            }
+            (_, expected) => {
+                let shown = |value: &Value| (!show::is_nothing(value)).then(|| (self.field.show)("", value));
+                vec![one(name.to_owned(), shown(&self.live), expected.as_ref().and_then(shown))]
+            }
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! How a container starts, stops, and is found to be well.
+
+use serde_json::{Value, json};
+
+use super::Base::{Image, Nothing};
+use super::Class::Update;
+use super::Place::{Config, Host};
+use super::codec::same;
+use super::entry::field;
+use super::{Field, Shape, show};
+use crate::resource::restart::RestartPolicy;
+
+/// The entries, in the order in which a plan tells them.
+pub(super) static FIELDS: &[Field] = &[
+    field("restartPolicy", Host("RestartPolicy"), Nothing, |s| {
+        s.restart_policy.map(|policy| json!(policy.to_string()))
+    })
+    .class(Update)
+    .form(encode_restart, decode_restart),
+    field("stopSignal", Config("StopSignal"), Image, |s| {
+        s.stop_signal.as_ref().map(|signal| decode_signal(&json!(signal)))
+    })
+    .form(same, decode_signal),
+    field("stopTimeout", Config("StopTimeout"), Nothing, |s| {
+        s.stop_timeout.map(|timeout| json!(timeout.seconds()))
+    })
+    .shown(show::seconds),
+    field("healthcheck", Config("Healthcheck"), Image, |s| {
+        s.healthcheck.as_ref().map(|check| {
+            let mut keys = serde_json::Map::new();
+            if let Some(test) = &check.test {
+                keys.insert("test".to_owned(), json!(test.words()));
+            }
+            let durations = [
+                ("interval", check.interval),
+                ("timeout", check.timeout),
+                ("startPeriod", check.start_period),
+            ];
+            for (key, duration) in durations {
+                if let Some(duration) = duration {
+                    keys.insert(key.to_owned(), json!(duration.nanos()));
+                }
+            }
+            if let Some(retries) = check.retries {
+                keys.insert("retries".to_owned(), json!(retries));
+            }
+            Value::Object(keys)
+        })
+    })
+    .shape(Shape::Map)
+    .form(encode_health, decode_health)
+    .shown(show::health),
+];
+
+const HEALTH_KEYS: [(&str, &str); 5] = [
+    ("test", "Test"),
+    ("interval", "Interval"),
+    ("timeout", "Timeout"),
+    ("startPeriod", "StartPeriod"),
+    ("retries", "Retries"),
+];
+
+/// The engine's restart policy to Docker's notation.
+pub(super) fn decode_restart(value: &Value) -> Value {
+    match value["Name"].as_str().unwrap_or_default() {
+        "" => json!("no"),
+        "on-failure" => match value["MaximumRetryCount"].as_u64().unwrap_or(0) {
+            0 => json!("on-failure"),
+            count => json!(format!("on-failure:{count}")),
+        },
+        name => json!(name),
+    }
+}
+
+/// Docker's notation to the engine's restart policy.
+pub(super) fn encode_restart(value: &Value) -> Value {
+    let policy: RestartPolicy = value.as_str().unwrap_or_default().parse().unwrap_or(RestartPolicy::No);
+    json!({"Name": policy.name(), "MaximumRetryCount": policy.maximum_retry_count()})
+}
+
+/// A signal by its whole name; engines fill in `SIGTERM`.
+pub(super) fn decode_signal(value: &Value) -> Value {
+    match value.as_str().unwrap_or_default() {
+        "" => json!("SIGTERM"),
+        signal if signal.starts_with("SIG") || signal.bytes().all(|b| b.is_ascii_digit()) => json!(signal),
+        signal => json!(format!("SIG{signal}")),
+    }
+}
+
+/// The engine's health check by the manifest's keys, without what is not set.
+pub(super) fn decode_health(value: &Value) -> Value {
+    let set = |value: &Value| !value.is_null() && *value != json!(0) && *value != json!([]);
+    let keys = HEALTH_KEYS.iter().filter(|(_, theirs)| set(&value[*theirs]));
+    Value::Object(keys.map(|(ours, theirs)| ((*ours).to_owned(), value[*theirs].clone())).collect())
+}
+
+/// The engine's health check from the manifest's keys.
+pub(super) fn encode_health(value: &Value) -> Value {
+    let keys = HEALTH_KEYS.iter().filter(|(ours, _)| !value[*ours].is_null());
+    Value::Object(keys.map(|(ours, theirs)| ((*theirs).to_owned(), value[*ours].clone())).collect())
+}

@@ -1,0 +1,170 @@
+//! The network: namespaces, networks, ports.
+
+use serde_json::{Map, Value, json};
+
+use super::Base::{Nothing, Spec};
+use super::Class::Connect;
+use super::Place::{Host, Inspection};
+use super::codec::{same, set, texts};
+use super::entry::field;
+use super::{Field, Shape, show};
+use crate::resource::container::ContainerSpec;
+use crate::resource::network::NetworkMode;
+use crate::resource::port::{PortMapping, PublishedPort};
+
+/// The entries, in the order in which a plan tells them.
+pub(super) static FIELDS: &[Field] = &[
+    field("networkMode", Host("NetworkMode"), Nothing, |s| {
+        (s.network_mode.is_some() || !s.networks.is_empty()).then(|| json!(network_mode(s).to_string()))
+    })
+    .form(same, decode_network_mode),
+    field("networks", Inspection, Spec(networks), |s| (!s.networks.is_empty()).then(|| networks(s)))
+        .class(Connect)
+        .shape(Shape::Map)
+        .form(same, decode_networks)
+        .shown(show::network),
+    field("ports", Host("PortBindings"), Nothing, |s| {
+        let published = s.ports.iter().flat_map(PortMapping::published);
+        (!s.ports.is_empty()).then(|| set(published.map(|port| port.to_string())))
+    })
+    .shape(Shape::Set)
+    .form(encode_ports, decode_ports),
+];
+
+/// `{"8080/tcp": [{"HostIp": "", "HostPort": "18081"}]}` to `["18081:8080/tcp"]`.
+pub(super) fn decode_ports(value: &Value) -> Value {
+    let bindings = value.as_object().into_iter().flatten();
+    set(bindings.flat_map(|(container, bindings)| {
+        let bindings = bindings.as_array().into_iter().flatten();
+        bindings.map(move |binding| {
+            let part = |key: &str| binding[key].as_str().unwrap_or_default();
+            let notation = match (part("HostIp"), part("HostPort")) {
+                ("", "") => container.clone(),
+                ("", port) => format!("{port}:{container}"),
+                (ip, port) if ip.contains(':') => format!("[{ip}]:{port}:{container}"),
+                (ip, port) => format!("{ip}:{port}:{container}"),
+            };
+            match notation.parse::<PortMapping>() {
+                Ok(mapping) => mapping.published().map(|port| port.to_string()).collect::<Vec<_>>().join(","),
+                Err(_) => notation,
+            }
+        })
+    }))
+}
+
+/// `["18081:8080/tcp"]` to `{"8080/tcp": [{"HostIp": "", "HostPort": "18081"}]}`.
+pub(super) fn encode_ports(value: &Value) -> Value {
+    let mut bindings: Map<String, Value> = Map::new();
+    for port in published(value) {
+        let binding = json!({
+            "HostIp": port.host_ip.map(|ip| ip.to_string()).unwrap_or_default(),
+            "HostPort": port.host.map(|port| port.to_string()).unwrap_or_default(),
+        });
+        let entry =
+            bindings.entry(format!("{}/{}", port.container, port.protocol.as_str())).or_insert(json!([]));
+        if let Value::Array(entry) = entry {
+            entry.push(binding);
+        }
+    }
+    Value::Object(bindings)
+}
+
+fn published(value: &Value) -> impl Iterator<Item = PublishedPort> {
+    texts(value)
+        .filter_map(|port| port.parse::<PortMapping>().ok())
+        .flat_map(|mapping| mapping.published().collect::<Vec<_>>())
+}
+
+/// A network mode; `default` is what engines before 25 called `bridge`.
+pub(super) fn decode_network_mode(value: &Value) -> Value {
+    match value.as_str().unwrap_or_default() {
+        "" | "default" => json!("bridge"),
+        mode => json!(mode),
+    }
+}
+
+/// The endpoints of a live container by network, from its inspection, without what the engine adds by
+/// itself: the host name and, before Docker 25, the container's short id as aliases.
+pub(super) fn decode_networks(inspection: &Value) -> Value {
+    let entries = inspection["NetworkSettings"]["Networks"].as_object().into_iter().flatten();
+    let hostname = inspection["Config"]["Hostname"].as_str();
+    Value::Object(
+        entries
+            .map(|(network, endpoint)| {
+                let added = |alias: &str| {
+                    let short_id = alias.len() == 12 && alias.bytes().all(|b| b.is_ascii_hexdigit());
+                    short_id || Some(alias) == hostname
+                };
+                let mut told = Map::new();
+                let aliases =
+                    set(texts(&endpoint["Aliases"]).filter(|alias| !added(alias)).map(str::to_owned));
+                if aliases != json!([]) {
+                    told.insert("aliases".to_owned(), aliases);
+                }
+                for (ours, theirs) in [("ipv4Address", "IPv4Address"), ("ipv6Address", "IPv6Address")] {
+                    if let Some(address) =
+                        endpoint["IPAMConfig"][theirs].as_str().filter(|text| !text.is_empty())
+                    {
+                        told.insert(ours.to_owned(), json!(address));
+                    }
+                }
+                (network.clone(), Value::Object(told))
+            })
+            .collect(),
+    )
+}
+
+/// The engine's endpoint settings from the common form of one network.
+pub fn encode_endpoint(endpoint: &Value) -> Value {
+    let mut encoded = Map::new();
+    if let Some(aliases) = endpoint.get("aliases") {
+        encoded.insert("Aliases".to_owned(), aliases.clone());
+    }
+    let mut addresses = Map::new();
+    for (ours, theirs) in [("ipv4Address", "IPv4Address"), ("ipv6Address", "IPv6Address")] {
+        if let Some(address) = endpoint.get(ours) {
+            addresses.insert(theirs.to_owned(), address.clone());
+        }
+    }
+    if !addresses.is_empty() {
+        encoded.insert("IPAMConfig".to_owned(), Value::Object(addresses));
+    }
+    Value::Object(encoded)
+}
+
+/// The network namespace that a spec asks for.
+pub(super) fn network_mode(spec: &ContainerSpec) -> NetworkMode {
+    match (&spec.network_mode, spec.networks.first()) {
+        (Some(mode), _) => mode.clone(),
+        (None, Some(first)) => NetworkMode::Network(first.name.clone()),
+        (None, None) => NetworkMode::Bridge,
+    }
+}
+
+/// Every network that a spec's container is on, in the common form.
+pub(super) fn networks(spec: &ContainerSpec) -> Value {
+    let mut networks = Map::new();
+    match network_mode(spec) {
+        NetworkMode::Container(_) => {}
+        mode => {
+            networks.insert(mode.to_string(), json!({}));
+        }
+    }
+    for attachment in &spec.networks {
+        let mut told = Map::new();
+        // The engine adds the host name by itself.
+        let aliases = attachment.aliases.iter().filter(|alias| Some(*alias) != spec.hostname.as_ref());
+        let aliases: Vec<&String> = aliases.collect();
+        if !aliases.is_empty() {
+            told.insert("aliases".to_owned(), json!(aliases));
+        }
+        if let Some(address) = attachment.ipv4_address {
+            told.insert("ipv4Address".to_owned(), json!(address));
+        }
+        if let Some(address) = attachment.ipv6_address {
+            told.insert("ipv6Address".to_owned(), json!(address));
+        }
+        networks.insert(attachment.name.to_string(), Value::Object(told));
+    }
+    Value::Object(networks)
+}
