@@ -3,6 +3,9 @@
 
 mod capability;
 mod check;
+mod dependency;
+mod resources;
+mod state;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -13,13 +16,14 @@ use crate::resource::health::Healthcheck;
 use crate::resource::mount::{Bind, Mount, Tmpfs};
 use crate::resource::name::Name;
 use crate::resource::network::{NetworkAttachment, NetworkMode};
-use crate::resource::notation::Notation;
 use crate::resource::port::PortMapping;
-use crate::resource::quantity::{ByteSize, Cpus};
 use crate::resource::reference::ImageReference;
 use crate::resource::restart::RestartPolicy;
 
 pub use capability::Capability;
+pub use dependency::{Condition, Dependency};
+pub use resources::Resources;
+pub use state::State;
 
 /// A container, as its manifest describes it. What is left out comes from the image, then from the engine.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -115,123 +119,4 @@ pub struct ContainerSpec {
     /// The containers that have to be up before this one starts.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub depends_on: Vec<Dependency>,
-}
-
-/// What a container should be doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub enum State {
-    /// Its program runs.
-    #[default]
-    Running,
-    /// It exists, its program does not run.
-    Stopped,
-    /// It exists; nobody but an operator starts it.
-    Created,
-}
-
-impl State {
-    /// The manifest's word for it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Running => "running",
-            Self::Stopped => "stopped",
-            Self::Created => "created",
-        }
-    }
-
-    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if passes a reference")]
-    fn is_running(&self) -> bool {
-        *self == Self::Running
-    }
-}
-
-/// What a container may use of the host.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Resources {
-    /// The most memory it may use.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub memory: Option<ByteSize>,
-    /// How many CPUs' time it may use.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cpus: Option<Cpus>,
-    /// How many processes it may have.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pids_limit: Option<u32>,
-}
-
-impl Resources {
-    fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-}
-
-/// A container that has to be up first.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Dependency {
-    /// The container.
-    pub container: Name,
-    /// How far it has to be.
-    pub condition: Condition,
-}
-
-/// How far a container has to be before those that depend on it start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub enum Condition {
-    /// It runs.
-    #[default]
-    Started,
-    /// Its health check succeeds.
-    Healthy,
-}
-
-/// The long form of a dependency.
-#[derive(Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(in crate::resource) struct DependencyForm {
-    /// The container's name.
-    container: Name,
-    /// How far it has to be.
-    #[serde(default)]
-    condition: Condition,
-}
-
-impl Notation for Dependency {
-    type Long = DependencyForm;
-    const EXPECTED: &'static str = "a container's name";
-
-    fn parse(text: &str) -> Result<Self, String> {
-        Ok(Self { container: text.parse()?, condition: Condition::Started })
-    }
-
-    fn from_long(long: DependencyForm) -> Result<Self, String> {
-        Ok(Self { container: long.container, condition: long.condition })
-    }
-}
-
-impl<'de> Deserialize<'de> for Dependency {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        crate::resource::notation::deserialize(deserializer)
-    }
-}
-
-impl Serialize for Dependency {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        DependencyForm { container: self.container.clone(), condition: self.condition }.serialize(serializer)
-    }
-}
-
-impl JsonSchema for Dependency {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Dependency".into()
-    }
-
-    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({
-            "description": "A container that has to be up first: its name, or written out.",
-            "anyOf": [generator.subschema_for::<Name>(), generator.subschema_for::<DependencyForm>()],
-        })
-    }
 }
