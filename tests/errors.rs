@@ -41,6 +41,7 @@ macro_rules! cases {
 
 cases!(
     claimed_twice,
+    container_fields,
     dependency_cycle,
     duplicate_keys,
     duplicate_resources,

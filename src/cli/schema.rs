@@ -1,4 +1,4 @@
-//! `invigil schema`: the manifests' JSON Schemas, printed, written or checked.
+//! `invigil schema`: the manifests' JSON Schemas and the table of fields, printed, written or checked.
 
 use std::fs;
 use std::process::ExitCode;
@@ -8,17 +8,25 @@ use anyhow::{Context, Result};
 use super::args::SchemaArgs;
 use super::print;
 use super::report::Advised;
+use crate::fields;
 use crate::manifest::schema;
+
+/// Every file that is made from the code, by name.
+fn files() -> Vec<(String, String)> {
+    let mut files = schema::files();
+    files.push(("container-fields.md".to_owned(), fields::document()));
+    files
+}
 
 pub(super) fn schema(args: &SchemaArgs) -> Result<ExitCode> {
     if args.write {
         fs::create_dir_all(&args.dir).with_context(|| format!("while making {}", args.dir.display()))?;
-        for (name, text) in schema::files() {
+        for (name, text) in files() {
             let path = args.dir.join(name);
             fs::write(&path, text).with_context(|| format!("while writing {}", path.display()))?;
         }
     } else if args.check {
-        let stale: Vec<String> = schema::files()
+        let stale: Vec<String> = files()
             .into_iter()
             .map(|(name, text)| (args.dir.join(name), text))
             .filter(|(path, text)| fs::read_to_string(path).ok().as_deref() != Some(text))

@@ -8,12 +8,14 @@ use crate::assembly::{ExamServer, PaperImage};
 use crate::manifest::diagnostic::Diagnostic;
 use crate::manifest::{Manifest, Manifests, Spec};
 use crate::problemset::set::ProblemSet;
+use crate::resource::bind::BindSource;
 use crate::resource::container::{Capability, ContainerSpec};
 use crate::resource::digest::sha256_hex;
 use crate::resource::image::{ImageSource, ImageSpec, PullPolicy};
-use crate::resource::mount::{BindSource, MountSource};
+use crate::resource::mount::MountSource;
 use crate::resource::name::{Kind, Name, ResourceId};
 use crate::resource::reference::ImageReference;
+use crate::resource::security::{Seccomp, SecurityOption};
 use crate::resource::violation::{FieldPath, Severity};
 use crate::source::attachment::{Attachment, Attachments, Request};
 
@@ -23,7 +25,10 @@ pub fn attachments(manifests: &Manifests) -> BTreeSet<Request> {
         .resources
         .iter()
         .flat_map(|manifest| match &manifest.spec {
-            Spec::Container(spec) => env_files(manifest, spec).map(Request::EnvFile).collect(),
+            Spec::Container(spec) => {
+                let env_files = env_files(manifest, spec).map(Request::EnvFile);
+                env_files.chain(profiles(manifest, spec).map(|(_, path)| Request::Document(path))).collect()
+            }
             Spec::Image(spec) => archive(manifest, spec).into_iter().collect(),
             Spec::ProblemSet(_) | Spec::Network(_) | Spec::Volume(_) => Vec::new(),
         })
@@ -32,6 +37,17 @@ pub fn attachments(manifests: &Manifests) -> BTreeSet<Request> {
 
 fn env_files<'a>(manifest: &'a Manifest, spec: &'a ContainerSpec) -> impl Iterator<Item = PathBuf> + 'a {
     spec.env_files.iter().map(|path| absolute(&manifest.base_dir, path))
+}
+
+/// The files of seccomp profiles, each with its place among the security options.
+fn profiles<'a>(
+    manifest: &'a Manifest,
+    spec: &'a ContainerSpec,
+) -> impl Iterator<Item = (usize, PathBuf)> + 'a {
+    spec.security_opt.iter().enumerate().filter_map(|(index, option)| match option {
+        SecurityOption::Seccomp(Seccomp::File(path)) => Some((index, absolute(&manifest.base_dir, path))),
+        _ => None,
+    })
 }
 
 fn archive(manifest: &Manifest, spec: &ImageSpec) -> Option<Request> {
@@ -212,6 +228,7 @@ impl Build<'_> {
             guard(&mut spec);
         }
         self.read_env_files(manifest, &mut spec)?;
+        self.read_profiles(manifest, &mut spec)?;
         resolve_paths(&manifest.base_dir, &mut spec);
         let withheld =
             |name: &Name| self.desired.invalid.contains(&ResourceId::new(Kind::Image, name.clone()));
@@ -240,6 +257,25 @@ impl Build<'_> {
         spec.env_files = Vec::new();
         Ok(())
     }
+
+    fn read_profiles(
+        &self,
+        manifest: &Manifest,
+        spec: &mut ContainerSpec,
+    ) -> Result<(), (FieldPath, String)> {
+        let files: Vec<(usize, PathBuf)> = profiles(manifest, spec).collect();
+        for (index, path) in files {
+            let at = FieldPath::root().key("securityOpt").index(index);
+            match self.attached(&Request::Document(path)) {
+                Ok(Attachment::Json(profile)) => {
+                    spec.security_opt[index] = SecurityOption::Seccomp(Seccomp::Profile(profile.clone()));
+                }
+                Ok(_) => return Err((at, "this file was not read as a profile".to_owned())),
+                Err(why) => return Err((at, why)),
+            }
+        }
+        Ok(())
+    }
 }
 
 /// What a problem set's container gets where its manifest is silent: the exam server needs no privilege.
@@ -257,7 +293,7 @@ fn resolve_paths(base: &Path, spec: &mut ContainerSpec) {
         }
     }
     for mount in &mut spec.mounts {
-        if let MountSource::Bind(path) = &mut mount.source {
+        if let MountSource::Bind { path, .. } = &mut mount.source {
             resolve(path);
         }
     }

@@ -9,6 +9,7 @@ use crate::assembly::PaperImage;
 use crate::resource::container::ContainerSpec;
 use crate::resource::name::{Name, ResourceId};
 use crate::resource::network::NetworkSpec;
+use crate::resource::platform::Platform;
 use crate::resource::reference::{ImageId, ImageReference};
 use crate::resource::volume::VolumeSpec;
 
@@ -72,7 +73,7 @@ pub enum ImageOrigin {
         /// What to pull.
         reference: ImageReference,
         /// The platform, where it is not the engine's.
-        platform: Option<String>,
+        platform: Option<Platform>,
         /// Whether it may be pulled if it is absent.
         if_absent: bool,
     },

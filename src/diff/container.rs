@@ -1,6 +1,8 @@
 //! Containers. Finds the live container of each resource, compares it field by field, and chooses the
 //! least disturbing act.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::{Map, Value, json};
 
 use super::image;
@@ -8,10 +10,8 @@ use super::{Act, Changes, Need, NewContainer, Old, Operation, Predecessor, Told,
 use crate::desired::{Desired, DesiredContainer, ImageOrigin};
 use crate::fields::{self, Difference, encode_endpoint, is_anonymous_volume};
 use crate::observed::{LiveStatus, Managed, Observed, ObservedContainer};
-use crate::resource::container::State;
-use crate::resource::mount::{BindSource, MountSource};
+use crate::resource::container::{Condition, ContainerSpec, Reference, State, Use};
 use crate::resource::name::{Kind, Name, Owner, ResourceId};
-use crate::resource::network::NetworkMode;
 use crate::resource::reference::ImageId;
 
 /// What the successor is called until it takes its predecessor's place.
@@ -20,13 +20,10 @@ pub const NEXT_SUFFIX: &str = ".invigil-next";
 pub const PREVIOUS_SUFFIX: &str = ".invigil-prev";
 
 pub(super) fn diff(desired: &Desired, observed: &Observed, owner: &Owner, changes: &mut Changes) {
-    // What shares another container's network comes after that one: it has to follow it.
-    let (sharing, own): (Vec<_>, Vec<_>) =
-        desired.containers.iter().partition(|(_, wanted)| shared_with(wanted).is_some());
-    for (name, wanted) in own.into_iter().chain(sharing) {
+    for (name, wanted) in owners_first(&desired.containers) {
         diff_one(name, wanted, desired, observed, owner, changes);
     }
-    let gone: std::collections::BTreeSet<&Name> = observed
+    let gone: BTreeSet<&Name> = observed
         .containers
         .iter()
         .filter_map(|container| container.managed.as_ref())
@@ -44,43 +41,70 @@ pub(super) fn diff(desired: &Desired, observed: &Observed, owner: &Owner, change
     let_leavers_go_first(observed, changes);
 }
 
-/// The container whose network another one shares.
-fn shared_with(wanted: &DesiredContainer) -> Option<&Name> {
-    match &wanted.spec.network_mode {
-        Some(NetworkMode::Container(other)) => Some(other),
-        _ => None,
+/// The containers, each after those whose namespaces it shares: it has to follow them.
+fn owners_first(containers: &BTreeMap<Name, DesiredContainer>) -> Vec<(&Name, &DesiredContainer)> {
+    let mut ordered = Vec::with_capacity(containers.len());
+    let mut left: BTreeMap<&Name, &DesiredContainer> = containers.iter().collect();
+    while !left.is_empty() {
+        let waits =
+            |wanted: &DesiredContainer| wanted.spec.shares_with().any(|(_, name)| left.contains_key(name));
+        let mut free: Vec<(&Name, &DesiredContainer)> =
+            left.iter().filter(|(_, wanted)| !waits(wanted)).map(|(name, wanted)| (*name, *wanted)).collect();
+        if free.is_empty() {
+            // A circle, which no valid manifests have.
+            free = left.iter().map(|(name, wanted)| (*name, *wanted)).collect();
+        }
+        for (name, _) in &free {
+            left.remove(name);
+        }
+        ordered.extend(free);
     }
+    ordered
 }
 
-/// Who shares the network of a container that is made anew is left without one: it is made anew too.
-fn network_difference(wanted: &DesiredContainer, changes: &Changes) -> Option<Told> {
-    let other = shared_with(wanted)?;
-    let id = ResourceId::new(Kind::Container, other.clone());
-    let is_renewed = |act: &Act| matches!(act, Act::Create { .. } | Act::Replace { .. });
-    let renewed = changes.changes.iter().any(|change| change.id == id && is_renewed(&change.act));
-    let mode = format!("container:{other}");
-    renewed.then(|| told("networkMode", Some(mode.clone()), Some(format!("{mode}, which is made anew"))))
+/// Who shares a namespace of a container that is made anew is left without it: it is made anew too.
+fn namespace_differences<'a>(
+    wanted: &'a DesiredContainer,
+    changes: &'a Changes,
+) -> impl Iterator<Item = Told> + 'a {
+    let is_renewed = |name: &Name| {
+        let id = ResourceId::new(Kind::Container, name.clone());
+        let renews = |act: &Act| matches!(act, Act::Create { .. } | Act::Replace { .. });
+        changes.changes.iter().any(|change| change.id == id && renews(&change.act))
+    };
+    wanted.spec.shares_with().filter(move |(_, name)| is_renewed(name)).map(|(field, name)| {
+        let mode = format!("container:{name}");
+        told(field, Some(mode.clone()), Some(format!("{mode}, which is made anew")))
+    })
 }
 
-/// Who leaves the network of a container goes before that one does: should it have to be put back, the
-/// network still has to be there. Who needs the container otherwise has to follow it all the same.
+/// Who leaves a namespace of a container goes before that one does: should it have to be put back, the
+/// namespace still has to be there. Who needs the container otherwise has to follow it all the same.
 fn let_leavers_go_first(observed: &Observed, changes: &mut Changes) {
     let managed = observed.containers.iter().filter_map(|container| container.managed.as_ref());
     let mut managed: Vec<&Managed> = managed.map(AsRef::as_ref).collect();
     managed.sort_by_key(|managed| &managed.resource);
     for managed in managed {
-        let mode = managed.live.get("networkMode").and_then(Value::as_str);
-        let shared = mode.and_then(|mode| mode.strip_prefix("container:")).and_then(|name| name.parse().ok());
-        let Some(shared) = shared.map(|name| ResourceId::new(Kind::Container, name)) else { continue };
-        let leaver = ResourceId::new(Kind::Container, managed.resource.clone());
-        let goes = |change: &super::Change| {
-            change.id == shared && matches!(change.act, Act::Remove(_) | Act::Replace { .. })
-        };
-        let changes_too = changes.changes.iter().any(|change| change.id == leaver);
-        if changes_too && changes.changes.iter().any(goes) && !changes.has_to_follow(&leaver, &shared) {
-            changes.let_follow(&shared, leaver);
+        for shared in shared_live(managed) {
+            let shared = ResourceId::new(Kind::Container, shared);
+            let leaver = ResourceId::new(Kind::Container, managed.resource.clone());
+            let goes = |change: &super::Change| {
+                change.id == shared && matches!(change.act, Act::Remove(_) | Act::Replace { .. })
+            };
+            let changes_too = changes.changes.iter().any(|change| change.id == leaver);
+            if changes_too && changes.changes.iter().any(goes) && !changes.has_to_follow(&leaver, &shared) {
+                changes.let_follow(&shared, leaver);
+            }
         }
     }
+}
+
+/// The containers whose namespaces a live one shares.
+fn shared_live(managed: &Managed) -> BTreeSet<Name> {
+    let modes = ["networkMode", "ipcMode", "pidMode"]
+        .into_iter()
+        .filter_map(|field| managed.live.get(field)?.as_str());
+    modes.filter_map(|mode| mode.strip_prefix("container:")?.parse().ok()).collect()
 }
 
 /// The live containers of a resource, the one that stands for it first: the one that bears its name,
@@ -156,15 +180,22 @@ fn diff_one(
     let config =
         container.image.as_ref().and_then(|id| observed.image(id)).and_then(|image| image.config.as_ref());
     let differences = fields::differences(&wanted.spec, managed.created.as_ref(), &managed.live, config);
-    let network = network_difference(wanted, changes);
-    let reasons: Vec<Told> =
-        image.iter().chain(&network).cloned().chain(differences.iter().flat_map(Difference::told)).collect();
-    if image.is_some() || network.is_some() || differences.iter().any(|difference| !difference.in_place()) {
+    let namespaces: Vec<Told> = namespace_differences(wanted, changes).collect();
+    let reasons: Vec<Told> = image
+        .iter()
+        .chain(&namespaces)
+        .cloned()
+        .chain(differences.iter().flat_map(Difference::told))
+        .collect();
+    if image.is_some()
+        || !namespaces.is_empty()
+        || differences.iter().any(|difference| !difference.in_place())
+    {
         let new = NewContainer::new(wanted, managed.anonymous_volumes.clone(), desired, observed);
         let act = Act::Replace { old: container.into(), container: Box::new(new), leftovers };
         return changes.push(id, act, reasons, needs);
     }
-    let (operations, more) = operations(name, wanted.spec.state, container, &differences);
+    let (operations, more) = operations(name, &wanted.spec, container, &differences);
     if operations.is_empty() && leftovers.is_empty() {
         return changes.unchanged.push(id);
     }
@@ -185,31 +216,15 @@ fn diff_one(
 
 /// What has to be in order before a container can be made and started.
 fn needs(wanted: &DesiredContainer) -> Vec<Need> {
-    let spec = &wanted.spec;
-    let mut needs: Vec<Need> = wanted.image.iter().map(|image| Need::there(Kind::Image, image)).collect();
-    let joined = spec.networks.iter().map(|attachment| &attachment.name);
-    let own = match &spec.network_mode {
-        Some(NetworkMode::Network(network)) => Some(network),
-        _ => None,
-    };
-    needs.extend(joined.chain(own).map(|network| Need::there(Kind::Network, network)));
-    if let Some(NetworkMode::Container(other)) = &spec.network_mode {
-        needs.push(Need::there(Kind::Container, other));
-    }
-    let bound = spec.binds.iter().filter_map(|bind| match &bind.source {
-        BindSource::Volume(volume) => Some(volume),
-        BindSource::Path(_) => None,
+    let image = wanted.image.iter().map(|image| Need::there(Kind::Image, image));
+    let named = wanted.spec.references().into_iter().map(|(_, reference)| match reference {
+        Reference::Network(name) => Need::there(Kind::Network, name),
+        Reference::Volume(name) => Need::there(Kind::Volume, name),
+        Reference::Container(name, Use::Volumes | Use::Namespace) => Need::there(Kind::Container, name),
+        Reference::Container(name, Use::Link) => Need::up(name, Condition::Started),
+        Reference::Container(name, Use::Service(condition)) => Need::up(name, condition),
     });
-    let mounted = spec.mounts.iter().filter_map(|mount| match &mount.source {
-        MountSource::Volume(volume) => Some(volume),
-        MountSource::Bind(_) | MountSource::Tmpfs(_) => None,
-    });
-    needs.extend(bound.chain(mounted).map(|volume| Need::there(Kind::Volume, volume)));
-    needs.extend(spec.depends_on.iter().map(|dependency| Need {
-        id: ResourceId::new(Kind::Container, dependency.container.clone()),
-        condition: Some(dependency.condition),
-    }));
-    needs
+    image.chain(named).collect()
 }
 
 /// Compares images by id: a tag says what was asked for, not what runs.
@@ -266,7 +281,7 @@ fn wanted_ids(
 /// The calls that put a container right as it is, and the reasons that are not fields.
 fn operations(
     name: &Name,
-    state: State,
+    spec: &ContainerSpec,
     container: &ObservedContainer,
     differences: &[Difference],
 ) -> (Vec<Operation>, Vec<Told>) {
@@ -282,13 +297,14 @@ fn operations(
         .map(|(key, value)| (key.to_owned(), value))
         .collect();
     if !update.is_empty() {
-        operations.push(Operation::Update(with_swap(update)));
+        operations.push(Operation::Update(with_swap(update, spec)));
     }
     for difference in differences.iter().filter(|difference| difference.field.class == fields::Class::Connect)
     {
         operations.extend(reconnect(difference));
     }
     let up = container.status.is_up();
+    let state = spec.state;
     match state {
         State::Running if container.status == LiveStatus::Paused => operations.push(Operation::Unpause),
         State::Running if !up => operations.push(Operation::Start),
@@ -304,10 +320,12 @@ fn operations(
     (operations, reasons)
 }
 
-/// Swap follows memory: the engine sets it to twice the memory at creation and then refuses a memory
-/// limit above it.
-fn with_swap(mut update: Map<String, Value>) -> Value {
-    if let Some(memory) = update.get("Memory").and_then(Value::as_u64) {
+/// Swap follows memory where the manifest is silent: the engine sets it to twice the memory at creation
+/// and then refuses a memory limit above it.
+fn with_swap(mut update: Map<String, Value>, spec: &ContainerSpec) -> Value {
+    let memory =
+        update.get("Memory").and_then(Value::as_u64).filter(|_| spec.resources.memory_swap.is_none());
+    if let Some(memory) = memory {
         update.insert("MemorySwap".to_owned(), json!(memory.saturating_mul(2)));
     }
     Value::Object(update)

@@ -19,6 +19,7 @@ use crate::observed::{EngineId, Observed, ObservedContainer};
 use crate::resource::container::{Condition, ContainerSpec, State};
 use crate::resource::name::{Kind, Name, Owner, ResourceId};
 use crate::resource::network::NetworkSpec;
+use crate::resource::platform::Platform;
 use crate::resource::reference::{ImageId, ImageReference};
 use crate::resource::volume::VolumeSpec;
 pub use container::{NEXT_SUFFIX, PREVIOUS_SUFFIX};
@@ -60,6 +61,10 @@ impl Need {
     fn there(kind: Kind, name: &Name) -> Self {
         Self { id: ResourceId::new(kind, name.clone()), condition: None }
     }
+
+    fn up(container: &Name, condition: Condition) -> Self {
+        Self { id: ResourceId::new(Kind::Container, container.clone()), condition: Some(condition) }
+    }
 }
 
 /// What is to be done to a resource. A variant carries what doing it takes, and nothing else.
@@ -86,7 +91,7 @@ pub enum Act {
         /// What.
         reference: ImageReference,
         /// The platform, where it is not the engine's.
-        platform: Option<String>,
+        platform: Option<Platform>,
         /// The tags it is to bear.
         tags: Vec<ImageReference>,
     },

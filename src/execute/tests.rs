@@ -15,7 +15,11 @@ fn engine() -> MemoryEngine {
     engine.publish(&image, json!({}), Program::Runs);
     engine.by_hand(&Step::Pull { reference: image, platform: None }).expect("pulled");
     for number in 1..=9 {
-        let create = Step::CreateContainer { name: format!("a{number}"), body: json!({"Image": "web:1"}) };
+        let create = Step::CreateContainer {
+            name: format!("a{number}"),
+            body: json!({"Image": "web:1"}),
+            platform: None,
+        };
         engine.by_hand(&create).expect("made");
     }
     engine

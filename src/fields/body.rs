@@ -14,9 +14,9 @@ pub fn create_body(spec: &ContainerSpec) -> Value {
         let Some(sent) = (field.sent)(spec) else { continue };
         let encoded = (field.encode)(&sent);
         match field.place {
-            Place::Config(key) => merge(&mut config, key, encoded),
+            Place::Config(key) | Place::Attached(key) => merge(&mut config, key, encoded),
             Place::Host(key) => merge(&mut host, key, encoded),
-            Place::Inspection => {}
+            Place::Inspection | Place::Asked => {}
         }
     }
     complete(spec, &mut config, &mut host);
@@ -35,12 +35,13 @@ fn merge(body: &mut Map<String, Value>, key: &str, value: Value) {
     }
 }
 
-/// The parts of a create body that follow from several fields: exposed ports, and the endpoint on the
-/// first network (engines before 25 take one; the others are connected before the start).
+/// The parts of a create body that follow from several fields: the ports that are published are exposed
+/// too, and the endpoint on the first network (engines before 25 take one; the others are connected
+/// before the start).
 fn complete(spec: &ContainerSpec, config: &mut Map<String, Value>, host: &mut Map<String, Value>) {
     if let Some(Value::Object(bindings)) = host.get("PortBindings") {
         let exposed: Map<String, Value> = bindings.keys().map(|port| (port.clone(), json!({}))).collect();
-        config.insert("ExposedPorts".to_owned(), Value::Object(exposed));
+        merge(config, "ExposedPorts", Value::Object(exposed));
     }
     let mode = network_mode(spec).to_string();
     if let Some(endpoint) = networks(spec).get(&mode).filter(|endpoint| **endpoint != json!({})) {

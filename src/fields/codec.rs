@@ -45,3 +45,28 @@ pub(super) fn set(texts: impl IntoIterator<Item = String>) -> Value {
 pub(super) fn texts(value: &Value) -> impl Iterator<Item = &str> {
     value.as_array().into_iter().flatten().filter_map(Value::as_str)
 }
+
+/// A whole number; nothing is 0.
+pub(super) fn number(value: &Value) -> Value {
+    json!(value.as_i64().unwrap_or(0))
+}
+
+/// A list whose order has no meaning.
+pub(super) fn sorted(value: &Value) -> Value {
+    set(texts(value).map(str::to_owned))
+}
+
+/// Texts by key; nothing is none.
+pub(super) fn map(value: &Value) -> Value {
+    if value.is_object() { value.clone() } else { json!({}) }
+}
+
+/// `["a"]` to `{"a": {}}`, Go's way to write a set.
+pub(super) fn encode_keys(value: &Value) -> Value {
+    Value::Object(texts(value).map(|text| (text.to_owned(), json!({}))).collect())
+}
+
+/// `{"a": {}}` to `["a"]`.
+pub(super) fn decode_keys(value: &Value) -> Value {
+    set(value.as_object().into_iter().flatten().map(|(key, _)| key.clone()))
+}

@@ -3,8 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
+use super::codec::texts;
 use super::{Base, Class, Field, Live, Place, Shape, all, show};
 use crate::resource::container::ContainerSpec;
 
@@ -42,14 +43,25 @@ impl Field {
         live: &Live,
         image: Option<&Live>,
     ) -> Option<Difference> {
-        let live = live.get(self.name)?;
         let sent = (self.sent)(spec);
         let was = created.and_then(self.sent);
         let counts = sent.is_some() || was.is_some() || self.class != Class::Replace;
         if !counts {
             return None;
         }
-        match self.expected(spec, sent.as_ref(), live, image) {
+        let nothing = (self.decode)(&Value::Null);
+        let asked = was.clone().unwrap_or_else(|| nothing.clone());
+        let live = live.get(self.name)?;
+        let live = match self.place {
+            Place::Asked => &asked,
+            Place::Attached(_) if *live == nothing => &asked,
+            _ => live,
+        };
+        // What this kernel has no means for would be left out of a new container too.
+        if self.droppable && sent.is_some() && sent == was && *live == nothing {
+            return None;
+        }
+        match self.expected(spec, sent.as_ref(), was.as_ref(), live, image) {
             Some(expected) if expected == *live => None,
             Some(expected) => Some(Difference { field: self, live: live.clone(), expected: Some(expected) }),
             // Only what was once asked for and is still there is known to be wrong.
@@ -66,6 +78,7 @@ impl Field {
         &self,
         spec: &ContainerSpec,
         sent: Option<&Value>,
+        was: Option<&Value>,
         live: &Value,
         image: Option<&Live>,
     ) -> Option<Value> {
@@ -83,11 +96,25 @@ impl Field {
                 base.extend(over.clone());
                 Some(Value::Object(base))
             }
-            // Without the image only the manifest's own keys can be judged.
+            // Where only the engine or an image that is gone knows the rest, the keys of the manifest
+            // and of the creation spec are judged.
             (Shape::Map, None, Some(Value::Object(over))) => {
                 let mut expected = live.as_object().cloned().unwrap_or_default();
+                let given_up = was.and_then(Value::as_object).into_iter().flatten();
+                for (key, _) in given_up.filter(|(key, _)| !over.contains_key(*key)) {
+                    expected.remove(key);
+                }
                 expected.extend(over.clone());
                 Some(Value::Object(expected))
+            }
+            (Shape::Added, base, sent) => {
+                let elements =
+                    |set: Option<&Value>| set.into_iter().flat_map(texts).map(str::to_owned).collect();
+                let own: BTreeSet<String> = elements(sent);
+                let kept: BTreeSet<String> = elements(base.as_ref()).union(&own).cloned().collect();
+                let given_up: BTreeSet<String> = elements(was).difference(&kept).cloned().collect();
+                let there: BTreeSet<String> = elements(Some(live)).difference(&given_up).cloned().collect();
+                Some(json!(there.union(&own).collect::<BTreeSet<_>>()))
             }
             (_, _, Some(sent)) => Some(sent.clone()),
             (_, base, None) => base,
@@ -111,7 +138,9 @@ impl Difference {
     pub fn in_place(&self) -> bool {
         match self.field.class {
             Class::Update | Class::Connect => true,
-            Class::UpdateIfSet => self.expected.as_ref() != Some(&(self.field.decode)(&Value::Null)),
+            Class::UpdateIfSet => {
+                self.expected.as_ref().is_some_and(|expected| *expected != (self.field.decode)(&Value::Null))
+            }
             Class::Replace => false,
         }
     }
@@ -144,11 +173,11 @@ impl Difference {
                     })
                     .collect()
             }
-            (Shape::Set, Some(expected)) => {
+            (Shape::Set | Shape::Added, Some(expected)) => {
                 vec![one(
                     name.to_owned(),
-                    show::elements(&self.live, expected),
-                    show::elements(expected, &self.live),
+                    show::elements(&self.live, expected, self.field.show),
+                    show::elements(expected, &self.live, self.field.show),
                 )]
             }
             (_, expected) => {

@@ -1,33 +1,33 @@
 //! How a container starts, stops, and is found to be well.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::Base::{Image, Nothing};
+use super::Base::{Engine, Image, Nothing};
 use super::Class::Update;
-use super::Place::{Config, Host};
+use super::Place::{Asked, Config, Host};
 use super::codec::same;
-use super::entry::field;
+use super::entry::{field, shown};
 use super::{Field, Shape, show};
 use crate::resource::restart::RestartPolicy;
 
 /// The entries, in the order in which a plan tells them.
 pub(super) static FIELDS: &[Field] = &[
-    field("restartPolicy", Host("RestartPolicy"), Nothing, |s| {
+    field("restartPolicy", "--restart", Host("RestartPolicy"), Nothing, |s| {
         s.restart_policy.map(|policy| json!(policy.to_string()))
     })
     .class(Update)
     .form(encode_restart, decode_restart),
-    field("stopSignal", Config("StopSignal"), Image, |s| {
+    field("stopSignal", "--stop-signal", Config("StopSignal"), Image, |s| {
         s.stop_signal.as_ref().map(|signal| decode_signal(&json!(signal)))
     })
     .form(same, decode_signal),
-    field("stopTimeout", Config("StopTimeout"), Nothing, |s| {
+    field("stopTimeout", "--stop-timeout", Config("StopTimeout"), Nothing, |s| {
         s.stop_timeout.map(|timeout| json!(timeout.seconds()))
     })
     .shown(show::seconds),
-    field("healthcheck", Config("Healthcheck"), Image, |s| {
+    field("healthcheck", "--health-cmd, --health-interval, --health-timeout, --health-retries, --health-start-period, --no-healthcheck", Config("Healthcheck"), Image, |s| {
         s.healthcheck.as_ref().map(|check| {
-            let mut keys = serde_json::Map::new();
+            let mut keys = Map::new();
             if let Some(test) = &check.test {
                 keys.insert("test".to_owned(), json!(test.words()));
             }
@@ -50,6 +50,16 @@ pub(super) static FIELDS: &[Field] = &[
     .shape(Shape::Map)
     .form(encode_health, decode_health)
     .shown(show::health),
+    field("logging", "--log-driver, --log-opt", Host("LogConfig"), Engine, |s| {
+        s.logging.as_ref().map(|logging| {
+            let driver = logging.driver.iter().map(|driver| ("driver".to_owned(), driver));
+            let options = logging.options.0.iter().map(|(key, value)| (format!("options.{key}"), value));
+            Value::Object(driver.chain(options).map(|(key, value)| (key, json!(value))).collect())
+        })
+    })
+    .shape(Shape::Map)
+    .form(encode_logging, decode_logging),
+    field("platform", "--platform", Asked, Nothing, |s| shown(s.platform.as_ref())),
 ];
 
 const HEALTH_KEYS: [(&str, &str); 5] = [
@@ -98,4 +108,21 @@ pub(super) fn decode_health(value: &Value) -> Value {
 pub(super) fn encode_health(value: &Value) -> Value {
     let keys = HEALTH_KEYS.iter().filter(|(ours, _)| !value[*ours].is_null());
     Value::Object(keys.map(|(ours, theirs)| ((*theirs).to_owned(), value[*ours].clone())).collect())
+}
+
+/// `{"driver": "json-file", "options.max-size": "1m"}` from the engine's `{"Type": ..., "Config": {...}}`.
+fn decode_logging(value: &Value) -> Value {
+    let driver = value["Type"].as_str().map(|driver| ("driver".to_owned(), json!(driver)));
+    let options = value["Config"].as_object().into_iter().flatten();
+    let options = options.map(|(key, value)| (format!("options.{key}"), value.clone()));
+    Value::Object(driver.into_iter().chain(options).collect())
+}
+
+/// The engine's form of it; an empty type is the engine's own choice.
+fn encode_logging(value: &Value) -> Value {
+    let entries = value.as_object().into_iter().flatten();
+    let options =
+        entries.filter_map(|(key, value)| Some((key.strip_prefix("options.")?.to_owned(), value.clone())));
+    let options: Map<String, Value> = options.collect();
+    json!({"Type": value["driver"].as_str().unwrap_or_default(), "Config": options})
 }

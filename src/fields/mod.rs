@@ -8,7 +8,9 @@
 mod body;
 mod codec;
 mod compare;
+mod document;
 mod entry;
+mod excluded;
 mod lifecycle;
 mod network;
 mod process;
@@ -24,6 +26,8 @@ use serde_json::Value;
 use crate::resource::container::ContainerSpec;
 pub use body::{create_body, further_networks};
 pub use compare::{Difference, Told, differences};
+pub use document::document;
+pub use excluded::EXCLUDED;
 pub use network::encode_endpoint;
 pub(crate) use show::plain;
 pub(crate) use storage::is_anonymous_volume;
@@ -48,8 +52,12 @@ pub fn all() -> impl Iterator<Item = &'static Field> {
 pub struct Field {
     /// The manifest's name for it: `resources.memory`.
     pub name: &'static str,
+    /// The flags of `docker run` that say the same.
+    pub flag: &'static str,
     /// What changing it takes.
     pub class: Class,
+    /// Whether an engine leaves it out, with a warning, where the kernel has no means for it.
+    droppable: bool,
     /// What its value is made of.
     shape: Shape,
     /// Where the engine keeps it.
@@ -86,6 +94,8 @@ enum Shape {
     Whole,
     /// Texts whose order has no meaning.
     Set,
+    /// Texts that the manifest adds to those of the image and of other fields; only they are judged.
+    Added,
     /// Values by key; the manifest's are laid over the image's.
     Map,
 }
@@ -99,6 +109,12 @@ enum Place {
     Host(&'static str),
     /// Written by other fields or steps; read from an inspection as a whole.
     Inspection,
+    /// At the top of a create body; read from an inspection as a whole, which tells it only while the
+    /// container is up. The creation spec's word is taken for it otherwise.
+    Attached(&'static str),
+    /// Said beside the body at the creation, and told by no inspection: the creation spec's word is
+    /// taken for it.
+    Asked,
 }
 
 /// What holds where a manifest is silent.
@@ -126,7 +142,8 @@ pub fn read_container(inspection: &Value) -> Live {
             let raw = match field.place {
                 Place::Config(key) => &inspection["Config"][key],
                 Place::Host(key) => &inspection["HostConfig"][key],
-                Place::Inspection => inspection,
+                Place::Inspection | Place::Attached(_) => inspection,
+                Place::Asked => &Value::Null,
             };
             (field.name, (field.decode)(raw))
         })

@@ -2,34 +2,84 @@
 
 use serde_json::{Map, Value, json};
 
-use super::Base::{Nothing, Spec};
+use super::Base::{Engine, Image, Nothing, Spec};
 use super::Class::Connect;
-use super::Place::{Host, Inspection};
-use super::codec::{same, set, texts};
-use super::entry::field;
+use super::Place::{Attached, Config, Host, Inspection};
+use super::codec::{decode_keys, encode_keys, flag, list, same, set, texts};
+use super::entry::{field, list_of, set_of, shown};
 use super::{Field, Shape, show};
 use crate::resource::container::ContainerSpec;
+use crate::resource::exposed::ExposedPorts;
+use crate::resource::link::ExtraHost;
 use crate::resource::network::NetworkMode;
 use crate::resource::port::{PortMapping, PublishedPort};
 
 /// The entries, in the order in which a plan tells them.
 pub(super) static FIELDS: &[Field] = &[
-    field("networkMode", Host("NetworkMode"), Nothing, |s| {
+    field("networkMode", "--network", Host("NetworkMode"), Nothing, |s| {
         (s.network_mode.is_some() || !s.networks.is_empty()).then(|| json!(network_mode(s).to_string()))
     })
     .form(same, decode_network_mode),
-    field("networks", Inspection, Spec(networks), |s| (!s.networks.is_empty()).then(|| networks(s)))
-        .class(Connect)
-        .shape(Shape::Map)
-        .form(same, decode_networks)
-        .shown(show::network),
-    field("ports", Host("PortBindings"), Nothing, |s| {
+    field("networks", "--network, --network-alias, --ip, --ip6", Inspection, Spec(networks), |s| {
+        (!s.networks.is_empty()).then(|| networks(s))
+    })
+    .class(Connect)
+    .shape(Shape::Map)
+    .form(same, decode_networks)
+    .shown(show::network),
+    field("ports", "--publish", Host("PortBindings"), Nothing, |s| {
         let published = s.ports.iter().flat_map(PortMapping::published);
         (!s.ports.is_empty()).then(|| set(published.map(|port| port.to_string())))
     })
     .shape(Shape::Set)
     .form(encode_ports, decode_ports),
+    field("publishAll", "--publish-all", Host("PublishAllPorts"), Nothing, |s| {
+        s.publish_all.map(Value::Bool)
+    })
+    .form(same, flag),
+    field("expose", "--expose", Config("ExposedPorts"), Image, |s| {
+        (!s.expose.is_empty()).then(|| set(s.expose.iter().flat_map(ExposedPorts::each)))
+    })
+    .shape(Shape::Added)
+    .form(encode_keys, decode_keys),
+    field("dns", "--dns", Host("Dns"), Nothing, |s| list_of(&s.dns)).form(same, list),
+    field("dnsSearch", "--dns-search", Host("DnsSearch"), Nothing, |s| list_of(&s.dns_search))
+        .form(same, list),
+    field("dnsOptions", "--dns-option", Host("DnsOptions"), Nothing, |s| list_of(&s.dns_options))
+        .form(same, list),
+    field("extraHosts", "--add-host", Host("ExtraHosts"), Nothing, |s| set_of(&s.extra_hosts))
+        .shape(Shape::Set)
+        .form(same, decode_hosts),
+    field("links", "--link", Host("Links"), Nothing, |s| set_of(&s.links))
+        .shape(Shape::Set)
+        .form(same, decode_links),
+    // What an inspection tells of it bollard's types leave out, but for the address in use.
+    field("macAddress", "--mac-address", Attached("MacAddress"), Engine, |s| shown(s.mac_address.as_ref()))
+        .form(same, decode_mac),
 ];
+
+/// The lines of `/etc/hosts` as a manifest shows them.
+fn decode_hosts(value: &Value) -> Value {
+    set(texts(value)
+        .map(|host| host.parse::<ExtraHost>().map_or_else(|_| host.to_owned(), |host| host.to_string())))
+}
+
+/// `["/db:/seat/database"]` to `["db:database"]`.
+fn decode_links(value: &Value) -> Value {
+    set(texts(value).map(|link| {
+        let (container, alias) = link.split_once(':').unwrap_or((link, link));
+        let alias = alias.rsplit('/').next().unwrap_or_default();
+        format!("{}:{alias}", container.trim_start_matches('/'))
+    }))
+}
+
+/// The address that is in use on the network of `networkMode`, from an inspection.
+fn decode_mac(inspection: &Value) -> Value {
+    let mode = decode_network_mode(&inspection["HostConfig"]["NetworkMode"]);
+    let network = mode.as_str().unwrap_or_default();
+    let address = &inspection["NetworkSettings"]["Networks"][network]["MacAddress"];
+    json!(address.as_str().unwrap_or_default().to_ascii_lowercase())
+}
 
 /// `{"8080/tcp": [{"HostIp": "", "HostPort": "18081"}]}` to `["18081:8080/tcp"]`.
 pub(super) fn decode_ports(value: &Value) -> Value {

@@ -7,44 +7,51 @@ use super::Field;
 use super::Place::{Config, Host};
 use super::Shape::Map;
 use super::codec::{flag, list, same, text, texts};
-use super::entry::field;
+use super::entry::{field, shown, text_map};
 
 /// The entries, in the order in which a plan tells them.
 pub(super) static FIELDS: &[Field] = &[
-    field("entrypoint", Config("Entrypoint"), Image, |s| s.entrypoint.as_ref().map(|words| json!(words)))
-        .form(same, list),
-    field("command", Config("Cmd"), ImageUnlessEntrypoint, |s| s.command.as_ref().map(|words| json!(words)))
-        .form(same, list),
-    field("env", Config("Env"), Image, |s| (!s.env.is_empty()).then(|| json!(s.env)))
+    field("entrypoint", "--entrypoint", Config("Entrypoint"), Image, |s| {
+        s.entrypoint.as_ref().map(|w| json!(w))
+    })
+    .form(same, list),
+    field("command", "COMMAND ARG...", Config("Cmd"), ImageUnlessEntrypoint, |s| {
+        s.command.as_ref().map(|words| json!(words))
+    })
+    .form(same, list),
+    field("env", "--env, --env-file", Config("Env"), Image, |s| text_map(&s.env))
         .shape(Map)
         .form(encode_env, decode_env),
-    field("workingDir", Config("WorkingDir"), Image, |s| s.working_dir.as_ref().map(|dir| json!(dir)))
+    field("workingDir", "--workdir", Config("WorkingDir"), Image, |s| shown(s.working_dir.as_ref()))
         .form(same, text),
-    field("user", Config("User"), Image, |s| s.user.as_ref().map(|user| json!(user))).form(same, text),
-    field("hostname", Config("Hostname"), Engine, |s| s.hostname.as_ref().map(|name| json!(name)))
+    field("user", "--user", Config("User"), Image, |s| shown(s.user.as_ref())).form(same, text),
+    field("hostname", "--hostname", Config("Hostname"), Engine, |s| shown(s.hostname.as_ref()))
         .form(same, text),
-    field("labels", Config("Labels"), Image, |s| (!s.labels.is_empty()).then(|| json!(s.labels)))
+    field("domainname", "--domainname", Config("Domainname"), Nothing, |s| shown(s.domainname.as_ref()))
+        .form(same, text),
+    field("labels", "--label, --label-file", Config("Labels"), Image, |s| text_map(&s.labels))
         .shape(Map)
         .form(same, decode_labels),
-    field("tty", Config("Tty"), Nothing, |s| s.tty.map(Value::Bool)).form(same, flag),
-    field("stdinOpen", Config("OpenStdin"), Nothing, |s| s.stdin_open.map(Value::Bool)).form(same, flag),
-    field("init", Host("Init"), Engine, |s| s.init.map(Value::Bool)).form(same, flag),
+    field("tty", "--tty", Config("Tty"), Nothing, |s| s.tty.map(Value::Bool)).form(same, flag),
+    field("stdinOpen", "--interactive", Config("OpenStdin"), Nothing, |s| s.stdin_open.map(Value::Bool))
+        .form(same, flag),
+    field("init", "--init", Host("Init"), Engine, |s| s.init.map(Value::Bool)).form(same, flag),
 ];
 
 /// `["A=1"]` to `{"A": "1"}`.
-pub(super) fn decode_env(value: &Value) -> Value {
+fn decode_env(value: &Value) -> Value {
     let entries = texts(value).map(|entry| entry.split_once('=').unwrap_or((entry, "")));
     Value::Object(entries.map(|(key, value)| (key.to_owned(), json!(value))).collect())
 }
 
 /// `{"A": "1"}` to `["A=1"]`.
-pub(super) fn encode_env(value: &Value) -> Value {
+fn encode_env(value: &Value) -> Value {
     let entries = value.as_object().into_iter().flatten();
     entries.map(|(key, value)| json!(format!("{key}={}", value.as_str().unwrap_or_default()))).collect()
 }
 
 /// Labels without ours.
-pub(super) fn decode_labels(value: &Value) -> Value {
+fn decode_labels(value: &Value) -> Value {
     let entries = value.as_object().into_iter().flatten();
     Value::Object(
         entries

@@ -1,37 +1,66 @@
-//! What a container may do to the host.
+//! What a container may do to the host, and what it shares with it.
 
 use serde_json::{Value, json};
 
-use super::Base::Nothing;
-use super::Field;
+use super::Base::{Engine, Nothing};
 use super::Place::Host;
-use super::Shape::Set;
-use super::codec::{same, set, texts};
-use super::entry::field;
+use super::Shape::{Map, Set};
+use super::codec::{flag, map, same, set, sorted, text, texts};
+use super::entry::{field, set_of, shown, text_map, worded};
+use super::{Field, show};
 
 /// The entries, in the order in which a plan tells them.
 pub(super) static FIELDS: &[Field] = &[
-    field("capAdd", Host("CapAdd"), Nothing, |s| {
+    field("privileged", "--privileged", Host("Privileged"), Nothing, |s| s.privileged.map(Value::Bool))
+        .form(same, flag),
+    field("capAdd", "--cap-add", Host("CapAdd"), Nothing, |s| {
         s.cap_add.as_deref().map(|names| set(names.iter().map(ToString::to_string)))
     })
     .shape(Set)
     .form(same, decode_capabilities),
-    field("capDrop", Host("CapDrop"), Nothing, |s| {
+    field("capDrop", "--cap-drop", Host("CapDrop"), Nothing, |s| {
         s.cap_drop.as_deref().map(|names| set(names.iter().map(ToString::to_string)))
     })
     .shape(Set)
     .form(same, decode_capabilities),
-    field("noNewPrivileges", Host("SecurityOpt"), Nothing, |s| s.no_new_privileges.map(Value::Bool))
-        .form(encode_no_new_privileges, decode_no_new_privileges),
+    field("noNewPrivileges", "--security-opt no-new-privileges", Host("SecurityOpt"), Nothing, |s| {
+        s.no_new_privileges.map(Value::Bool)
+    })
+    .form(encode_no_new_privileges, decode_no_new_privileges),
+    field("securityOpt", "--security-opt", Host("SecurityOpt"), Nothing, |s| set_of(&s.security_opt))
+        .shape(Set)
+        .form(same, decode_security_opt)
+        .shown(show::security_option),
+    field("groupAdd", "--group-add", Host("GroupAdd"), Nothing, |s| set_of(&s.group_add))
+        .shape(Set)
+        .form(same, sorted),
+    field("usernsMode", "--userns", Host("UsernsMode"), Nothing, |s| worded(s.userns_mode)).form(same, text),
+    field("ipcMode", "--ipc", Host("IpcMode"), Engine, |s| shown(s.ipc_mode.as_ref())).form(same, text),
+    field("pidMode", "--pid", Host("PidMode"), Nothing, |s| shown(s.pid_mode.as_ref())).form(same, text),
+    field("utsMode", "--uts", Host("UTSMode"), Nothing, |s| worded(s.uts_mode)).form(same, text),
+    field("cgroupnsMode", "--cgroupns", Host("CgroupnsMode"), Engine, |s| worded(s.cgroupns_mode))
+        .form(same, text),
+    field("cgroupParent", "--cgroup-parent", Host("CgroupParent"), Nothing, |s| {
+        shown(s.cgroup_parent.as_ref())
+    })
+    .form(same, text),
+    field("sysctls", "--sysctl", Host("Sysctls"), Nothing, |s| text_map(&s.sysctls))
+        .shape(Map)
+        .form(same, map),
+    field("runtime", "--runtime", Host("Runtime"), Engine, |s| shown(s.runtime.as_ref())).form(same, text),
 ];
 
 /// Capabilities without the `CAP_` that some engines put before them.
-pub(super) fn decode_capabilities(value: &Value) -> Value {
+fn decode_capabilities(value: &Value) -> Value {
     set(texts(value).map(|name| name.strip_prefix("CAP_").unwrap_or(name).to_owned()))
 }
 
+fn is_no_new_privileges(option: &str) -> bool {
+    option.starts_with("no-new-privileges")
+}
+
 /// Whether the security options hold `no-new-privileges`.
-pub(super) fn decode_no_new_privileges(value: &Value) -> Value {
+fn decode_no_new_privileges(value: &Value) -> Value {
     let on = |option: &str| {
         matches!(option, "no-new-privileges" | "no-new-privileges:true" | "no-new-privileges=true")
     };
@@ -39,6 +68,18 @@ pub(super) fn decode_no_new_privileges(value: &Value) -> Value {
 }
 
 /// The security option for `no-new-privileges`.
-pub(super) fn encode_no_new_privileges(value: &Value) -> Value {
+fn encode_no_new_privileges(value: &Value) -> Value {
     if value == true { json!(["no-new-privileges"]) } else { json!([]) }
+}
+
+/// The other security options, in the notation of manifests, profiles in canonical JSON.
+fn decode_security_opt(value: &Value) -> Value {
+    set(texts(value).filter(|option| !is_no_new_privileges(option)).map(|option| {
+        let (kind, value) = option.split_once(['=', ':']).unwrap_or((option, ""));
+        match serde_json::from_str::<Value>(value) {
+            // Maps of this JSON library are sorted by key.
+            Ok(profile) if kind == "seccomp" => format!("seccomp={profile}"),
+            _ => format!("{kind}={value}"),
+        }
+    }))
 }

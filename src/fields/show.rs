@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::codec::texts;
 use crate::resource::duration::Duration;
 use crate::resource::env::looks_secret;
 use crate::resource::quantity::{ByteSize, Cpus};
@@ -66,6 +67,17 @@ pub(super) fn health(key: &str, value: &Value) -> String {
     }
 }
 
+/// A security option; a profile by the beginning of its digest.
+pub(super) fn security_option(key: &str, value: &Value) -> String {
+    match value.as_str().and_then(|option| option.strip_prefix("seccomp={")) {
+        Some(rest) => {
+            let digest = crate::resource::digest::sha256_hex(format!("{{{rest}").as_bytes());
+            format!("seccomp=profile {}", &digest[..12])
+        }
+        None => self::value(key, value),
+    }
+}
+
 /// A network that a container is on.
 pub(super) fn network(_: &str, value: &Value) -> String {
     let mut parts = vec!["joined".to_owned()];
@@ -95,10 +107,10 @@ pub(super) fn pair(
 }
 
 /// The elements of one set that another does not have; `None` if there are none.
-pub(super) fn elements(of: &Value, without: &Value) -> Option<String> {
-    let texts = |set: &Value| -> BTreeSet<String> {
-        set.as_array().into_iter().flatten().map(|element| value("", element)).collect()
-    };
-    let own: Vec<String> = texts(of).difference(&texts(without)).cloned().collect();
-    (!own.is_empty()).then(|| own.join(", "))
+pub(super) fn elements(of: &Value, without: &Value, show: fn(&str, &Value) -> String) -> Option<String> {
+    let other: BTreeSet<&str> = texts(without).collect();
+    let own = of.as_array().into_iter().flatten();
+    let own = own.filter(|element| element.as_str().is_none_or(|text| !other.contains(text)));
+    let shown: Vec<String> = own.map(|element| show("", element)).collect();
+    (!shown.is_empty()).then(|| shown.join(", "))
 }

@@ -2,23 +2,50 @@
 
 use serde_json::{Value, json};
 
-use super::Base::Nothing;
-use super::Field;
-use super::Place::Host;
-use super::Shape::Set;
-use super::codec::{flag, same, set, texts};
-use super::entry::{field, set_of};
-use crate::resource::mount::{Bind, Mount, MountSource};
+use super::Base::{Engine, Image, Nothing};
+use super::Place::{Config, Host};
+use super::Shape::{Added, Map, Set};
+use super::codec::{decode_keys, encode_keys, flag, map, number, same, set, text, texts};
+use super::entry::{field, set_of, shown, text_map};
+use super::{Field, show};
+use crate::resource::bind::Bind;
+use crate::resource::mount::{Mode, Mount, MountSource};
 
 /// The entries, in the order in which a plan tells them.
 pub(super) static FIELDS: &[Field] = &[
-    field("binds", Host("Binds"), Nothing, |s| set_of(&s.binds)).shape(Set).form(same, decode_binds),
-    field("mounts", Host("Mounts"), Nothing, |s| set_of(&s.mounts))
+    field("binds", "--volume", Host("Binds"), Nothing, |s| set_of(&s.binds))
+        .shape(Set)
+        .form(same, decode_binds),
+    field("mounts", "--mount", Host("Mounts"), Nothing, |s| set_of(&s.mounts))
         .shape(Set)
         .form(encode_mounts, decode_mounts),
-    field("tmpfs", Host("Tmpfs"), Nothing, |s| set_of(&s.tmpfs)).shape(Set).form(encode_tmpfs, decode_tmpfs),
-    field("readOnly", Host("ReadonlyRootfs"), Nothing, |s| s.read_only.map(Value::Bool)).form(same, flag),
+    field("tmpfs", "--tmpfs", Host("Tmpfs"), Nothing, |s| set_of(&s.tmpfs))
+        .shape(Set)
+        .form(encode_tmpfs, decode_tmpfs),
+    field("volumes", "--volume PATH", Config("Volumes"), Image, |s| set_of(&s.volumes))
+        .shape(Added)
+        .form(encode_keys, decode_keys),
+    field("volumesFrom", "--volumes-from", Host("VolumesFrom"), Nothing, |s| set_of(&s.volumes_from))
+        .shape(Set)
+        .form(same, decode_volumes_from),
+    field("volumeDriver", "--volume-driver", Host("VolumeDriver"), Nothing, |s| {
+        shown(s.volume_driver.as_ref())
+    })
+    .form(same, text),
+    field("readOnly", "--read-only", Host("ReadonlyRootfs"), Nothing, |s| s.read_only.map(Value::Bool))
+        .form(same, flag),
+    field("shmSize", "--shm-size", Host("ShmSize"), Engine, |s| s.shm_size.map(|size| json!(size.bytes())))
+        .form(same, number)
+        .shown(show::size),
+    field("storageOpt", "--storage-opt", Host("StorageOpt"), Nothing, |s| text_map(&s.storage_opt))
+        .shape(Map)
+        .form(same, map),
 ];
+
+/// Containers in the notation of manifests, without the `rw` that is the default.
+fn decode_volumes_from(value: &Value) -> Value {
+    set(texts(value).map(|from| from.strip_suffix(":rw").unwrap_or(from).to_owned()))
+}
 
 /// Binds in the form in which a manifest shows them.
 pub(super) fn decode_binds(value: &Value) -> Value {
@@ -28,23 +55,38 @@ pub(super) fn decode_binds(value: &Value) -> Value {
 
 /// The engine's mounts to Docker's `--mount` notation; anonymous volumes are left out, they are
 /// carried over from container to container.
-pub(super) fn decode_mounts(value: &Value) -> Value {
+fn decode_mounts(value: &Value) -> Value {
     let mounts = value.as_array().into_iter().flatten();
     set(mounts.filter(|mount| !is_anonymous(mount)).map(|mount| {
-        let part = |key: &str| mount[key].as_str().unwrap_or_default();
-        let mut notation = format!("type={},target={}", part("Type"), part("Target"));
-        if let Some(source) = mount["Source"].as_str().filter(|source| !source.is_empty()) {
-            notation.push_str(",source=");
-            notation.push_str(source);
-        }
-        if let Some(size) = mount["TmpfsOptions"]["SizeBytes"].as_u64().filter(|size| *size > 0) {
-            notation = format!("{notation},tmpfs-size={size}");
-        }
-        if mount["ReadOnly"] == true {
-            notation.push_str(",readonly");
+        let part = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+        let on = |value: &Value| (*value == true).then_some(String::new());
+        let bind = &mount["BindOptions"];
+        let tmpfs = &mount["TmpfsOptions"];
+        let size = tmpfs["SizeBytes"].as_u64().filter(|size| *size > 0);
+        let mode = tmpfs["Mode"].as_u64().and_then(|mode| u32::try_from(mode).ok()).filter(|mode| *mode > 0);
+        let options = [
+            ("source", part(&mount["Source"])),
+            ("bind-propagation", part(&bind["Propagation"])),
+            ("bind-nonrecursive", on(&bind["NonRecursive"])),
+            ("volume-nocopy", on(&mount["VolumeOptions"]["NoCopy"])),
+            ("tmpfs-size", size.map(|size| size.to_string())),
+            ("tmpfs-mode", mode.map(|mode| Mode::from_bits(mode).to_string())),
+            ("readonly", on(&mount["ReadOnly"])),
+        ];
+        let mut notation = format!("type={},target={}", text_of(&mount["Type"]), text_of(&mount["Target"]));
+        for (key, value) in options {
+            match value.as_deref() {
+                None => {}
+                Some("") => notation = format!("{notation},{key}"),
+                Some(value) => notation = format!("{notation},{key}={value}"),
+            }
         }
         notation.parse::<Mount>().map_or(notation, |mount| mount.to_string())
     }))
+}
+
+fn text_of(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
 }
 
 fn is_anonymous(mount: &Value) -> bool {
@@ -57,16 +99,37 @@ pub(crate) fn is_anonymous_volume(name: &str) -> bool {
 }
 
 /// Docker's `--mount` notation to the engine's mounts.
-pub(super) fn encode_mounts(value: &Value) -> Value {
+fn encode_mounts(value: &Value) -> Value {
     texts(value)
         .filter_map(|mount| mount.parse::<Mount>().ok())
         .map(|mount| {
             let mut encoded = match &mount.source {
-                MountSource::Bind(path) => json!({"Type": "bind", "Source": path}),
-                MountSource::Volume(name) => json!({"Type": "volume", "Source": name.as_str()}),
-                MountSource::Tmpfs(None) => json!({"Type": "tmpfs"}),
-                MountSource::Tmpfs(Some(size)) => {
-                    json!({"Type": "tmpfs", "TmpfsOptions": {"SizeBytes": size.bytes()}})
+                MountSource::Bind { path, propagation, non_recursive } => {
+                    let mut encoded = json!({"Type": "bind", "Source": path});
+                    if let Some(propagation) = propagation {
+                        encoded["BindOptions"]["Propagation"] = json!(propagation.as_str());
+                    }
+                    if *non_recursive {
+                        encoded["BindOptions"]["NonRecursive"] = json!(true);
+                    }
+                    encoded
+                }
+                MountSource::Volume { name, no_copy } => {
+                    let mut encoded = json!({"Type": "volume", "Source": name.as_str()});
+                    if *no_copy {
+                        encoded["VolumeOptions"]["NoCopy"] = json!(true);
+                    }
+                    encoded
+                }
+                MountSource::Tmpfs { size, mode } => {
+                    let mut encoded = json!({"Type": "tmpfs"});
+                    if let Some(size) = size {
+                        encoded["TmpfsOptions"]["SizeBytes"] = json!(size.bytes());
+                    }
+                    if let Some(mode) = mode {
+                        encoded["TmpfsOptions"]["Mode"] = json!(mode.bits());
+                    }
+                    encoded
                 }
             };
             encoded["Target"] = json!(mount.target);

@@ -10,10 +10,8 @@ use super::claims::Tags;
 use super::document::Draft;
 use super::kinds::ManifestKind;
 use super::suggestion::did_you_mean;
-use crate::resource::container::{ContainerSpec, State};
-use crate::resource::mount::{BindSource, MountSource};
+use crate::resource::container::{ContainerSpec, Reference as Named, State, Use};
 use crate::resource::name::{Name, ResourceId};
-use crate::resource::network::NetworkMode;
 use crate::resource::violation::FieldPath;
 
 /// The most suggestions of one snapshot: each looks at every name.
@@ -65,36 +63,15 @@ fn of_container(from: usize, container: &ContainerSpec, tags: &Tags) -> Vec<Refe
     if let Some(name) = &container.problem_set {
         add(root.key("problemSet"), Role::Needed, ManifestKind::ProblemSet, name);
     }
-    match &container.network_mode {
-        Some(NetworkMode::Network(name)) => {
-            add(root.key("networkMode"), Role::Needed, ManifestKind::Network, name);
-        }
-        Some(NetworkMode::Container(name)) => {
-            add(root.key("networkMode"), Role::Awaited, ManifestKind::Container, name);
-        }
-        Some(NetworkMode::Bridge | NetworkMode::Host | NetworkMode::None) | None => {}
-    }
-    for (index, attachment) in container.networks.iter().enumerate() {
-        if !matches!(attachment.name.as_str(), "bridge" | "host" | "none" | "default") {
-            add(root.key("networks").index(index), Role::Needed, ManifestKind::Network, &attachment.name);
-        }
-    }
-    for (index, dependency) in container.depends_on.iter().enumerate() {
-        add(
-            root.key("dependsOn").index(index),
-            Role::Awaited,
-            ManifestKind::Container,
-            &dependency.container,
-        );
-    }
-    for (index, bind) in container.binds.iter().enumerate() {
-        if let BindSource::Volume(name) = &bind.source {
-            add(root.key("binds").index(index), Role::Optional, ManifestKind::Volume, name);
-        }
-    }
-    for (index, mount) in container.mounts.iter().enumerate() {
-        if let MountSource::Volume(name) = &mount.source {
-            add(root.key("mounts").index(index), Role::Optional, ManifestKind::Volume, name);
+    for (path, reference) in container.references() {
+        let path = root.join(&path);
+        match reference {
+            Named::Network(name) => add(path, Role::Needed, ManifestKind::Network, name),
+            Named::Volume(name) => add(path, Role::Optional, ManifestKind::Volume, name),
+            Named::Container(name, Use::Volumes) => add(path, Role::Needed, ManifestKind::Container, name),
+            Named::Container(name, Use::Namespace | Use::Link | Use::Service(_)) => {
+                add(path, Role::Awaited, ManifestKind::Container, name);
+            }
         }
     }
     references
@@ -119,7 +96,9 @@ pub(super) fn check_targets(
                     Some("name it by its tag, with `image`".to_owned()),
                 ),
                 (_, Spec::Container(other), Some(container))
-                    if container.state == State::Running && other.state != State::Running =>
+                    if reference.role == Role::Awaited
+                        && container.state == State::Running
+                        && other.state != State::Running =>
                 {
                     (format!("{target} will not be up: its state is {}", other.state.as_str()), None)
                 }
@@ -149,7 +128,7 @@ pub(super) fn check_cycles(valid: &[Valid<'_, '_>], references: &[Reference], fi
     let index_of: HashMap<&ResourceId, usize> =
         valid.iter().enumerate().map(|(index, this)| (&this.manifest.id, index)).collect();
     let mut edges: Vec<Vec<(usize, &FieldPath)>> = vec![Vec::new(); valid.len()];
-    for reference in references.iter().filter(|reference| reference.role == Role::Awaited) {
+    for reference in references.iter().filter(|reference| reference.kind == ManifestKind::Container) {
         if let (Some(edges), Some(&to)) = (edges.get_mut(reference.from), index_of.get(&reference.target)) {
             edges.push((to, &reference.path));
         }

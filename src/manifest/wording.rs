@@ -116,7 +116,10 @@ impl serde::de::Error for Error {
     }
 
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
-        let hint = did_you_mean(field, expected.iter().copied()).or_else(|| match expected.len() {
+        let contradiction = (matches!(field, "rm" | "autoRemove") && expected.contains(&"restartPolicy"))
+            .then(|| "a container of a manifest is kept, so there is no --rm".to_owned());
+        let guess = || did_you_mean(field, expected.iter().copied());
+        let hint = contradiction.or_else(guess).or_else(|| match expected.len() {
             0 => None,
             1..=FIELDS_LISTED_MAX => Some(format!("the fields here are {}", expected.join(", "))),
             _ => Some("`invigil schema` tells all fields".to_owned()),

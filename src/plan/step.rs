@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::assembly::PaperImage;
 use crate::resource::name::{Name, Owner};
 use crate::resource::network::NetworkSpec;
+use crate::resource::platform::Platform;
 use crate::resource::reference::{ImageId, ImageReference};
 use crate::resource::volume::VolumeSpec;
 
@@ -31,7 +32,7 @@ pub enum Step {
         /// What.
         reference: ImageReference,
         /// The platform, where it is not the engine's.
-        platform: Option<String>,
+        platform: Option<Platform>,
     },
     /// Import a file system's archive under a tag.
     Import {
@@ -80,6 +81,8 @@ pub enum Step {
         name: String,
         /// The engine's create body.
         body: Value,
+        /// The platform of its image, where it is not the engine's.
+        platform: Option<Platform>,
     },
     /// Start a container.
     Start(String),

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::platform::Platform;
 use super::reference::ImageReference;
 use super::violation::{FieldPath, Violation};
 
@@ -35,7 +36,7 @@ pub struct Pull {
     pub policy: PullPolicy,
     /// The platform, where it is not the engine's: `linux/arm64`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub platform: Option<String>,
+    pub platform: Option<Platform>,
 }
 
 /// When an image is pulled.

@@ -183,7 +183,8 @@ pub(super) struct PortMappingForm {
     protocol: Protocol,
 }
 
-struct PortForm(PortRange);
+/// A port or a range of ports, as a number or a text.
+pub(super) struct PortForm(pub PortRange);
 
 impl Notation for PortForm {
     type Long = super::notation::NoLongForm;

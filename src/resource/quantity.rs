@@ -117,6 +117,93 @@ impl fmt::Display for Cpus {
 
 notation!(Cpus, "Cpus", "A number of CPUs, like 0.25.", also f64);
 
+/// Memory and swap together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum MemorySwap {
+    /// Swap without limit.
+    Unlimited,
+    /// This much.
+    Size(ByteSize),
+}
+
+impl MemorySwap {
+    /// The engine's number: bytes, or -1.
+    pub fn bytes(self) -> i64 {
+        match self {
+            Self::Unlimited => -1,
+            // A size fits: it was read from less than 2^63.
+            Self::Size(size) => i64::try_from(size.bytes()).unwrap_or(i64::MAX),
+        }
+    }
+
+    /// From the engine's number.
+    pub fn from_bytes(bytes: i64) -> Self {
+        u64::try_from(bytes).map_or(Self::Unlimited, |bytes| Self::Size(ByteSize(bytes)))
+    }
+}
+
+impl Notation for MemorySwap {
+    type Long = NoLongForm;
+    const EXPECTED: &'static str = "a size like \"1Gi\", or -1";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "-1" => Ok(Self::Unlimited),
+            size => size.parse().map(Self::Size),
+        }
+    }
+
+    fn from_long(long: NoLongForm) -> Result<Self, String> {
+        match long {}
+    }
+}
+
+impl fmt::Display for MemorySwap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unlimited => f.write_str("-1"),
+            Self::Size(size) => size.fmt(f),
+        }
+    }
+}
+
+notation!(MemorySwap, "MemorySwap", "A size, or -1 for no limit.", also i64);
+
+/// Some of the host's CPUs or memory nodes, by number. Shown as `0-2,4`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CpuSet(String);
+
+impl Notation for CpuSet {
+    type Long = NoLongForm;
+    const EXPECTED: &'static str = "numbers like \"0-2,4\"";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let number =
+            |text: &str| text.parse::<u32>().ok().filter(|_| text.bytes().all(|b| b.is_ascii_digit()));
+        let fits = text.split(',').all(|part| match part.split_once('-') {
+            Some((first, last)) => number(first).zip(number(last)).is_some_and(|(first, last)| first <= last),
+            None => number(part).is_some(),
+        });
+        if fits {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(format!("`{}` is not a set of numbers (like 0-2,4)", text.escape_debug()))
+        }
+    }
+
+    fn from_long(long: NoLongForm) -> Result<Self, String> {
+        match long {}
+    }
+}
+
+impl fmt::Display for CpuSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+notation!(CpuSet, "CpuSet", "Numbers of CPUs or memory nodes: `0-2,4`.", also u32);
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,4 +1,4 @@
-//! The files that manifests name beside themselves: env files and archives. In: paths. Out: what a
+//! The files that manifests name beside themselves: env files, profiles and archives. In: paths. Out: what a
 //! comparison needs of them, or why they cannot be read. Never keeps an archive in memory.
 
 use std::collections::{BTreeMap, HashMap};
@@ -22,6 +22,8 @@ pub enum Request {
     SavedImage(PathBuf),
     /// The digest of all of it.
     Archive(PathBuf),
+    /// Its JSON.
+    Document(PathBuf),
 }
 
 /// What a file says.
@@ -33,6 +35,8 @@ pub enum Attachment {
     Image(Vec<ImageId>),
     /// A SHA-256, in hexadecimal.
     Digest(String),
+    /// JSON in canonical form.
+    Json(String),
 }
 
 /// What files say, or in a sentence why they cannot be read.
@@ -54,8 +58,8 @@ struct Stamp {
     changed: (i64, i64),
 }
 
-/// The largest env file: far more than an environment can hold.
-const ENV_FILE_MAX: u64 = 1 << 20;
+/// The largest env file or profile: far more than an environment can hold.
+const TEXT_MAX: u64 = 1 << 20;
 /// The largest metadata document of a saved image.
 const DOCUMENT_MAX: u64 = 8 << 20;
 
@@ -97,6 +101,7 @@ impl AttachmentReader {
                 saved_image(&file).map_err(|why| format!("{} is no saved image: {why}", path.display()))?,
             ),
             Request::Archive(_) => Attachment::Digest(digest(&file).map_err(sentence)?),
+            Request::Document(path) => json(path, &file, stamp.size)?,
         };
         Ok((stamp, attachment))
     }
@@ -105,7 +110,7 @@ impl AttachmentReader {
 impl Request {
     fn path(&self) -> &Path {
         match self {
-            Self::EnvFile(path) | Self::SavedImage(path) | Self::Archive(path) => path,
+            Self::EnvFile(path) | Self::SavedImage(path) | Self::Archive(path) | Self::Document(path) => path,
         }
     }
 }
@@ -123,16 +128,31 @@ impl Stamp {
     }
 }
 
-fn env_file(path: &Path, file: &File, size: u64) -> Result<Attachment, String> {
+/// All of a small text file; `what` names its sort.
+fn small_text(path: &Path, file: &File, size: u64, what: &str) -> Result<String, String> {
     let shown = path.display();
-    if size > ENV_FILE_MAX {
-        return Err(format!("{shown} is larger than an env file may be (1Mi)"));
+    if size > TEXT_MAX {
+        return Err(format!("{shown} is larger than {what} may be (1Mi)"));
     }
     let mut text = String::new();
-    file.take(ENV_FILE_MAX)
+    file.take(TEXT_MAX)
         .read_to_string(&mut text)
         .map_err(|error| format!("{shown} cannot be read: {error}"))?;
-    parse_env_file(&text).map(Attachment::Env).map_err(|(line, why)| format!("{shown}:{line}: {why}"))
+    Ok(text)
+}
+
+fn env_file(path: &Path, file: &File, size: u64) -> Result<Attachment, String> {
+    let text = small_text(path, file, size, "an env file")?;
+    parse_env_file(&text)
+        .map(Attachment::Env)
+        .map_err(|(line, why)| format!("{}:{line}: {why}", path.display()))
+}
+
+fn json(path: &Path, file: &File, size: u64) -> Result<Attachment, String> {
+    let text = small_text(path, file, size, "a profile")?;
+    let value: serde_json::Value =
+        serde_json::from_str(&text).map_err(|error| format!("{} is no JSON: {error}", path.display()))?;
+    Ok(Attachment::Json(value.to_string()))
 }
 
 fn digest(mut file: &File) -> io::Result<String> {

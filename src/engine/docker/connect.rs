@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bollard::{BollardRequest, Docker};
+use hyper::body::Bytes;
 
 use super::Session;
 use super::error::{cause, failed};
@@ -18,8 +19,9 @@ const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
 /// How long an answer may take to begin. Long ones (loading, pulling, stopping) say so themselves.
 const ANSWER: Duration = Duration::from_mins(1);
 
+/// A version of the engine's API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Version {
+pub(super) struct Version {
     major: u32,
     minor: u32,
 }
@@ -56,7 +58,18 @@ pub(super) async fn connect(endpoint: &str) -> Result<Session, EngineError> {
     let oldest = answer.min_api_version.as_deref().and_then(Version::parse).unwrap_or(API);
     let version = oldest.max(API);
     let docker = docker.with_request_modifier(move |request| pin(request, version));
-    Ok(Session { docker, endpoint: endpoint.to_owned() })
+    Ok(Session { docker, version, endpoint: endpoint.to_owned() })
+}
+
+impl Session {
+    /// The engine for one call whose body is this: bollard's types leave out what they do not know, such
+    /// as a container's `MacAddress`.
+    pub(super) fn sending(&self, body: &serde_json::Value) -> Docker {
+        let (version, body) = (self.version, Bytes::from(body.to_string()));
+        self.docker.clone().with_request_modifier(move |request| {
+            pin(request, version).map(|_| bollard::body_full(body.clone()))
+        })
+    }
 }
 
 /// Puts the API version before the path: bollard 0.21 loses it, and the engine then answers at its

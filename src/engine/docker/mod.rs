@@ -29,6 +29,7 @@ pub struct DockerReader {
 #[derive(Debug, Clone)]
 struct Session {
     docker: Docker,
+    version: connect::Version,
     endpoint: String,
 }
 

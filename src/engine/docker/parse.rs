@@ -158,10 +158,11 @@ pub(super) fn inspected_container(
     let what = format!("container {name}");
     let state = &document["State"];
     let mut document = document.clone();
-    let shared =
-        document["HostConfig"]["NetworkMode"].as_str().and_then(|mode| mode.strip_prefix("container:"));
-    if let Some(other) = shared.and_then(|id| names.get(id)) {
-        document["HostConfig"]["NetworkMode"] = format!("container:{other}").into();
+    for mode in ["NetworkMode", "IpcMode", "PidMode"] {
+        let shared = document["HostConfig"][mode].as_str().and_then(|mode| mode.strip_prefix("container:"));
+        if let Some(other) = shared.and_then(|id| names.get(id)) {
+            document["HostConfig"][mode] = format!("container:{other}").into();
+        }
     }
     let mounts = document["Mounts"].as_array().into_iter().flatten();
     let anonymous = mounts

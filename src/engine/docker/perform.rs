@@ -63,7 +63,7 @@ pub(super) async fn perform(
             image_id(engine, &what, &ids).await.map(|_| ())
         }
         Step::Pull { reference, platform } => {
-            transfer::pull(engine, reference, platform.as_deref(), progress).await
+            transfer::pull(engine, reference, platform.as_ref(), progress).await
         }
         Step::Import { archive, changes, tag } => {
             transfer::import(&patient(engine, TRANSFER), archive, changes, tag, progress).await
@@ -90,10 +90,14 @@ pub(super) async fn perform(
         Step::CreateVolume { name, spec, labels } => {
             done(docker.create_volume(volume_request(name, spec, labels)?).await.map(|_| ()))
         }
-        Step::CreateContainer { name, body } => {
-            let options = CreateContainerOptionsBuilder::new().name(segment(name)?).build();
-            let body: ContainerCreateBody = typed(&what, body)?;
-            done(docker.create_container(Some(options), body).await.map(|_| ()))
+        Step::CreateContainer { name, body, platform } => {
+            let mut options = CreateContainerOptionsBuilder::new().name(segment(name)?);
+            if let Some(platform) = platform {
+                options = options.platform(platform.as_str());
+            }
+            let docker = engine.sending(body);
+            let created = docker.create_container(Some(options.build()), ContainerCreateBody::default());
+            done(created.await.map(|_| ()))
         }
         Step::Start(container) => {
             done(docker.start_container(segment(container)?, None::<StartContainerOptions>).await)

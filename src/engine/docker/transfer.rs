@@ -12,6 +12,7 @@ use super::Session;
 use super::error::failed;
 use crate::assembly::{self, PaperImage};
 use crate::engine::{EngineError, Progress};
+use crate::resource::platform::Platform;
 use crate::resource::quantity::ByteSize;
 use crate::resource::reference::ImageReference;
 
@@ -72,7 +73,7 @@ pub(super) async fn import(
 pub(super) async fn pull(
     engine: &Session,
     reference: &ImageReference,
-    platform: Option<&str>,
+    platform: Option<&Platform>,
     progress: &Progress<'_>,
 ) -> Result<(), EngineError> {
     let what = format!("pull {reference}");
@@ -82,7 +83,7 @@ pub(super) async fn pull(
         None => options.from_image(&reference.to_string()),
     };
     if let Some(platform) = platform {
-        options = options.platform(platform);
+        options = options.platform(platform.as_str());
     }
     let mut answers = std::pin::pin!(engine.docker.create_image(Some(options.build()), None, None));
     while let Some(answer) = answers.next().await {

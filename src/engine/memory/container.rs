@@ -144,7 +144,7 @@ impl World {
     /// The steps about containers.
     pub(super) fn act_on_container(&mut self, step: &Step) -> Result<(), EngineError> {
         match step {
-            Step::CreateContainer { name, body } => self.create_container(name, body),
+            Step::CreateContainer { name, body, .. } => self.create_container(name, body),
             Step::Start(name) => self.start(name),
             Step::Stop(name) => {
                 let container = self.container(name)?;

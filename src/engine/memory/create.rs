@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::super::EngineError;
 use super::container::{Container, Doing, name_taken};
 use super::world::World;
-use crate::resource::mount::{Bind, BindSource};
+use crate::resource::bind::{Bind, BindSource};
 use crate::resource::volume::VolumeSpec;
 
 /// The `Config` of a container: what its create body says, laid over what its image says.

@@ -82,7 +82,7 @@ impl MemoryEngine {
     /// As the engine refuses.
     pub fn run_foreign(&self, name: &str, body: Value) -> Result<(), EngineError> {
         let mut inner = self.lock();
-        inner.world.act(&Step::CreateContainer { name: name.to_owned(), body })?;
+        inner.world.act(&Step::CreateContainer { name: name.to_owned(), body, platform: None })?;
         inner.world.act(&Step::Start(name.to_owned()))
     }
 

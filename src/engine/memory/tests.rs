@@ -38,7 +38,9 @@ fn it_refuses_what_an_engine_refuses() {
     let engine = engine();
     let body = json!({"Image": "web:1", "HostConfig": {"PortBindings": {"80/tcp": [{"HostIp": "", "HostPort": "8080"}]}}});
     engine.run_foreign("a1", body.clone()).expect("runs");
-    let create = |name: &str, body| engine.by_hand(&Step::CreateContainer { name: name.to_owned(), body });
+    let create = |name: &str, body| {
+        engine.by_hand(&Step::CreateContainer { name: name.to_owned(), body, platform: None })
+    };
     assert_eq!(
         refusal(create("a1", body.clone())),
         "the container name \"/a1\" is already in use by container 000000000001"

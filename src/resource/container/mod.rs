@@ -4,24 +4,36 @@
 mod capability;
 mod check;
 mod dependency;
+mod reference;
 mod resources;
 mod state;
+
+use std::net::IpAddr;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::resource::bind::Bind;
 use crate::resource::duration::Duration;
 use crate::resource::env::TextMap;
+use crate::resource::exposed::ExposedPorts;
 use crate::resource::health::Healthcheck;
-use crate::resource::mount::{Bind, Mount, Tmpfs};
+use crate::resource::link::{ExtraHost, Link, MacAddress, VolumesFrom};
+use crate::resource::logging::Logging;
+use crate::resource::mount::{ContainerPath, Mount, Tmpfs};
 use crate::resource::name::Name;
+use crate::resource::namespace::{CgroupnsMode, HostMode, IpcMode, PidMode};
 use crate::resource::network::{NetworkAttachment, NetworkMode};
+use crate::resource::platform::Platform;
 use crate::resource::port::PortMapping;
+use crate::resource::quantity::ByteSize;
 use crate::resource::reference::ImageReference;
 use crate::resource::restart::RestartPolicy;
+use crate::resource::security::SecurityOption;
 
 pub use capability::Capability;
 pub use dependency::{Condition, Dependency};
+pub use reference::{Reference, Use};
 pub use resources::Resources;
 pub use state::State;
 
@@ -56,12 +68,21 @@ pub struct ContainerSpec {
     /// The host name inside.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hostname: Option<String>,
+    /// The domain name inside.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub domainname: Option<String>,
     /// Labels, on top of the image's.
     #[serde(skip_serializing_if = "TextMap::is_empty")]
     pub labels: TextMap,
     /// Ports published on the host.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ports: Vec<PortMapping>,
+    /// Whether every port that the image or `expose` names is published, on ports that the engine chooses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub publish_all: Option<bool>,
+    /// Ports that it serves, told to others without being published.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub expose: Vec<ExposedPorts>,
     /// Paths of the host and volumes, in Docker's `-v` notation.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub binds: Vec<Bind>,
@@ -71,6 +92,22 @@ pub struct ContainerSpec {
     /// Memory mounted into the container.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tmpfs: Vec<Tmpfs>,
+    /// Paths that keep their data in a volume without a name, as `docker run -v PATH` does. The volume goes over to
+    /// every successor; name a volume and bind it where you can.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub volumes: Vec<ContainerPath>,
+    /// Containers whose volumes it mounts too.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub volumes_from: Vec<VolumesFrom>,
+    /// The driver of volumes that the engine makes for it; the engine's own by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub volume_driver: Option<String>,
+    /// The size of `/dev/shm`; 64Mi by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shm_size: Option<ByteSize>,
+    /// Options of the storage driver: `{size: 10G}`.
+    #[serde(skip_serializing_if = "TextMap::is_empty")]
+    pub storage_opt: TextMap,
     /// When the engine restarts it by itself; `no` by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub restart_policy: Option<RestartPolicy>,
@@ -80,6 +117,24 @@ pub struct ContainerSpec {
     /// The networks it joins.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub networks: Vec<NetworkAttachment>,
+    /// The name servers, in order; the engine's by default.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub dns: Vec<IpAddr>,
+    /// The domains in which short names are looked up, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub dns_search: Vec<String>,
+    /// Options for the resolver, as in `resolv.conf`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub dns_options: Vec<String>,
+    /// Further lines of `/etc/hosts`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub extra_hosts: Vec<ExtraHost>,
+    /// Other containers that it knows by name, on the engine's default bridge. Networks do this better.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<Link>,
+    /// Its Ethernet address; the engine chooses one by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mac_address: Option<MacAddress>,
     /// Whether a small init process reaps its children.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub init: Option<bool>,
@@ -104,6 +159,40 @@ pub struct ContainerSpec {
     /// Whether its processes can never gain privileges; `true` by default for a problem set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub no_new_privileges: Option<bool>,
+    /// Security options: `apparmor=PROFILE`, `label=...`, `seccomp=unconfined`, or `seccomp=FILE` with a profile, relative
+    /// to this file.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub security_opt: Vec<SecurityOption>,
+    /// Whether it may do everything that the host may. Nothing protects the host from it then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub privileged: Option<bool>,
+    /// Further groups of its user, by name or number.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub group_add: Vec<String>,
+    /// The user namespace: `host`, where the engine remaps users.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub userns_mode: Option<HostMode>,
+    /// The namespace of System V IPC; the engine's choice by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ipc_mode: Option<IpcMode>,
+    /// The namespace of processes; its own by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pid_mode: Option<PidMode>,
+    /// The namespace of the host name; its own by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uts_mode: Option<HostMode>,
+    /// The namespace of cgroups; the engine's choice by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cgroupns_mode: Option<CgroupnsMode>,
+    /// The cgroup under which its own is made; the engine's by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cgroup_parent: Option<String>,
+    /// Kernel parameters of its namespaces: `{net.core.somaxconn: "1024"}`.
+    #[serde(skip_serializing_if = "TextMap::is_empty")]
+    pub sysctls: TextMap,
+    /// The runtime that starts it; the engine's by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub runtime: Option<String>,
     /// How the engine finds out whether it is well.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub healthcheck: Option<Healthcheck>,
@@ -113,6 +202,12 @@ pub struct ContainerSpec {
     /// How long it may take to stop before it is killed; whole seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop_timeout: Option<Duration>,
+    /// Where its output goes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logging: Option<Logging>,
+    /// The platform of its image, like `linux/amd64`; the engine's by default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub platform: Option<Platform>,
     /// What it should be doing.
     #[serde(skip_serializing_if = "State::is_running")]
     pub state: State,

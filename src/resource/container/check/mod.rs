@@ -1,13 +1,14 @@
 //! The rules that a container's spec can break by itself. In: a spec. Out: violations with paths from it.
 //! Never looks at other manifests or at the host.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+mod limits;
+mod network;
+
+use std::collections::BTreeMap;
 
 use super::ContainerSpec;
 use crate::resource::env::check_key;
 use crate::resource::label;
-use crate::resource::network::NetworkMode;
-use crate::resource::port::PublishedPort;
 use crate::resource::violation::{FieldPath, Violation};
 
 impl ContainerSpec {
@@ -35,7 +36,8 @@ impl ContainerSpec {
         violations.extend(self.check_texts(&root));
         violations.extend(self.check_targets(&root));
         violations.extend(self.check_network(&root));
-        violations.extend(self.check_limits(&root));
+        violations.extend(self.resources.check(&root.key("resources")));
+        violations.extend(self.check_times(&root));
         violations
     }
 
@@ -67,6 +69,22 @@ impl ContainerSpec {
                 format!("`{}` is not a host name", name.escape_debug()),
             ));
         }
+        if let Some(name) = self.domainname.as_ref().filter(|name| !hostname_ok(name)) {
+            violations.push(Violation::error(
+                root.key("domainname"),
+                format!("`{}` is not a domain name", name.escape_debug()),
+            ));
+        }
+        let words = [
+            ("volumeDriver", &self.volume_driver),
+            ("cgroupParent", &self.cgroup_parent),
+            ("runtime", &self.runtime),
+        ];
+        for (field, word) in words {
+            if word.as_ref().is_some_and(|word| word.is_empty() || word.contains(char::is_control)) {
+                violations.push(Violation::error(root.key(field), "it is empty, or not printable"));
+            }
+        }
         if let Some(signal) = self.stop_signal.as_ref().filter(|signal| !is_signal(signal)) {
             violations.push(Violation::error(
                 root.key("stopSignal"),
@@ -80,95 +98,28 @@ impl ContainerSpec {
         let mut seen = BTreeMap::new();
         let targets = (self.binds.iter().map(|bind| &bind.target).enumerate().map(|(i, t)| ("binds", i, t)))
             .chain(self.mounts.iter().map(|mount| &mount.target).enumerate().map(|(i, t)| ("mounts", i, t)))
-            .chain(self.tmpfs.iter().map(|tmpfs| &tmpfs.target).enumerate().map(|(i, t)| ("tmpfs", i, t)));
+            .chain(self.tmpfs.iter().map(|tmpfs| &tmpfs.target).enumerate().map(|(i, t)| ("tmpfs", i, t)))
+            .chain(
+                self.resources
+                    .devices
+                    .iter()
+                    .map(|device| &device.container)
+                    .enumerate()
+                    .map(|(i, t)| ("resources.devices", i, t)),
+            );
         targets
             .filter_map(|(field, index, target)| {
                 let first = seen.insert(target, (field, index))?;
                 Some(Violation::error(
-                    root.key(field).index(index),
+                    field.split('.').fold(root.clone(), |path, key| path.key(key)).index(index),
                     format!("`{}` is already the target of {}[{}]", target.escape_debug(), first.0, first.1),
                 ))
             })
             .collect()
     }
 
-    fn check_network(&self, root: &FieldPath) -> Vec<Violation> {
+    fn check_times(&self, root: &FieldPath) -> Vec<Violation> {
         let mut violations = Vec::new();
-        let own_namespace = match &self.network_mode {
-            Some(mode @ (NetworkMode::Host | NetworkMode::None | NetworkMode::Container(_))) => Some(mode),
-            _ => None,
-        };
-        if let Some(mode) = own_namespace {
-            if !self.ports.is_empty() {
-                violations.push(
-                    Violation::error(
-                        root.key("ports"),
-                        format!("ports cannot be published with networkMode {mode}"),
-                    )
-                    .with_hint("take the ports away: the program's own ports are what others reach"),
-                );
-            }
-            if !self.networks.is_empty() {
-                violations.push(Violation::error(
-                    root.key("networks"),
-                    format!("no network can be joined with networkMode {mode}"),
-                ));
-            }
-            if self.hostname.is_some() && matches!(mode, NetworkMode::Container(_)) {
-                violations.push(Violation::error(
-                    root.key("hostname"),
-                    format!("the host name is the other container's with networkMode {mode}"),
-                ));
-            }
-        }
-        let mut seen = BTreeSet::new();
-        for (index, attachment) in self.networks.iter().enumerate() {
-            if !seen.insert(&attachment.name) {
-                violations.push(Violation::error(
-                    root.key("networks").index(index),
-                    format!("the network {} is joined twice", attachment.name),
-                ));
-            }
-        }
-        let published: Vec<(usize, PublishedPort)> = self
-            .ports
-            .iter()
-            .enumerate()
-            .flat_map(|(index, mapping)| mapping.published().map(move |port| (index, port)))
-            .collect();
-        let mut by_port: HashMap<u16, Vec<&(usize, PublishedPort)>> = HashMap::new();
-        for entry in &published {
-            let Some(host) = entry.1.host else { continue };
-            let same = by_port.entry(host).or_default();
-            if same.iter().any(|other| other.1.collides_with(&entry.1)) {
-                violations.push(Violation::error(
-                    root.key("ports").index(entry.0),
-                    format!("port {host} of the host is published twice"),
-                ));
-            }
-            same.push(entry);
-        }
-        violations
-    }
-
-    fn check_limits(&self, root: &FieldPath) -> Vec<Violation> {
-        let mut violations = Vec::new();
-        let resources = root.key("resources");
-        if let Some(memory) = self.resources.memory.filter(|memory| memory.bytes() < MEMORY_MIN) {
-            violations.push(Violation::error(
-                resources.key("memory"),
-                format!("{memory} is less than the engine's least, 6Mi"),
-            ));
-        }
-        if self.resources.cpus.is_some_and(|cpus| cpus.nanos() < 10_000_000) {
-            violations.push(Violation::error(resources.key("cpus"), "the engine's least is 0.01"));
-        }
-        if self.resources.pids_limit == Some(0) {
-            violations.push(
-                Violation::error(resources.key("pidsLimit"), "0 processes cannot run a program")
-                    .with_hint("leave pidsLimit out for no limit"),
-            );
-        }
         if self.stop_timeout.is_some_and(|timeout| timeout.nanos() % 1_000_000_000 != 0) {
             violations
                 .push(Violation::error(root.key("stopTimeout"), "the engine counts whole seconds here"));
@@ -192,9 +143,6 @@ impl ContainerSpec {
         violations
     }
 }
-
-/// The engine's least memory for a container (6 MiB since 20.10).
-const MEMORY_MIN: u64 = 6 << 20;
 
 /// A signal's number (1 to 64) or its name with or without `SIG` (signal(7), without the real-time range).
 fn is_signal(text: &str) -> bool {

@@ -1,0 +1,48 @@
+//! Platforms. In: Docker's `os/arch[/variant]`. Out: [`Platform`].
+
+use std::fmt;
+
+use super::notation::{NoLongForm, Notation, notation};
+
+/// What an image is made for. Shown as `linux/arm64`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Platform(String);
+
+impl Platform {
+    /// Docker's text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Notation for Platform {
+    type Long = NoLongForm;
+    const EXPECTED: &'static str = "a platform like \"linux/amd64\"";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let part = |part: &str| {
+            !part.is_empty()
+                && part
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'.' | b'-'))
+        };
+        let parts: Vec<&str> = text.split('/').collect();
+        if (1..=3).contains(&parts.len()) && parts.iter().all(|text| part(text)) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(format!("`{}` is not a platform (like linux/amd64)", text.escape_debug()))
+        }
+    }
+
+    fn from_long(long: NoLongForm) -> Result<Self, String> {
+        match long {}
+    }
+}
+
+impl fmt::Display for Platform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+notation!(Platform, "Platform", "A platform: `os/arch[/variant]`, like `linux/amd64`.");
