@@ -82,6 +82,8 @@ pub struct ObservedNetwork {
     pub name: String,
     /// Which resource of ours it is.
     pub resource: Option<Name>,
+    /// The spec that it was created from; `None` if it is not ours or its label cannot be read.
+    pub created: Option<NetworkSpec>,
     /// What it is like.
     pub spec: NetworkSpec,
 }
@@ -91,6 +93,8 @@ pub struct ObservedNetwork {
 pub struct ObservedVolume {
     /// Its name, as the engine gave it.
     pub name: String,
+    /// The spec that it was created from; `None` if it is not ours or its label cannot be read.
+    pub created: Option<VolumeSpec>,
     /// What it is like.
     pub spec: VolumeSpec,
 }

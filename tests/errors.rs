@@ -48,6 +48,7 @@ cases!(
     hostile_names,
     key_is_not_shown,
     missing_references,
+    network_addresses,
     null_and_types,
     unknown_field,
     unknown_kind,

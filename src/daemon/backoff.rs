@@ -190,7 +190,7 @@ impl Entry {
 
 /// Whether doing it interrupts what is there, in favour of something new.
 const fn replaces(change: &Change) -> bool {
-    matches!(change.act, Act::Replace { .. } | Act::ReplaceNetwork(..))
+    matches!(change.act, Act::Replace { .. } | Act::ReplaceNetwork { .. })
 }
 
 /// The wait after so many failures in a row.

@@ -119,7 +119,16 @@ pub enum Act {
     /// Make a network.
     CreateNetwork(Box<NetworkSpec>),
     /// Make a network anew.
-    ReplaceNetwork(EngineId, Box<NetworkSpec>),
+    ReplaceNetwork {
+        /// The network.
+        old: EngineId,
+        /// What it was made from, should it have to be made again.
+        was: Box<NetworkSpec>,
+        /// What it is to be.
+        spec: Box<NetworkSpec>,
+        /// The containers on it.
+        members: Vec<Member>,
+    },
     /// Remove a network.
     RemoveNetwork(EngineId),
     /// Make a volume.
@@ -155,6 +164,19 @@ pub enum Act {
     Remove(Vec<Old>),
     /// Nothing can be done, and why.
     Block(String),
+}
+
+/// A container on a network that is made anew.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Member {
+    /// The container.
+    pub container: EngineId,
+    /// Its name.
+    pub name: String,
+    /// How it joins the new network, in the engine's endpoint settings.
+    pub endpoint: Value,
+    /// How it had joined the old one.
+    pub back: Value,
 }
 
 /// A container that is there.
@@ -228,6 +250,7 @@ pub fn diff(desired: &Desired, observed: &Observed, owner: &Owner) -> Changes {
     network::diff(desired, observed, &mut changes);
     volume::diff(desired, observed, &mut changes);
     container::diff(desired, observed, owner, &mut changes);
+    network::let_members_follow(observed, &mut changes);
     port::diff(desired, observed, &mut changes);
     network::diff_leftovers(desired, observed, &mut changes);
     image::diff_leftovers(desired, observed, owner, &mut changes);
@@ -304,7 +327,7 @@ impl Act {
     pub const fn disturbs(&self) -> bool {
         matches!(
             self,
-            Self::Replace { .. } | Self::Remove(_) | Self::RemoveNetwork(_) | Self::ReplaceNetwork(..)
+            Self::Replace { .. } | Self::Remove(_) | Self::RemoveNetwork(_) | Self::ReplaceNetwork { .. }
         )
     }
 }

@@ -1,10 +1,10 @@
-//! Networks. One that changed is made anew if nothing is on it; otherwise that is told.
+//! Networks. One that changed is made anew, and its containers are taken off it and put on it again.
 
-use super::{Act, Changes, Need, Operation, Told, told};
+use super::{Act, Changes, Member, Need, Operation, told};
 use crate::desired::Desired;
-use crate::observed::{Observed, ObservedContainer, ObservedNetwork};
+use crate::fields::{self, network_differences};
+use crate::observed::{EngineId, Observed, ObservedContainer, ObservedNetwork};
 use crate::resource::name::{Kind, ResourceId};
-use crate::resource::network::NetworkSpec;
 
 pub(super) fn diff(desired: &Desired, observed: &Observed, changes: &mut Changes) {
     for (name, spec) in &desired.networks {
@@ -21,19 +21,78 @@ pub(super) fn diff(desired: &Desired, observed: &Observed, changes: &mut Changes
             }
             continue;
         };
-        let reasons = differences(spec, &there.spec);
+        let mut reasons = network_differences(spec, there.created.as_ref(), &there.spec);
         if reasons.is_empty() {
             changes.unchanged.push(id);
-        } else if let Some(user) = user(there, observed) {
-            let fields: Vec<&str> = reasons.iter().map(|reason| reason.field.as_str()).collect();
-            let why = format!(
-                "{} changed, and a network is made anew for that; container/{user} is on it: stop using it first",
-                fields.join(", ")
-            );
-            changes.push(id, Act::Block(why), reasons, Vec::new());
-        } else {
-            let act = Act::ReplaceNetwork(there.id.clone(), Box::new(spec.clone()));
-            changes.push(id, act, reasons, Vec::new());
+            continue;
+        }
+        let act = match members(there, desired, observed) {
+            Ok(members) => {
+                if !members.is_empty() {
+                    let names: Vec<&str> = members.iter().map(|member| member.name.as_str()).collect();
+                    reasons.insert(0, told("", None, Some(format!("reconnects {}", names.join(", ")))));
+                }
+                let was = there.created.clone().unwrap_or_else(|| there.spec.clone());
+                Act::ReplaceNetwork {
+                    old: there.id.clone(),
+                    was: Box::new(was),
+                    spec: Box::new(spec.clone()),
+                    members,
+                }
+            }
+            Err(stranger) => Act::Block(format!(
+                "a network is made anew for this, and container/{} is on it, which Invigil did not make: take it off first",
+                fields::plain(stranger)
+            )),
+        };
+        changes.push(id, act, reasons, Vec::new());
+    }
+}
+
+/// The containers on a network, each with how it is to be joined again; or one that is not ours.
+fn members<'a>(
+    network: &ObservedNetwork,
+    desired: &Desired,
+    observed: &'a Observed,
+) -> Result<Vec<Member>, &'a str> {
+    let on_it = observed.containers.iter().filter(|container| container.networks.contains(&network.name));
+    on_it
+        .map(|container| {
+            let managed = container.managed.as_ref().ok_or(container.name.as_str())?;
+            let endpoint_in = |networks: &serde_json::Value| {
+                networks.get(&network.name).map(fields::encode_endpoint).unwrap_or_default()
+            };
+            let back = managed.live.get("networks").map(endpoint_in).unwrap_or_default();
+            let wanted = desired.containers.get(&managed.resource);
+            let endpoint = wanted
+                .and_then(|wanted| fields::endpoint(&wanted.spec, &network.name))
+                .unwrap_or_else(|| back.clone());
+            Ok(Member {
+                container: container.id.clone(),
+                name: fields::plain(&container.name),
+                endpoint,
+                back,
+            })
+        })
+        .collect()
+}
+
+/// What else happens to a container happens after the network that it is on was made anew.
+pub(super) fn let_members_follow(observed: &Observed, changes: &mut Changes) {
+    let renewed: Vec<(ResourceId, Vec<EngineId>)> = changes
+        .changes
+        .iter()
+        .filter_map(|change| match &change.act {
+            Act::ReplaceNetwork { members, .. } => {
+                Some((change.id.clone(), members.iter().map(|member| member.container.clone()).collect()))
+            }
+            _ => None,
+        })
+        .collect();
+    for (network, members) in renewed {
+        let managed = observed.containers.iter().filter(|container| members.contains(&container.id));
+        for managed in managed.filter_map(|container| container.managed.as_ref()) {
+            changes.let_follow(&ResourceId::new(Kind::Container, managed.resource.clone()), network.clone());
         }
     }
 }
@@ -77,43 +136,4 @@ fn disconnected(container: &ObservedContainer, network: &str, changes: &Changes)
         _ => false,
     })?;
     Some(Need::there(change.id.kind, &change.id.name))
-}
-
-fn user<'a>(network: &ObservedNetwork, observed: &'a Observed) -> Option<&'a str> {
-    let on_it = observed.containers.iter().find(|container| container.networks.contains(&network.name));
-    on_it.map(|container| container.name.as_str())
-}
-
-/// What the manifest says and the network is not.
-fn differences(wanted: &NetworkSpec, live: &NetworkSpec) -> Vec<Told> {
-    let mut reasons = Vec::new();
-    let mut compare = |field: &str, wanted: Option<String>, live: Option<String>| {
-        if wanted.is_some() && wanted != live {
-            reasons.push(told(field, live, wanted));
-        }
-    };
-    let flag = |flag: Option<bool>| flag.map(|flag| flag.to_string());
-    compare("driver", wanted.driver.clone(), live.driver.clone());
-    compare("internal", flag(wanted.internal), flag(live.internal));
-    compare("attachable", flag(wanted.attachable), flag(live.attachable));
-    compare("ipv6", flag(wanted.ipv6), flag(live.ipv6));
-    for (field, wanted, live) in
-        [("options", &wanted.options, &live.options), ("labels", &wanted.labels, &live.labels)]
-    {
-        for (key, value) in &wanted.0 {
-            compare(&format!("{field}.{key}"), Some(value.clone()), live.0.get(key).cloned());
-        }
-    }
-    for (index, subnet) in wanted.subnets.iter().enumerate() {
-        let live = live.subnets.get(index);
-        let field = |field: &str| format!("subnets[{index}].{field}");
-        compare(&field("subnet"), Some(subnet.subnet.clone()), live.map(|live| live.subnet.clone()));
-        compare(
-            &field("gateway"),
-            subnet.gateway.map(|ip| ip.to_string()),
-            live.and_then(|live| live.gateway).map(|ip| ip.to_string()),
-        );
-        compare(&field("ipRange"), subnet.ip_range.clone(), live.and_then(|live| live.ip_range.clone()));
-    }
-    reasons
 }

@@ -1,8 +1,9 @@
 //! Volumes. Made if absent; one that is there is used as it is, one that differs is told. Never
 //! removed, never made anew (law 5): there is no act that could.
 
-use super::{Act, Changes, told};
+use super::{Act, Changes};
 use crate::desired::Desired;
+use crate::fields::volume_differences;
 use crate::observed::Observed;
 use crate::resource::name::{Kind, ResourceId};
 
@@ -13,16 +14,7 @@ pub(super) fn diff(desired: &Desired, observed: &Observed, changes: &mut Changes
             changes.push(id, Act::CreateVolume(Box::new(spec.clone())), Vec::new(), Vec::new());
             continue;
         };
-        let mut reasons = Vec::new();
-        if spec.driver.is_some() && spec.driver != there.spec.driver {
-            reasons.push(told("driver", there.spec.driver.clone(), spec.driver.clone()));
-        }
-        for (key, value) in &spec.options.0 {
-            let live = there.spec.options.0.get(key);
-            if live != Some(value) {
-                reasons.push(told(&format!("options.{key}"), live.cloned(), Some(value.clone())));
-            }
-        }
+        let reasons = volume_differences(spec, there.created.as_ref(), &there.spec);
         if reasons.is_empty() {
             changes.unchanged.push(id);
         } else {

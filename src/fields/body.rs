@@ -63,3 +63,8 @@ pub fn further_networks(spec: &ContainerSpec) -> Vec<(String, Value)> {
         .map(|(name, endpoint)| (name.clone(), encode_endpoint(endpoint)))
         .collect()
 }
+
+/// The engine's endpoint settings of a spec's container on one network; `None` if it is not to be on it.
+pub fn endpoint(spec: &ContainerSpec, network: &str) -> Option<Value> {
+    networks(spec).get(network).map(encode_endpoint)
+}

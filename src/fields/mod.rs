@@ -11,26 +11,31 @@ mod compare;
 mod document;
 mod entry;
 mod excluded;
+mod kept;
 mod lifecycle;
 mod network;
+mod networks;
 mod process;
 mod resources;
 mod security;
 mod show;
 mod storage;
+mod volumes;
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
 use crate::resource::container::ContainerSpec;
-pub use body::{create_body, further_networks};
+pub use body::{create_body, endpoint, further_networks};
 pub use compare::{Difference, Told, differences};
 pub use document::document;
 pub use excluded::EXCLUDED;
 pub use network::encode_endpoint;
+pub use networks::{network_body, network_differences, read_network};
 pub(crate) use show::plain;
 pub(crate) use storage::is_anonymous_volume;
+pub use volumes::{read_volume, volume_body, volume_differences};
 
 /// The tables of fields, in the order in which a plan tells them.
 const TABLES: [&[Field]; 6] = [

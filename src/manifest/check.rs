@@ -65,6 +65,7 @@ pub(super) fn check(drafts: &[Draft<'_>], mut findings: Findings<'_>) -> BTreeSe
     let tags = claims::check_tags(drafts, &valid, &mut findings);
     let references = references::of(&valid, &tags);
     references::check_targets(drafts, &valid, &references, &mut findings);
+    references::check_addresses(&valid, &mut findings);
     references::check_cycles(&valid, &references, &mut findings);
     withhold_dependents(&valid, &references, &mut findings);
     findings.invalid

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::fmt::Write;
+use std::net::IpAddr;
 
 use super::Spec;
 use super::check::{Findings, Valid};
@@ -12,6 +13,7 @@ use super::kinds::ManifestKind;
 use super::suggestion::did_you_mean;
 use crate::resource::container::{ContainerSpec, Reference as Named, State, Use};
 use crate::resource::name::{Name, ResourceId};
+use crate::resource::network::NetworkSpec;
 use crate::resource::violation::FieldPath;
 
 /// The most suggestions of one snapshot: each looks at every name.
@@ -120,6 +122,38 @@ pub(super) fn check_targets(
             }
         };
         findings.error(this.draft, reference.path.clone(), message, hint);
+    }
+}
+
+/// A fixed address is one of its network's, and the network has subnets of its own (the engine's rule).
+pub(super) fn check_addresses(valid: &[Valid<'_, '_>], findings: &mut Findings<'_>) {
+    let networks: HashMap<&Name, &NetworkSpec> = valid
+        .iter()
+        .filter_map(|this| match &this.manifest.spec {
+            Spec::Network(network) => Some((&this.manifest.id.name, network)),
+            _ => None,
+        })
+        .collect();
+    for this in valid {
+        let attachments = this.container().into_iter().flat_map(|spec| spec.networks.iter().enumerate());
+        for (index, attachment) in attachments {
+            let Some(network) = networks.get(&attachment.name) else { continue };
+            let path = FieldPath::root().key("spec").key("networks").index(index);
+            let addresses = [
+                ("ipv4Address", attachment.ipv4_address.map(IpAddr::V4)),
+                ("ipv6Address", attachment.ipv6_address.map(IpAddr::V6)),
+            ];
+            for (field, address) in addresses {
+                let Some(address) = address else { continue };
+                if !network.subnets.iter().any(|subnet| subnet.contains(address)) {
+                    let message = format!("{address} is in no subnet of the network {}", attachment.name);
+                    let hint = network.subnets.is_empty().then(|| {
+                        "give the network `subnets`: the engine wants that for fixed addresses".to_owned()
+                    });
+                    findings.error(this.draft, path.key(field), message, hint);
+                }
+            }
+        }
     }
 }
 

@@ -2,16 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{Await, Node, Step};
 use crate::diff::{
-    Act, Change, NEXT_SUFFIX, Need, NewContainer, Old, Operation, PREVIOUS_SUFFIX, Predecessor,
+    Act, Change, Member, NEXT_SUFFIX, Need, NewContainer, Old, Operation, PREVIOUS_SUFFIX, Predecessor,
 };
 use crate::fields;
 use crate::resource::container::{Condition, ContainerSpec, State};
 use crate::resource::label;
 use crate::resource::name::{Kind, Owner, ResourceId};
+use crate::resource::network::NetworkSpec;
 use crate::resource::platform::Platform;
 use crate::resource::reference::ImageReference;
 
@@ -73,8 +75,8 @@ fn in_order(mut left: Vec<&Change>) -> Vec<&Change> {
 struct Builder<'a> {
     owner: &'a Owner,
     nodes: Vec<Node>,
-    /// The node after which a resource is in order.
-    ready: BTreeMap<ResourceId, usize>,
+    /// The nodes after which a resource is in order.
+    ready: BTreeMap<ResourceId, Vec<usize>>,
     /// The nodes that pull images which no manifest describes.
     pulls: BTreeMap<ImageReference, usize>,
     /// The nodes that wait for a container's health.
@@ -112,7 +114,7 @@ impl Builder<'_> {
             let resources: Vec<ResourceId> = batch.iter().map(|(id, _)| id.clone()).collect();
             let images = batch.iter().map(|(_, image)| image.clone()).collect();
             for id in &resources {
-                self.ready.insert(id.clone(), self.nodes.len());
+                self.ready.insert(id.clone(), vec![self.nodes.len()]);
             }
             self.nodes.push(Node {
                 step: Step::LoadPapers(images),
@@ -156,23 +158,27 @@ impl Builder<'_> {
                 let mut needs = self.ready_nodes(&change.needs);
                 // The next generation takes the tags over. Were the mark gone before that, they would
                 // belong to an image that is nobody's.
-                needs.extend(self.ready.get(id));
+                needs.extend(self.ready.get(id).into_iter().flatten());
                 for tag in tags {
                     needs = vec![self.push(id, Step::Untag(tag.clone()), needs)];
                 }
                 None
             }
-            Act::CreateNetwork(spec) => Some(self.create_network(id, spec.as_ref().clone(), Vec::new())),
-            Act::ReplaceNetwork(old, spec) => {
-                let removed = self.push(id, Step::RemoveNetwork(old.as_str().to_owned()), Vec::new());
-                Some(self.create_network(id, spec.as_ref().clone(), vec![removed]))
+            Act::CreateNetwork(spec) => {
+                let step = self.create_network(id, spec);
+                Some(self.push(id, step, Vec::new()))
+            }
+            Act::ReplaceNetwork { old, was, spec, members } => {
+                let joined = self.replace_network(id, old.as_str(), was, spec, members);
+                self.ready.insert(id.clone(), joined);
+                None
             }
             Act::RemoveNetwork(old) => {
                 let needs = self.ready_nodes(&change.needs);
                 Some(self.push(id, Step::RemoveNetwork(old.as_str().to_owned()), needs))
             }
             Act::CreateVolume(spec) => {
-                let labels = self.labels(id);
+                let labels = self.labels(id, spec);
                 let step = Step::CreateVolume { name: id.name.clone(), spec: spec.clone(), labels };
                 Some(self.push(id, step, Vec::new()))
             }
@@ -190,7 +196,7 @@ impl Builder<'_> {
             }
         };
         if let Some(last) = last {
-            self.ready.insert(id.clone(), last);
+            self.ready.insert(id.clone(), vec![last]);
         }
     }
 
@@ -200,24 +206,59 @@ impl Builder<'_> {
         self.push(id, Step::Tag { image, tags: tags.to_vec(), mark }, vec![after])
     }
 
-    fn labels(&self, id: &ResourceId) -> Value {
-        json!({label::OWNER: self.owner.as_str(), label::RESOURCE: id.to_string()})
+    fn labels(&self, id: &ResourceId, spec: &impl Serialize) -> Value {
+        json!({
+            label::OWNER: self.owner.as_str(),
+            label::RESOURCE: id.to_string(),
+            label::SPEC: label::spec_text(spec),
+        })
     }
 
-    fn create_network(
+    fn create_network(&self, id: &ResourceId, spec: &NetworkSpec) -> Step {
+        let labels = self.labels(id, spec);
+        Step::CreateNetwork { name: id.name.clone(), spec: Box::new(spec.clone()), labels }
+    }
+
+    /// Takes the members off a network, makes it anew and joins them again. Until it is there, every
+    /// failure brings the old one back with everybody on it. The nodes after which all are joined.
+    fn replace_network(
         &mut self,
         id: &ResourceId,
-        spec: crate::resource::network::NetworkSpec,
-        needs: Vec<usize>,
-    ) -> usize {
-        let step =
-            Step::CreateNetwork { name: id.name.clone(), spec: Box::new(spec), labels: self.labels(id) };
-        self.push(id, step, needs)
+        old: &str,
+        was: &NetworkSpec,
+        spec: &NetworkSpec,
+        members: &[Member],
+    ) -> Vec<usize> {
+        let join = |member: &Member, endpoint: &Value| Step::Connect {
+            container: member.container.as_str().to_owned(),
+            network: id.name.to_string(),
+            endpoint: endpoint.clone(),
+        };
+        let all_back: Vec<Step> = members.iter().map(|member| join(member, &member.back)).collect();
+        // One after the other, so that whoever failed knows who is off by then.
+        let mut last = None;
+        for (index, member) in members.iter().enumerate() {
+            let step = Step::Disconnect {
+                container: member.container.as_str().to_owned(),
+                network: id.name.to_string(),
+            };
+            let back = all_back.get(..=index).unwrap_or_default().to_vec();
+            last = Some(self.push_with_rescue(id, step, last.into_iter().collect(), back));
+        }
+        let remove = Step::RemoveNetwork(old.to_owned());
+        let removed = self.push_with_rescue(id, remove, last.into_iter().collect(), all_back.clone());
+        let again = std::iter::once(self.create_network(id, was)).chain(all_back).collect();
+        let create = self.create_network(id, spec);
+        let made = self.push_with_rescue(id, create, vec![removed], again);
+        if members.is_empty() {
+            return vec![made];
+        }
+        members.iter().map(|member| self.push(id, join(member, &member.endpoint), vec![made])).collect()
     }
 
     /// The nodes after which what is needed is in order; containers' conditions left out.
     fn ready_nodes(&self, needs: &[Need]) -> Vec<usize> {
-        needs.iter().filter_map(|need| self.ready.get(&need.id).copied()).collect()
+        needs.iter().filter_map(|need| self.ready.get(&need.id)).flatten().copied().collect()
     }
 
     /// The nodes after which a container can be made.
@@ -247,13 +288,13 @@ impl Builder<'_> {
     fn before_start(&mut self, change: &Change) -> Vec<usize> {
         let mut needs = Vec::new();
         for need in &change.needs {
-            let ready = self.ready.get(&need.id).copied();
+            let ready = self.ready.get(&need.id).cloned().unwrap_or_default();
             match need.condition {
                 Some(Condition::Started) => needs.extend(ready),
                 Some(Condition::Healthy) => {
                     let awaited = self.awaited.get(&need.id).copied().unwrap_or_else(|| {
                         let step = Step::Await { container: need.id.name.to_string(), until: Await::Healthy };
-                        self.push(&need.id, step, ready.into_iter().collect())
+                        self.push(&need.id, step, ready)
                     });
                     self.awaited.insert(need.id.clone(), awaited);
                     needs.push(awaited);
@@ -314,7 +355,9 @@ impl Builder<'_> {
             let mut needs: Vec<usize> = last.into_iter().collect();
             match operation {
                 Operation::Start => needs.extend(self.before_start(change)),
-                Operation::Connect { .. } => needs.extend(self.ready_nodes(&change.needs)),
+                Operation::Connect { .. } | Operation::Disconnect { .. } => {
+                    needs.extend(self.ready_nodes(&change.needs));
+                }
                 _ => {}
             }
             last = Some(self.push(id, step, needs));

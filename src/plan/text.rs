@@ -64,7 +64,7 @@ impl Verb {
                 [Operation::Stop] | [Operation::Unpause, Operation::Stop] => Self::Stop,
                 _ => Self::Update,
             },
-            Act::Replace { .. } | Act::ReplaceNetwork(..) => Self::Replace,
+            Act::Replace { .. } | Act::ReplaceNetwork { .. } => Self::Replace,
             Act::Untag { .. } | Act::RemoveNetwork(_) | Act::Remove(_) => Self::Remove,
             Act::Block(_) => Self::Blocked,
         }

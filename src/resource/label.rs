@@ -1,7 +1,9 @@
 //! The labels and tags that say whose a resource is and what was once asked. They never answer
 //! "does it match".
 
-use super::container::ContainerSpec;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
 use super::env::TextMap;
 use super::name::{Name, Owner};
 use super::reference::{ImageId, ImageReference};
@@ -11,7 +13,7 @@ use super::violation::{FieldPath, Violation};
 pub const OWNER: &str = "io.invigil.owner";
 /// Which resource it is: `container/web`.
 pub const RESOURCE: &str = "io.invigil.resource";
-/// On containers: the canonical JSON of the spec it was created from.
+/// On containers, networks and volumes: the canonical JSON of the spec it was created from.
 pub const SPEC: &str = "io.invigil.spec";
 /// On imported images and problem sets: the digest of what they were made from.
 pub const SOURCE: &str = "io.invigil.source";
@@ -50,12 +52,12 @@ pub fn is_mark(tag: &ImageReference) -> bool {
 const SPEC_VERSION: u32 = 1;
 
 /// The text of the [`SPEC`] label: the canonical JSON of a spec, with the version of its form.
-pub fn spec_text(spec: &ContainerSpec) -> String {
+pub fn spec_text(spec: &impl Serialize) -> String {
     serde_json::json!({"version": SPEC_VERSION, "spec": spec}).to_string()
 }
 
-/// The spec that a container was created from; `None` if the text is not one of ours.
-pub fn spec_from(text: &str) -> Option<ContainerSpec> {
+/// The spec that something was created from; `None` if the text is not one of ours.
+pub fn spec_from<T: DeserializeOwned>(text: &str) -> Option<T> {
     let mut value: serde_json::Value = serde_json::from_str(text).ok()?;
     if value["version"] != SPEC_VERSION {
         return None;

@@ -1,6 +1,7 @@
 //! Networks: their spec, and how containers name them. In: manifests. Out: [`NetworkSpec`],
 //! [`NetworkMode`], [`NetworkAttachment`].
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -34,9 +35,30 @@ pub struct NetworkSpec {
     /// The subnets; the engine chooses one by default.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub subnets: Vec<Subnet>,
+    /// Who gives out its addresses.
+    #[serde(default, skip_serializing_if = "Ipam::is_default")]
+    pub ipam: Ipam,
     /// Labels of its own.
     #[serde(default, skip_serializing_if = "TextMap::is_empty")]
     pub labels: TextMap,
+}
+
+/// Who gives out a network's addresses.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Ipam {
+    /// The driver; `default` by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub driver: Option<String>,
+    /// The driver's options.
+    #[serde(default, skip_serializing_if = "TextMap::is_empty")]
+    pub options: TextMap,
+}
+
+impl Ipam {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// One subnet of a network.
@@ -51,6 +73,27 @@ pub struct Subnet {
     /// The part that containers get addresses from: `172.30.5.0/24`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ip_range: Option<String>,
+    /// Addresses that others use and that no container gets, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub aux_addresses: BTreeMap<String, IpAddr>,
+}
+
+impl Subnet {
+    /// Whether an address is one of the subnet's.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        let Some((network, bits)) = cidr(&self.subnet) else { return false };
+        match (network, address) {
+            (IpAddr::V4(network), IpAddr::V4(address)) => {
+                let mask = u32::MAX.checked_shl(32 - u32::from(bits)).unwrap_or(0);
+                network.to_bits() & mask == address.to_bits() & mask
+            }
+            (IpAddr::V6(network), IpAddr::V6(address)) => {
+                let mask = u128::MAX.checked_shl(128 - u32::from(bits)).unwrap_or(0);
+                network.to_bits() & mask == address.to_bits() & mask
+            }
+            _ => false,
+        }
+    }
 }
 
 impl NetworkSpec {
@@ -60,7 +103,7 @@ impl NetworkSpec {
         for (index, subnet) in self.subnets.iter().enumerate() {
             let path = FieldPath::root().key("subnets").index(index);
             for (key, range) in [("subnet", Some(&subnet.subnet)), ("ipRange", subnet.ip_range.as_ref())] {
-                if let Some(range) = range.filter(|range| !is_cidr(range)) {
+                if let Some(range) = range.filter(|range| cidr(range).is_none()) {
                     violations.push(Violation::error(
                         path.key(key),
                         format!(
@@ -70,20 +113,32 @@ impl NetworkSpec {
                     ));
                 }
             }
+            if let Some(gateway) = subnet.gateway.filter(|gateway| !subnet.contains(*gateway)) {
+                violations.push(Violation::error(
+                    path.key("gateway"),
+                    format!("{gateway} is not in {}", subnet.subnet),
+                ));
+            }
+            for (name, address) in
+                subnet.aux_addresses.iter().filter(|(_, address)| !subnet.contains(**address))
+            {
+                violations.push(Violation::error(
+                    path.key("auxAddresses").key(name),
+                    format!("{address} is not in {}", subnet.subnet),
+                ));
+            }
         }
         violations
     }
 }
 
-fn is_cidr(text: &str) -> bool {
-    text.split_once('/').is_some_and(|(address, bits)| {
-        let longest = match address.parse() {
-            Ok(IpAddr::V4(_)) => 32,
-            Ok(IpAddr::V6(_)) => 128,
-            Err(_) => return false,
-        };
-        bits.parse::<u8>().is_ok_and(|bits| bits <= longest)
-    })
+/// The address and the number of bits of `172.30.0.0/16`.
+fn cidr(text: &str) -> Option<(IpAddr, u8)> {
+    let (address, bits) = text.split_once('/')?;
+    let address: IpAddr = address.parse().ok()?;
+    let longest = if address.is_ipv4() { 32 } else { 128 };
+    let bits = bits.parse::<u8>().ok().filter(|bits| *bits <= longest)?;
+    Some((address, bits))
 }
 
 /// What a container's network namespace is. Shown in Docker's notation.

@@ -137,6 +137,89 @@ async fn networks_are_made_joined_left_and_removed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_changed_network_takes_its_containers_with_it() {
+    let host = Host::new("remade").await;
+    let network = |spec: &str| {
+        host.write(
+            "n.yaml",
+            &format!("apiVersion: invigil/v1\nkind: Network\nmetadata: {{name: '@net'}}\nspec: {spec}\n"),
+        );
+    };
+    network("{options: {com.docker.network.bridge.enable_icc: 'false'}, labels: {room: '101'}}");
+    let net = host.name("net");
+    host.container("up", &sleeper(&format!(", networks: [{{name: {net}, aliases: [seat]}}]")));
+    host.container("down", &sleeper(&format!(", networks: [{net}], state: stopped")));
+    host.container("two", &sleeper(", networkMode: none"));
+    host.apply().await;
+    let started = host.inspect("up", "{{.Id}} {{.State.StartedAt}}");
+    let first = docker(&["network", "inspect", &net, "--format", "{{.Id}}"]);
+
+    network("{internal: true, attachable: true}");
+    assert_eq!(
+        host.apply().await,
+        "network/@net  replace   reconnects @down, @up\n  \
+           attachable                                     false -> true\n  \
+           internal                                       false -> true\n  \
+           labels.room                                    101 -> (none)\n  \
+           options.com.docker.network.bridge.enable_icc   false -> (none)\n\n\
+         Plan: 1 to replace; 3 unchanged.\n"
+    );
+    assert_eq!(host.inspect("up", "{{.Id}} {{.State.StartedAt}}"), started);
+    assert_ne!(docker(&["network", "inspect", &net, "--format", "{{.Id}}"]), first);
+    assert_eq!(docker(&["exec", &host.name("up"), "hostname", "-i"]).split('.').count(), 4);
+    host.container("down", &sleeper(&format!(", networks: [{net}]")));
+    host.apply().await;
+    assert_eq!(host.inspect("down", "{{.State.Running}}"), "true");
+    docker(&["exec", &host.name("down"), "ping", "-c", "1", "seat"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_network_that_cannot_be_made_anew_comes_back_with_everybody_on_it() {
+    let host = Host::new("refused").await;
+    let net = host.name("net");
+    host.write("n.yaml", "apiVersion: invigil/v1\nkind: Network\nmetadata: {name: '@net'}\n");
+    host.container("c", &sleeper(&format!(", networks: [{{name: {net}, aliases: [seat]}}]")));
+    host.apply().await;
+    let seen = "{{.Id}} {{.State.StartedAt}} {{range .NetworkSettings.Networks}}{{.Aliases}}{{end}}";
+    let before = host.inspect("c", seen);
+    host.write(
+        "n.yaml",
+        "apiVersion: invigil/v1\nkind: Network\nmetadata: {name: '@net'}\nspec: {driver: nosuch}\n",
+    );
+    let (outcomes, told) = host.try_apply().await;
+    assert!(!outcomes.is_success());
+    assert!(told.last().is_some_and(|last| last.contains("Ok(())")), "{told:?}");
+    assert_eq!(host.inspect("c", seen), before);
+    host.write("n.yaml", "apiVersion: invigil/v1\nkind: Network\nmetadata: {name: '@net'}\n");
+    assert!(host.plan().await.starts_with("Nothing to do"), "{}", host.plan().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_volume_is_told_and_never_touched() {
+    let host = Host::new("volume").await;
+    let volume = |spec: &str| {
+        host.write(
+            "v.yaml",
+            &format!("apiVersion: invigil/v1\nkind: Volume\nmetadata: {{name: '@data'}}\nspec: {spec}\n"),
+        );
+    };
+    volume("{labels: {room: '101'}, options: {type: tmpfs, device: tmpfs}}");
+    host.apply().await;
+    let made = docker(&["volume", "inspect", &host.name("data")]);
+    for changed in [
+        "{labels: {room: '102'}, options: {type: tmpfs, device: tmpfs}}",
+        "{labels: {room: '101'}}",
+        "{driver: nosuch}",
+    ] {
+        volume(changed);
+        let plan = host.plan().await;
+        assert!(plan.starts_with("volume/@data  blocked   a volume cannot be changed"), "{plan}");
+        host.try_apply().await;
+        assert_eq!(docker(&["volume", "inspect", &host.name("data")]), made);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn law_5_volumes_outlive_their_manifests_and_their_containers() {
     let host = Host::new("law5").await;
     host.write("v.yaml", "apiVersion: invigil/v1\nkind: Volume\nmetadata: {name: '@v'}\n");

@@ -30,7 +30,12 @@ fn create() -> Change {
 }
 
 fn replace() -> Change {
-    change(Act::ReplaceNetwork("0".repeat(64).parse().unwrap(), Box::default()))
+    change(Act::ReplaceNetwork {
+        old: "0".repeat(64).parse().unwrap(),
+        was: Box::default(),
+        spec: Box::default(),
+        members: Vec::new(),
+    })
 }
 
 /// A backoff, the time, and what the manifests ask for.

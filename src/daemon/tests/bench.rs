@@ -87,6 +87,7 @@ impl Perform for Toy {
                 state.networks += 1;
                 let id = format!("{:064}", state.networks).parse().unwrap();
                 let network = ObservedNetwork {
+                    created: None,
                     id,
                     name: name.to_string(),
                     resource: Some(name.clone()),
@@ -96,7 +97,8 @@ impl Perform for Toy {
             }
             Step::RemoveNetwork(id) => state.observed.networks.retain(|network| network.id.as_str() != id),
             Step::CreateVolume { name, spec, .. } => {
-                let volume = ObservedVolume { name: name.to_string(), spec: spec.as_ref().clone() };
+                let volume =
+                    ObservedVolume { name: name.to_string(), created: None, spec: spec.as_ref().clone() };
                 state.observed.volumes.push(volume);
             }
             other => panic!("the toy cannot {other}"),

@@ -33,7 +33,9 @@ pub(super) async fn observe(engine: &Session, scope: &Scope) -> Result<Observed,
     for document in &networks {
         observed.networks.push(parse::network(document, &scope.owner)?);
     }
-    observed.volumes.extend(volumes.iter().map(parse::volume));
+    for document in &volumes {
+        observed.volumes.push(parse::volume(document, &scope.owner)?);
+    }
     let mut listed =
         images.iter().map(|document| parse::image(document, None)).collect::<Result<Vec<_>, _>>()?;
     let used: BTreeSet<_> = observed

@@ -10,13 +10,10 @@ use crate::fields::{self, Live};
 use crate::observed::{
     EngineId, Health, LiveStatus, Managed, ObservedContainer, ObservedImage, ObservedNetwork, ObservedVolume,
 };
-use crate::resource::env::TextMap;
 use crate::resource::label;
 use crate::resource::name::{Kind, Name, Owner, ResourceId};
-use crate::resource::network::{NetworkSpec, Subnet};
 use crate::resource::port::{Protocol, PublishedPort};
 use crate::resource::reference::{ImageId, ImageReference};
-use crate::resource::volume::VolumeSpec;
 
 fn unreadable(what: &str, cause: impl Into<String>) -> EngineError {
     EngineError::Unreadable { what: fields::plain(what), cause: cause.into() }
@@ -24,13 +21,6 @@ fn unreadable(what: &str, cause: impl Into<String>) -> EngineError {
 
 fn text<'a>(document: &'a Value, key: &str) -> &'a str {
     document[key].as_str().unwrap_or_default()
-}
-
-fn texts(value: &Value) -> TextMap {
-    let entries = value.as_object().into_iter().flatten();
-    TextMap(
-        entries.map(|(key, value)| (key.clone(), value.as_str().unwrap_or_default().to_owned())).collect(),
-    )
 }
 
 /// Which resource of `owner`'s of this kind the labels name.
@@ -208,42 +198,26 @@ pub(super) fn image(document: &Value, config: Option<Live>) -> Result<ObservedIm
 pub(super) fn network(document: &Value, owner: &Owner) -> Result<ObservedNetwork, EngineError> {
     let name = text(document, "Name");
     let what = format!("network {name}");
-    let labels = &document["Labels"];
-    let subnets = document["IPAM"]["Config"].as_array().into_iter().flatten();
-    let mut own_labels = texts(labels);
-    own_labels.0.retain(|key, _| !key.starts_with(label::PREFIX));
+    let resource = resource(&document["Labels"], owner, Kind::Network, &what)?;
+    let created = resource.as_ref().and_then(|_| label::spec_from(text(&document["Labels"], label::SPEC)));
     Ok(ObservedNetwork {
         id: text(document, "Id").parse().map_err(|error: String| unreadable(&what, error))?,
         name: name.to_owned(),
-        resource: resource(labels, owner, Kind::Network, &what)?,
-        spec: NetworkSpec {
-            driver: document["Driver"].as_str().map(str::to_owned),
-            internal: document["Internal"].as_bool(),
-            attachable: document["Attachable"].as_bool(),
-            ipv6: document["EnableIPv6"].as_bool(),
-            options: texts(&document["Options"]),
-            subnets: subnets
-                .map(|subnet| Subnet {
-                    subnet: text(subnet, "Subnet").to_owned(),
-                    gateway: text(subnet, "Gateway").parse().ok(),
-                    ip_range: subnet["IPRange"].as_str().filter(|range| !range.is_empty()).map(str::to_owned),
-                })
-                .collect(),
-            labels: own_labels,
-        },
+        resource,
+        created,
+        spec: fields::read_network(document),
     })
 }
 
 /// A volume from the engine's list.
-pub(super) fn volume(document: &Value) -> ObservedVolume {
-    ObservedVolume {
-        name: text(document, "Name").to_owned(),
-        spec: VolumeSpec {
-            driver: document["Driver"].as_str().map(str::to_owned),
-            options: texts(&document["Options"]),
-            labels: texts(&document["Labels"]),
-        },
-    }
+pub(super) fn volume(document: &Value, owner: &Owner) -> Result<ObservedVolume, EngineError> {
+    let name = text(document, "Name");
+    let ours = resource(&document["Labels"], owner, Kind::Volume, &format!("volume {name}"))?;
+    Ok(ObservedVolume {
+        name: name.to_owned(),
+        created: ours.and_then(|_| label::spec_from(text(&document["Labels"], label::SPEC))),
+        spec: fields::read_volume(document),
+    })
 }
 
 #[cfg(test)]

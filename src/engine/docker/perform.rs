@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use bollard::models::{
-    ContainerCreateBody, ContainerUpdateBody, EndpointSettings, Ipam, IpamConfig, NetworkConnectRequest,
-    NetworkCreateRequest, NetworkDisconnectRequest, VolumeCreateRequest,
+    ContainerCreateBody, ContainerUpdateBody, EndpointSettings, NetworkConnectRequest, NetworkCreateRequest,
+    NetworkDisconnectRequest, VolumeCreateRequest,
 };
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, InspectContainerOptions, ListNetworksOptions,
@@ -19,12 +19,11 @@ use tokio::time::{Instant, sleep};
 use super::error::{failed, is_absent, is_already};
 use super::{Session, transfer};
 use crate::engine::{EngineError, Progress};
+use crate::fields;
 use crate::plan::{Await, Step};
 use crate::resource::label;
 use crate::resource::name::Name;
-use crate::resource::network::NetworkSpec;
 use crate::resource::reference::ImageId;
-use crate::resource::volume::VolumeSpec;
 
 /// How long a stop may take in all: a container's own stop timeout has no bound in the engine.
 const STOP: Duration = Duration::from_hours(1);
@@ -85,10 +84,13 @@ pub(super) async fn perform(
             let options = RemoveImageOptionsBuilder::new().force(false).noprune(false).build();
             gone(docker.remove_image(segment(&tag.to_string())?, Some(options), None).await.map(|_| ()))
         }
-        Step::CreateNetwork { name, spec, labels } => create_network(engine, &what, name, spec, labels).await,
+        Step::CreateNetwork { name, spec, labels } => {
+            create_network(engine, &what, name, &fields::network_body(name, spec, labels)).await
+        }
         Step::RemoveNetwork(network) => gone(docker.remove_network(segment(network)?).await),
         Step::CreateVolume { name, spec, labels } => {
-            done(docker.create_volume(volume_request(name, spec, labels)?).await.map(|_| ()))
+            let docker = engine.sending(&fields::volume_body(name, spec, labels));
+            done(docker.create_volume(VolumeCreateRequest::default()).await.map(|_| ()))
         }
         Step::CreateContainer { name, body, platform } => {
             let mut options = CreateContainerOptionsBuilder::new().name(segment(name)?);
@@ -123,7 +125,7 @@ pub(super) async fn perform(
         }
         Step::Disconnect { container, network } => {
             let request = NetworkDisconnectRequest { container: container.clone(), force: None };
-            done(docker.disconnect_network(segment(network)?, request).await)
+            gone(docker.disconnect_network(segment(network)?, request).await)
         }
         Step::Await { container, until: Await::Healthy } => healthy(engine, container, progress).await,
         Step::Await { container, until: Await::Steady } => steady(engine, container).await,
@@ -163,57 +165,14 @@ fn typed<T: DeserializeOwned>(what: &str, body: &Value) -> Result<T, EngineError
     })
 }
 
-fn labels(own: &crate::resource::env::TextMap, ours: &Value) -> std::collections::HashMap<String, String> {
-    let ours = ours.as_object().into_iter().flatten();
-    let ours = ours.map(|(key, value)| (key.clone(), value.as_str().unwrap_or_default().to_owned()));
-    own.0.clone().into_iter().chain(ours).collect()
-}
-
-async fn create_network(
-    engine: &Session,
-    what: &str,
-    name: &Name,
-    spec: &NetworkSpec,
-    ours: &Value,
-) -> Result<(), EngineError> {
+async fn create_network(engine: &Session, what: &str, name: &Name, body: &Value) -> Result<(), EngineError> {
     let error = |error| failed(&engine.endpoint, what, error);
-    // Docker 20.10 accepts a second network of the same name.
+    // Docker 20.10 may still make a second network of the same name.
     let listed = engine.docker.list_networks(None::<ListNetworksOptions>).await.map_err(error)?;
     if listed.iter().any(|network| network.name.as_deref() == Some(name.as_str())) {
         return Err(EngineError::refused(format!("{what}: a network of this name is there")));
     }
-    let subnets: Vec<IpamConfig> = spec
-        .subnets
-        .iter()
-        .map(|subnet| IpamConfig {
-            subnet: Some(subnet.subnet.clone()),
-            gateway: subnet.gateway.map(|ip| ip.to_string()),
-            ip_range: subnet.ip_range.clone(),
-            ..IpamConfig::default()
-        })
-        .collect();
-    let request = NetworkCreateRequest {
-        name: name.to_string(),
-        driver: spec.driver.clone(),
-        internal: spec.internal,
-        attachable: spec.attachable,
-        enable_ipv6: spec.ipv6,
-        options: (!spec.options.is_empty()).then(|| spec.options.0.clone().into_iter().collect()),
-        ipam: (!subnets.is_empty()).then(|| Ipam { config: Some(subnets), ..Ipam::default() }),
-        labels: Some(labels(&spec.labels, ours)),
-        ..NetworkCreateRequest::default()
-    };
-    engine.docker.create_network(request).await.map(|_| ()).map_err(error)
-}
-
-fn volume_request(name: &Name, spec: &VolumeSpec, ours: &Value) -> Result<VolumeCreateRequest, EngineError> {
-    Ok(VolumeCreateRequest {
-        name: Some(segment(name.as_str())?.to_owned()),
-        driver: spec.driver.clone(),
-        driver_opts: (!spec.options.is_empty()).then(|| spec.options.0.clone().into_iter().collect()),
-        labels: Some(labels(&spec.labels, ours)),
-        ..VolumeCreateRequest::default()
-    })
+    engine.sending(body).create_network(NetworkCreateRequest::default()).await.map(|_| ()).map_err(error)
 }
 
 /// The id of the first of `images` that is there.

@@ -126,7 +126,7 @@ impl World {
             }
         }
         for (name, _) in &volumes {
-            self.add_volume(name, &VolumeSpec::default());
+            self.add_volume(name, &VolumeSpec::default(), &Value::Null);
         }
         volumes
     }

@@ -25,7 +25,7 @@ pub(super) struct World {
     pub registry: BTreeMap<ImageReference, Image>,
     pub containers: Vec<Container>,
     pub networks: BTreeMap<String, Network>,
-    pub volumes: BTreeMap<String, VolumeSpec>,
+    pub volumes: BTreeMap<String, Volume>,
     counter: u64,
 }
 
@@ -33,6 +33,12 @@ pub(super) struct World {
 pub(super) struct Network {
     id: EngineId,
     spec: NetworkSpec,
+    labels: Value,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Volume {
+    spec: VolumeSpec,
     labels: Value,
 }
 
@@ -72,8 +78,8 @@ impl World {
             | Step::Untag(_) => self.act_on_image(step),
             Step::CreateNetwork { name, spec, labels } => self.create_network(name, spec, labels),
             Step::RemoveNetwork(network) => self.remove_network(network),
-            Step::CreateVolume { name, spec, .. } => {
-                self.add_volume(name.as_str(), spec);
+            Step::CreateVolume { name, spec, labels } => {
+                self.add_volume(name.as_str(), spec, labels);
                 Ok(())
             }
             _ => self.act_on_container(step),
@@ -92,7 +98,12 @@ impl World {
         }
         if spec.subnets.is_empty() {
             let subnet = format!("172.{}.0.0/16", 18 + self.networks.len());
-            spec.subnets.push(Subnet { subnet, gateway: None, ip_range: None });
+            spec.subnets.push(Subnet {
+                subnet,
+                gateway: None,
+                ip_range: None,
+                aux_addresses: BTreeMap::new(),
+            });
         }
         self.networks.insert(name.to_string(), Network { id, spec, labels: labels.clone() });
         Ok(())
@@ -114,9 +125,10 @@ impl World {
         Ok(())
     }
 
-    pub(super) fn add_volume(&mut self, name: &str, spec: &VolumeSpec) {
+    pub(super) fn add_volume(&mut self, name: &str, spec: &VolumeSpec, labels: &Value) {
         let driver = spec.driver.clone().or_else(|| Some("local".to_owned()));
-        self.volumes.entry(name.to_owned()).or_insert_with(|| VolumeSpec { driver, ..spec.clone() });
+        let spec = VolumeSpec { driver, ..spec.clone() };
+        self.volumes.entry(name.to_owned()).or_insert_with(|| Volume { spec, labels: labels.clone() });
     }
 
     pub(super) fn observe(&self, scope: &Scope) -> Result<Observed, EngineError> {
@@ -129,7 +141,13 @@ impl World {
         };
         let built_in = BUILT_IN.iter().enumerate().map(|(index, name)| {
             let id = format!("f{index:011x}").parse().map_err(EngineError::refused)?;
-            Ok(ObservedNetwork { id, name: (*name).to_owned(), resource: None, spec: NetworkSpec::default() })
+            Ok(ObservedNetwork {
+                id,
+                name: (*name).to_owned(),
+                resource: None,
+                created: None,
+                spec: NetworkSpec::default(),
+            })
         });
         let ours = self.networks.iter().map(|(name, network)| {
             let mut spec = network.spec.clone();
@@ -138,6 +156,7 @@ impl World {
                 id: network.id.clone(),
                 name: name.clone(),
                 resource: resource(&network.labels, &scope.owner, Kind::Network),
+                created: network.labels[label::SPEC].as_str().and_then(label::spec_from),
                 spec,
             })
         });
@@ -145,7 +164,11 @@ impl World {
             images: self.images.iter().map(|image| image.observed(is_wanted(image))).collect(),
             networks: built_in.chain(ours).collect::<Result<_, EngineError>>()?,
             volumes: (self.volumes.iter())
-                .map(|(name, spec)| ObservedVolume { name: name.clone(), spec: spec.clone() })
+                .map(|(name, volume)| ObservedVolume {
+                    name: name.clone(),
+                    created: volume.labels[label::SPEC].as_str().and_then(label::spec_from),
+                    spec: volume.spec.clone(),
+                })
                 .collect(),
             containers: self.containers.iter().map(|one| self.observe_container(one, &scope.owner)).collect(),
         })
@@ -166,7 +189,9 @@ impl World {
         let images: BTreeMap<&str, Vec<String>> = (self.images.iter())
             .map(|image| (image.id.as_str(), image.references.iter().map(ToString::to_string).collect()))
             .collect();
-        json!({"containers": containers, "networks": networks, "volumes": self.volumes, "images": images})
+        let volumes: BTreeMap<&str, &VolumeSpec> =
+            self.volumes.iter().map(|(name, volume)| (name.as_str(), &volume.spec)).collect();
+        json!({"containers": containers, "networks": networks, "volumes": volumes, "images": images})
     }
 
     pub(super) fn inspect(&self, name: &str) -> Option<Value> {
