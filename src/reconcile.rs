@@ -6,7 +6,7 @@ use tokio::sync::watch;
 
 use crate::assembly::ExamServer;
 use crate::desired::{self, Desired, Removals};
-use crate::diff::{Changes, diff};
+use crate::diff::{Budget, Changes, diff};
 use crate::engine::{EngineError, Observe, Perform, Scope};
 use crate::execute::{Event, Outcomes, execute};
 use crate::manifest::Manifests;
@@ -14,7 +14,7 @@ use crate::manifest::diagnostic::Diagnostic;
 use crate::plan::Plan;
 use crate::resource::name::{Owner, ResourceId};
 use crate::source::attachment::{AttachmentReader, Attachments};
-use crate::source::{Revision, Snapshot};
+use crate::source::{Extent, Revision, Snapshot};
 
 /// What stays the same from pass to pass.
 #[derive(Debug, Clone)]
@@ -25,6 +25,8 @@ pub struct Setup {
     pub server: ExamServer,
     /// How many steps are in flight at most.
     pub parallelism: usize,
+    /// How much may be removed in one pass.
+    pub budget: Budget,
 }
 
 /// What a snapshot asks for.
@@ -40,6 +42,10 @@ pub struct Wanted {
     attachments: Attachments,
 }
 
+/// Why nothing is removed where one file was named.
+const ONE_FILE: &str =
+    "one file was named, and others may describe it; name the directory to remove what none does";
+
 impl Wanted {
     /// Reads a snapshot, and the files that its manifests name.
     pub fn read(snapshot: &Snapshot, reader: &mut AttachmentReader, server: &ExamServer) -> Self {
@@ -49,7 +55,11 @@ impl Wanted {
         let mut diagnostics = std::mem::take(&mut manifests.diagnostics);
         diagnostics.extend(more);
         diagnostics.sort();
-        Self { revision: snapshot.revision().clone(), desired, diagnostics, attachments }
+        let mut wanted = Self { revision: snapshot.revision().clone(), desired, diagnostics, attachments };
+        if snapshot.extent() == Extent::OneFile {
+            wanted.withhold_removals(ONE_FILE);
+        }
+        wanted
     }
 
     /// Whether reading `snapshot`, and the files that its manifests name, would say the same again.
@@ -58,9 +68,11 @@ impl Wanted {
             && reader.read(self.attachments.keys().cloned()) == self.attachments
     }
 
-    /// Withholds removals for one more reason.
+    /// Withholds removals, unless they are withheld already.
     pub fn withhold_removals(&mut self, why: &str) {
-        self.desired.removals = Removals::Withheld(why.to_owned());
+        if self.desired.removals == Removals::Allowed {
+            self.desired.removals = Removals::Withheld(why.to_owned());
+        }
     }
 
     /// Whether any manifest is wrong.
@@ -77,7 +89,7 @@ pub async fn compare<E: Observe>(wanted: &Wanted, setup: &Setup, engine: &E) -> 
     let images = wanted.desired.containers.values().map(|container| container.reference.clone()).collect();
     let scope = Scope { owner: setup.owner.clone(), images };
     let observed = engine.observe(&scope).await?;
-    Ok(diff(&wanted.desired, &observed, &setup.owner))
+    Ok(diff(&wanted.desired, &observed, &setup.owner, setup.budget))
 }
 
 /// Looks at the engine and plans what makes it match. Changes nothing.

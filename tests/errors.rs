@@ -45,6 +45,7 @@ cases!(
     dependency_cycle,
     duplicate_keys,
     duplicate_resources,
+    empty_file,
     hostile_names,
     key_is_not_shown,
     missing_references,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use invigil::assembly::{ExamServer, PaperImage};
 use invigil::desired::{Desired, DesiredContainer, DesiredImage, ImageOrigin};
-use invigil::diff::diff;
+use invigil::diff::{Budget, diff};
 use invigil::engine::memory::{Doing, MemoryEngine, Moment, Program};
 use invigil::engine::{Observe, Scope};
 use invigil::execute::{Outcomes, execute};
@@ -107,6 +107,9 @@ fn hands() -> impl Strategy<Value = Vec<(usize, Hand)>> {
 fn name(index: usize) -> Name {
     format!("seat-{index}").parse().expect("a name")
 }
+
+/// Enough to remove everything: that removals are withheld has tests of its own.
+const BUDGET: Budget = Budget { count: usize::MAX, share: 100, approved: None };
 
 fn owner() -> Owner {
     "default".parse().expect("an owner")
@@ -243,7 +246,7 @@ fn observe(engine: &MemoryEngine, desired: &Desired) -> Observed {
 }
 
 fn plan(engine: &MemoryEngine, desired: &Desired) -> Plan {
-    Plan::new(diff(desired, &observe(engine, desired), &owner()), &owner(), &BTreeMap::new())
+    Plan::new(diff(desired, &observe(engine, desired), &owner(), BUDGET), &owner(), &BTreeMap::new())
 }
 
 fn carry_out(engine: &MemoryEngine, plan: &Plan) -> Outcomes {
@@ -424,7 +427,7 @@ proptest! {
         let desired = last.desired();
         let mut observed = observe(&engine, &desired);
         let text = |observed: &Observed| {
-            text(&Plan::new(diff(&desired, observed, &owner()), &owner(), &BTreeMap::new()))
+            text(&Plan::new(diff(&desired, observed, &owner(), BUDGET), &owner(), &BTreeMap::new()))
         };
         let forwards = text(&observed);
         observed.images.reverse();

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use super::args::ApplyArgs;
 use super::plan::{setup, wanted};
 use super::progress::Progress;
+use super::report::Advised;
 use super::style::PALETTE;
 use super::{print, report};
 use crate::engine::docker::{DockerEngine, DockerReader};
@@ -19,7 +20,7 @@ use crate::plan::Plan;
 use crate::reconcile;
 
 pub(super) async fn apply(args: &ApplyArgs) -> Result<ExitCode> {
-    let setup = setup(&args.owner, args.parallel.parallelism)?;
+    let setup = setup(&args.owner, args.parallel.parallelism, args.budget.budget(Some(&args.approval)))?;
     let wanted = wanted(&args.manifests, &setup)?;
     let engine = DockerEngine::new(DockerReader::connect().await?);
     let plan = reconcile::plan(&wanted, &BTreeMap::new(), &setup, &engine).await.context("while planning")?;
@@ -27,9 +28,19 @@ pub(super) async fn apply(args: &ApplyArgs) -> Result<ExitCode> {
     if plan.nodes.is_empty() {
         return Ok(code(plan.is_empty() && !wanted.has_errors()));
     }
-    if plan.disturbs() && !args.yes && io::stdin().is_terminal() && !confirmed()? {
-        report::talk("Nothing was changed.\n");
-        return Ok(ExitCode::FAILURE);
+    if plan.disturbs() && !args.yes {
+        if !io::stdin().is_terminal() {
+            return Err(Advised {
+                message: "this replaces or removes what is there, and there is no terminal to ask at"
+                    .to_owned(),
+                hint: "`--yes` says that it is meant; nothing was changed",
+            }
+            .into());
+        }
+        if !confirmed()? {
+            report::talk("Nothing was changed.\n");
+            return Ok(ExitCode::FAILURE);
+        }
     }
     let progress = Progress::new(plan.nodes.len());
     let (stop, stopping) = watch::channel(false);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::daemon::{DEFAULT_INTERVAL, logging};
+use crate::diff::Budget;
 use crate::execute::default_parallelism;
 use crate::resource::name::Owner;
 
@@ -118,6 +119,35 @@ pub(super) struct OwnerArgs {
     pub(super) exam_server: Option<PathBuf>,
 }
 
+/// How much may be removed in one pass.
+#[derive(Debug, Args)]
+pub(super) struct BudgetArgs {
+    /// How many containers, networks or images no longer in the manifests are removed in one pass at most
+    #[arg(long, value_name = "N", env = "INVIGIL_MAX_REMOVALS", default_value_t = Budget::default().count, hide_env_values = true)]
+    max_removals: usize,
+    /// How many per cent of all of their kind; one of a kind always may be
+    #[arg(long, value_name = "PERCENT", env = "INVIGIL_MAX_REMOVAL_SHARE", default_value_t = Budget::default().share, value_parser = clap::value_parser!(u8).range(0..=100), hide_env_values = true)]
+    max_removal_share: u8,
+}
+
+/// A word for more removals than usual.
+#[derive(Debug, Args)]
+pub(super) struct ApprovalArgs {
+    /// Approve that this many resources no longer in the manifests are removed, whatever the limits say
+    #[arg(long, value_name = "N")]
+    allow_removals: Option<usize>,
+}
+
+impl BudgetArgs {
+    pub(super) fn budget(&self, approval: Option<&ApprovalArgs>) -> Budget {
+        Budget {
+            count: self.max_removals,
+            share: self.max_removal_share,
+            approved: approval.and_then(|approval| approval.allow_removals),
+        }
+    }
+}
+
 /// How much is done at once.
 #[derive(Debug, Args)]
 pub(super) struct ParallelArgs {
@@ -145,6 +175,10 @@ pub(super) struct PlanArgs {
     pub(super) manifests: ManifestArgs,
     #[command(flatten)]
     pub(super) owner: OwnerArgs,
+    #[command(flatten)]
+    pub(super) budget: BudgetArgs,
+    #[command(flatten)]
+    pub(super) approval: ApprovalArgs,
     /// The form of the plan
     #[arg(short, long, value_name = "FORM", default_value = "text")]
     pub(super) output: Output,
@@ -170,7 +204,11 @@ pub(super) struct ApplyArgs {
     pub(super) owner: OwnerArgs,
     #[command(flatten)]
     pub(super) parallel: ParallelArgs,
-    /// Do not ask
+    #[command(flatten)]
+    pub(super) budget: BudgetArgs,
+    #[command(flatten)]
+    pub(super) approval: ApprovalArgs,
+    /// Replace and remove without being asked; needed where there is no terminal to ask at
     #[arg(short, long)]
     pub(super) yes: bool,
 }
@@ -183,6 +221,8 @@ pub(super) struct RunArgs {
     pub(super) owner: OwnerArgs,
     #[command(flatten)]
     pub(super) parallel: ParallelArgs,
+    #[command(flatten)]
+    pub(super) budget: BudgetArgs,
     /// How often to look when nothing says that something changed
     #[arg(long, value_name = "DURATION", default_value_t = default_interval(), value_parser = interval)]
     pub(super) interval: crate::resource::duration::Duration,

@@ -1,8 +1,8 @@
 //! The command line: arguments in, text and an exit code out. Renders values of the floors below and
 //! computes none of them again.
 //!
-//! stdout is data, stderr is talk. Exit codes: 0 as asked for, 1 an error, 2 wrong usage (and, for
-//! `plan --detailed-exitcode`, changes).
+//! stdout is data, stderr is talk. Exit codes: 0 as asked for, 1 an error, wrong usage among them, 2 changes
+//! (`plan --detailed-exitcode`).
 
 mod apply;
 mod args;
@@ -25,7 +25,14 @@ use args::{Cli, Command};
 
 /// Runs the program with the process's own arguments.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(answer) => {
+            // Help and version are answers too. A terminal that is gone changes nothing.
+            let _ = answer.print();
+            return if answer.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
+        }
+    };
     // Two threads carry 16 steps in flight; more would only cost memory.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let result = match runtime {

@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use super::args::{ManifestArgs, Output, OwnerArgs, PlanArgs};
 use super::style::PALETTE;
 use super::{exam_server, print, report};
+use crate::diff::Budget;
 use crate::engine::docker::DockerReader;
 use crate::execute::default_parallelism;
 use crate::reconcile::{self, Setup, Wanted};
@@ -15,7 +16,7 @@ use crate::source::attachment::AttachmentReader;
 use crate::source::directory;
 
 pub(super) async fn plan(args: &PlanArgs) -> Result<ExitCode> {
-    let setup = setup(&args.owner, default_parallelism())?;
+    let setup = setup(&args.owner, default_parallelism(), args.budget.budget(Some(&args.approval)))?;
     let wanted = wanted(&args.manifests, &setup)?;
     let engine = DockerReader::connect().await?;
     let plan = reconcile::plan(&wanted, &BTreeMap::new(), &setup, &engine).await.context("while planning")?;
@@ -33,11 +34,12 @@ pub(super) async fn plan(args: &PlanArgs) -> Result<ExitCode> {
 }
 
 /// What stays the same while a command runs.
-pub(super) fn setup(args: &OwnerArgs, parallelism: usize) -> Result<Setup> {
+pub(super) fn setup(args: &OwnerArgs, parallelism: usize, budget: Budget) -> Result<Setup> {
     Ok(Setup {
         owner: args.owner.clone(),
         server: exam_server::read(args.exam_server.as_deref())?,
         parallelism,
+        budget,
     })
 }
 

@@ -14,7 +14,7 @@ pub(super) async fn run(args: &RunArgs) -> Result<ExitCode> {
     let reader = DockerReader::from_environment();
     let options = daemon::Options {
         path: args.manifests.root()?,
-        setup: setup(&args.owner, args.parallel.parallelism)?,
+        setup: setup(&args.owner, args.parallel.parallelism, args.budget.budget(None))?,
         interval: args.interval.into(),
         engine: reader.endpoint().to_owned(),
     };

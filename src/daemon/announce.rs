@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tracing::{error, info, warn};
 
+use super::files::UNSETTLED;
 use crate::manifest::diagnostic::Diagnostic;
 use crate::plan::Plan;
 use crate::resource::name::ResourceId;
@@ -64,7 +65,9 @@ impl Announcements {
         for (id, why) in news(&mut self.blocked, blocked) {
             warn!(resource = %id, why = %printable(why), "blocked");
         }
-        for (id, why) in news(&mut self.withheld, plan.withheld.iter().cloned().collect()) {
+        // What waits for a moment only is not worth a line.
+        let withheld = plan.withheld.iter().filter(|(_, why)| why != UNSETTLED).cloned().collect();
+        for (id, why) in news(&mut self.withheld, withheld) {
             warn!(resource = %id, why = %printable(why), "kept, though no manifest describes it");
         }
         let mut waiting = plan.waiting.clone();

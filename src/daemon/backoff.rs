@@ -18,9 +18,12 @@ const FIRST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_mins(5);
 /// How much jitter shortens or lengthens a wait, so that what failed together is not tried together.
 const JITTER: f64 = 0.2;
-/// The shortest wait after a failure that interrupted a predecessor: every further try would again
-/// (law 7).
-const AFTER_DISTURBANCE: Duration = Duration::from_mins(5);
+/// The wait after a first failure that interrupted a predecessor; each further one waits twice as long.
+/// Every try interrupts it again (law 7), so the same spec is tried a few times a day at most; another
+/// manifest, or a reload, is tried at once.
+const AFTER_DISTURBANCE: Duration = Duration::from_hours(1);
+/// The longest of these waits.
+const AFTER_DISTURBANCE_LONGEST: Duration = Duration::from_hours(24);
 /// What needs the same again within this time after it was done has not lasted. Docker takes a
 /// container for up after the same time (its restart policy's delay is then reset).
 const LASTING: Duration = Duration::from_secs(10);
@@ -139,7 +142,8 @@ impl Backoff {
             entry.retry_at = now + delay(entry.failures, jitter());
             entry.disturb_at = entry.retry_at;
             if disturbed.contains(id) {
-                entry.disturb_at = entry.retry_at.max(now + AFTER_DISTURBANCE);
+                let doubled = AFTER_DISTURBANCE.saturating_mul(1 << (entry.failures - 1).min(16));
+                entry.disturb_at = entry.retry_at.max(now + doubled.min(AFTER_DISTURBANCE_LONGEST));
             }
             entry.held_until = Some(entry.disturb_at);
             retries.push((id.clone(), Retry { failures: entry.failures, after: entry.disturb_at - now }));

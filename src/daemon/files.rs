@@ -2,17 +2,28 @@
 //! loop, and parses again only what changed.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use tokio::task::spawn_blocking;
+use tokio::time::Instant;
 
 use crate::assembly::ExamServer;
 use crate::reconcile::Wanted;
 use crate::source::attachment::AttachmentReader;
-use crate::source::{SourceError, directory};
+use crate::source::{Revision, RootIdentity, Snapshot, SourceError, directory};
 
 /// Why nothing is removed after the manifest directory turned out to be on another file system.
 const MOUNT_CHANGED: &str =
     "the manifest directory is on another mount than before; reload or restart Invigil to accept it";
+
+/// Why nothing is removed while the manifests change.
+pub(super) const UNSETTLED: &str = "the manifests have just changed; removals wait until they stay the same";
+/// How long the manifests have to stay the same before something is removed: a file may be written in
+/// several goes, a checkout takes its time.
+const SETTLED: Duration = Duration::from_secs(2);
+/// The same after there was no directory, nothing in it, or another one in its place: it may come back
+/// piece by piece (law 2).
+const SETTLED_AFTER_DOUBT: Duration = Duration::from_secs(30);
 
 /// Reads the manifests under one path, pass after pass.
 #[derive(Debug)]
@@ -28,8 +39,14 @@ struct Memory {
     attachments: AttachmentReader,
     /// The device on which the manifests were at first, or when they were last accepted (law 2).
     device: Option<u64>,
-    /// What was wanted last, and whether from another device.
-    last: Option<(Wanted, bool)>,
+    /// The directory that was read last.
+    identity: Option<RootIdentity>,
+    /// Since when the manifests are the same.
+    since: Option<(Revision, Instant)>,
+    /// Whether the directory was away, empty or exchanged since they were.
+    doubt: bool,
+    /// What was wanted last, and why nothing was to be removed.
+    last: Option<(Wanted, Option<&'static str>)>,
 }
 
 impl Files {
@@ -44,7 +61,8 @@ impl Files {
     pub(super) async fn read(&mut self) -> Result<&Wanted, SourceError> {
         let (path, server) = (self.path.clone(), self.server.clone());
         let memory = std::mem::take(&mut self.memory);
-        let reading = spawn_blocking(move || memory.read(&path, &server)).await;
+        let now = Instant::now();
+        let reading = spawn_blocking(move || memory.read(&path, &server, now)).await;
         let (memory, wanted) = match reading.map_err(tokio::task::JoinError::try_into_panic) {
             Ok(read) => read,
             Err(Ok(panic)) => std::panic::resume_unwind(panic),
@@ -61,9 +79,17 @@ impl Files {
         self.memory.last.as_ref().map(|(wanted, _)| wanted)
     }
 
+    /// From when on what was read last has settled, if it has not.
+    pub(super) fn settles_at(&self) -> Option<Instant> {
+        let (wanted, why) = self.memory.last.as_ref()?;
+        let (revision, since) = self.memory.since.as_ref()?;
+        (*why == Some(UNSETTLED) && wanted.revision == *revision).then(|| *since + self.memory.patience())
+    }
+
     /// Takes the manifests as they are now for what is meant, also on another mount.
     pub(super) fn accept(&mut self) {
         self.memory.device = None;
+        self.memory.doubt = false;
     }
 }
 
@@ -72,32 +98,59 @@ impl Memory {
         mut self,
         path: &std::path::Path,
         server: &ExamServer,
-    ) -> (Self, Result<(Wanted, bool), SourceError>) {
+        now: Instant,
+    ) -> (Self, Result<(Wanted, Option<&'static str>), SourceError>) {
         let last = self.last.take();
         let snapshot = match directory::read(path) {
             Ok(snapshot) => snapshot,
             // What was known is let go: the files may be away for long.
-            Err(error) => return (self, Err(error)),
+            Err(error) => {
+                self.doubt = true;
+                return (self, Err(error));
+            }
         };
-        let device = snapshot.identity().device;
-        let moved = *self.device.get_or_insert(device) != device;
-        let current = last.filter(|(wanted, was_moved)| {
-            *was_moved == moved && wanted.is_current(&snapshot, &mut self.attachments)
-        });
+        let why = self.why_nothing_is_removed(&snapshot, now);
+        let current =
+            last.filter(|(wanted, was)| *was == why && wanted.is_current(&snapshot, &mut self.attachments));
         let wanted = current.unwrap_or_else(|| {
             let mut wanted = Wanted::read(&snapshot, &mut self.attachments, server);
-            if moved {
-                wanted.withhold_removals(MOUNT_CHANGED);
+            if let Some(why) = why {
+                wanted.withhold_removals(why);
             }
-            (wanted, moved)
+            (wanted, why)
         });
         (self, Ok(wanted))
+    }
+
+    /// Learns what a snapshot says about itself, beside its manifests.
+    fn why_nothing_is_removed(&mut self, snapshot: &Snapshot, now: Instant) -> Option<&'static str> {
+        let identity = snapshot.identity();
+        let exchanged = self.identity.replace(identity).is_some_and(|before| before != identity);
+        self.doubt |= exchanged || snapshot.is_empty();
+        if self.since.as_ref().is_none_or(|(revision, _)| revision != snapshot.revision()) {
+            self.since = Some((snapshot.revision().clone(), now));
+        }
+        if *self.device.get_or_insert(identity.device) != identity.device {
+            return Some(MOUNT_CHANGED);
+        }
+        let since = self.since.as_ref().map_or(now, |(_, since)| *since);
+        if now < since + self.patience() {
+            return Some(UNSETTLED);
+        }
+        self.doubt = snapshot.is_empty();
+        None
+    }
+
+    const fn patience(&self) -> Duration {
+        if self.doubt { SETTLED_AFTER_DOUBT } else { SETTLED }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{ExamServer, Files, MOUNT_CHANGED};
+    use std::time::Duration;
+
+    use super::{ExamServer, Files, MOUNT_CHANGED, SETTLED, UNSETTLED};
     use crate::desired::Removals;
 
     fn files(dir: &tempfile::TempDir) -> Files {
@@ -107,36 +160,87 @@ mod tests {
 
     const MANIFEST: &str = "apiVersion: invigil/v1\nkind: Volume\nmetadata: {name: data}\nspec: {}\n";
 
-    #[tokio::test]
+    /// What is said of removals, once and again after so many seconds.
+    async fn removals_after(files: &mut Files, seconds: u64) -> Removals {
+        tokio::time::advance(Duration::from_secs(seconds)).await;
+        files.read().await.unwrap().desired.removals.clone()
+    }
+
+    fn withheld(why: &str) -> Removals {
+        Removals::Withheld(why.to_owned())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn removals_wait_until_the_manifests_stay_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut files = files(&dir);
+        assert_eq!(removals_after(&mut files, 0).await, withheld(UNSETTLED));
+        let left = files.settles_at().unwrap() - tokio::time::Instant::now();
+        assert_eq!(left, SETTLED);
+        assert_eq!(removals_after(&mut files, 1).await, withheld(UNSETTLED));
+        assert_eq!(removals_after(&mut files, 1).await, Removals::Allowed);
+        assert_eq!(files.settles_at(), None);
+        std::fs::write(dir.path().join("b.yaml"), MANIFEST.replace("name: data", "name: more")).unwrap();
+        assert_eq!(removals_after(&mut files, 9).await, withheld(UNSETTLED));
+        assert_eq!(removals_after(&mut files, 2).await, Removals::Allowed);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn law_2_a_directory_that_comes_back_piece_by_piece_removes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("d");
+        std::fs::create_dir(&path).unwrap();
+        std::fs::write(path.join("a.yaml"), MANIFEST).unwrap();
+        std::fs::write(path.join("b.yaml"), MANIFEST.replace("name: data", "name: more")).unwrap();
+        let mut files = Files::new(path.clone(), ExamServer::new(b"server"));
+        files.read().await.unwrap();
+        assert_eq!(removals_after(&mut files, 2).await, Removals::Allowed);
+
+        std::fs::rename(&path, dir.path().join("away")).unwrap();
+        assert!(files.read().await.is_err());
+        std::fs::create_dir(&path).unwrap();
+        std::fs::copy(dir.path().join("away/a.yaml"), path.join("a.yaml")).unwrap();
+        assert_eq!(removals_after(&mut files, 5).await, withheld(UNSETTLED));
+        assert_eq!(removals_after(&mut files, 29).await, withheld(UNSETTLED));
+        assert_eq!(removals_after(&mut files, 1).await, Removals::Allowed);
+
+        // Exchanged between two looks.
+        std::fs::rename(&path, dir.path().join("other")).unwrap();
+        std::fs::rename(dir.path().join("away"), &path).unwrap();
+        assert_eq!(removals_after(&mut files, 0).await, withheld(UNSETTLED));
+        assert_eq!(removals_after(&mut files, 29).await, withheld(UNSETTLED));
+        files.accept();
+        assert_eq!(removals_after(&mut files, 0).await, Removals::Allowed);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn law_2_a_changed_mount_withholds_removals_until_it_is_accepted() {
         let dir = tempfile::tempdir().unwrap();
         let mut files = files(&dir);
-        assert_eq!(files.read().await.unwrap().desired.removals, Removals::Allowed);
+        files.read().await.unwrap();
+        assert_eq!(removals_after(&mut files, 2).await, Removals::Allowed);
         // As if the first pass had seen another device.
         *files.memory.device.as_mut().unwrap() += 1;
-        let withheld = Removals::Withheld(MOUNT_CHANGED.to_owned());
-        assert_eq!(files.read().await.unwrap().desired.removals, withheld);
-        assert_eq!(files.read().await.unwrap().desired.removals, withheld);
+        assert_eq!(removals_after(&mut files, 0).await, withheld(MOUNT_CHANGED));
+        assert_eq!(removals_after(&mut files, 100).await, withheld(MOUNT_CHANGED));
         files.accept();
-        assert_eq!(files.read().await.unwrap().desired.removals, Removals::Allowed);
+        assert_eq!(removals_after(&mut files, 0).await, Removals::Allowed);
         *files.memory.device.as_mut().unwrap() += 1;
         files.read().await.unwrap();
         // The mount is back: nothing needs to be accepted.
         *files.memory.device.as_mut().unwrap() -= 1;
-        assert_eq!(files.read().await.unwrap().desired.removals, Removals::Allowed);
+        assert_eq!(removals_after(&mut files, 0).await, Removals::Allowed);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn unchanged_files_are_not_parsed_again_and_changed_ones_are() {
         let dir = tempfile::tempdir().unwrap();
         let mut files = files(&dir);
         files.read().await.unwrap();
-        files.memory.last.as_mut().unwrap().0.withhold_removals("remembered");
-        let remembered = Removals::Withheld("remembered".to_owned());
-        assert_eq!(files.read().await.unwrap().desired.removals, remembered);
+        files.memory.last.as_mut().unwrap().0.desired.removals = withheld("remembered");
+        assert_eq!(removals_after(&mut files, 1).await, withheld("remembered"));
         std::fs::write(dir.path().join("b.yaml"), MANIFEST.replace("name: data", "name: more")).unwrap();
-        let wanted = files.read().await.unwrap();
-        assert_eq!((wanted.desired.volumes.len(), &wanted.desired.removals), (2, &Removals::Allowed));
+        assert_eq!(files.read().await.unwrap().desired.volumes.len(), 2);
     }
 
     #[tokio::test]

@@ -3,7 +3,7 @@
 use std::env;
 use std::io::{self, IsTerminal};
 
-use tracing_subscriber::filter::{EnvFilter, LevelFilter};
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{Layer, fmt};
@@ -18,9 +18,11 @@ pub enum Format {
     Json,
 }
 
-/// Sends the log to stderr. What is logged follows `INVIGIL_LOG`, then `RUST_LOG`
-/// (`debug`, `invigil=trace`), else everything from `info` on; a filter that cannot be read counts as
-/// absent.
+/// Sends the log to stderr: what this program says itself, from the level in `INVIGIL_LOG` on (`error`,
+/// `warn`, `info`, `debug`, `trace`; `info` if it says nothing that can be read).
+///
+/// Never what its libraries say: the engine's client logs whole requests and answers, with everybody's
+/// environment variables in them (law 12).
 ///
 /// # Errors
 /// If something else in this process has set up a log before.
@@ -39,8 +41,7 @@ pub fn init(format: Format) -> Result<(), TryInitError> {
     tracing_subscriber::registry().with(layer.with_filter(filter())).try_init()
 }
 
-fn filter() -> EnvFilter {
-    let wanted = ["INVIGIL_LOG", "RUST_LOG"].into_iter().find_map(|name| env::var(name).ok());
-    let default = || EnvFilter::default().add_directive(LevelFilter::INFO.into());
-    wanted.and_then(|text| text.parse().ok()).unwrap_or_else(default)
+fn filter() -> Targets {
+    let level = env::var("INVIGIL_LOG").ok().and_then(|text| text.trim().parse().ok());
+    Targets::new().with_target(env!("CARGO_PKG_NAME"), level.unwrap_or(LevelFilter::INFO))
 }

@@ -165,6 +165,8 @@ struct Daemon<'a, E> {
     files: Files,
     backoff: Backoff,
     announced: Announcements,
+    /// When removals that wait for the manifests to settle can be made.
+    settled_at: Option<Instant>,
     /// How many passes in a row could not look at everything.
     troubles: u32,
     /// What systemd waits to hear of.
@@ -181,6 +183,7 @@ impl<'a, E: Perform> Daemon<'a, E> {
             files: Files::new(options.path.clone(), options.setup.server.clone()),
             backoff: Backoff::default(),
             announced: Announcements::default(),
+            settled_at: None,
             troubles: 0,
             awaited: Awaited::Start,
         }
@@ -226,12 +229,14 @@ impl<'a, E: Perform> Daemon<'a, E> {
         let changes = reconcile::compare(wanted, setup, self.engine).await?;
         let held = self.backoff.hold(&changes.changes, &wanted.desired, Instant::now(), jitter);
         let plan = Plan::new(changes, &setup.owner, &held.why);
+        let unsettled = plan.withheld.iter().any(|(_, why)| why == files::UNSETTLED);
         self.announced.undone(&plan, &held.why);
         for (id, retry) in &held.relapses {
             let after = progress::seconds(retry.after);
             warn!(resource = %id, times = retry.failures, %after, "did not last, will be done again");
         }
         debug!(revision = %wanted.revision, "{}", plan.summary());
+        self.settled_at = self.files.settles_at().filter(|_| unsettled);
         Ok(plan)
     }
 
@@ -268,7 +273,8 @@ impl<'a, E: Perform> Daemon<'a, E> {
             now + doubled.min(LOOK_AGAIN_MAX)
         });
         let timer = now + self.options.interval;
-        let at = [again, self.backoff.next_try()].into_iter().flatten().fold(timer, Instant::min);
+        let at =
+            [again, self.backoff.next_try(), self.settled_at].into_iter().flatten().fold(timer, Instant::min);
         Next { at, rested: now + (looking * REST_FACTOR).min(REST_MAX) }
     }
 

@@ -78,7 +78,7 @@ async fn what_does_not_last_is_not_made_again_in_a_tight_loop() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn law_7_a_replacement_that_failed_waits_five_minutes_unless_its_manifest_changes() {
+async fn law_7_a_replacement_that_failed_waits_an_hour_unless_its_manifest_changes() {
     let bench = Bench::started(&[("a.yaml", &network("exam"))]).await;
     let first = "remove network 000000000000";
     bench.engine.state().refused.insert(first.to_owned());
@@ -87,12 +87,12 @@ async fn law_7_a_replacement_that_failed_waits_five_minutes_unless_its_manifest_
     bench.write("a.yaml", &network("exam").replace("bridge}", "bridge, internal: true}"));
     bench.files_changed().await;
     assert_eq!(bench.steps(), [first]);
-    for _ in 0..29 {
+    for _ in 0..59 {
         bench.bell.engine_changed();
-        sleep(MINUTE / 6).await;
+        sleep(MINUTE).await;
         assert_eq!(bench.steps(), [""; 0]);
     }
-    sleep(MINUTE / 2).await;
+    sleep(MINUTE * 2).await;
     assert_eq!(bench.steps(), [first]);
 
     bench.engine.state().refused.clear();

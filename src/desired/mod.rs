@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use crate::assembly::PaperImage;
 use crate::resource::container::ContainerSpec;
-use crate::resource::name::{Name, ResourceId};
+use crate::resource::name::{Kind, Name, ResourceId};
 use crate::resource::network::NetworkSpec;
 use crate::resource::platform::Platform;
 use crate::resource::reference::{ImageId, ImageReference};
@@ -36,6 +36,16 @@ impl Desired {
     /// How many resources should be there.
     pub fn len(&self) -> usize {
         self.images.len() + self.networks.len() + self.volumes.len() + self.containers.len()
+    }
+
+    /// Whether a resource should be there.
+    pub fn describes(&self, id: &ResourceId) -> bool {
+        match id.kind {
+            Kind::Image => self.images.contains_key(&id.name),
+            Kind::Network => self.networks.contains_key(&id.name),
+            Kind::Volume => self.volumes.contains_key(&id.name),
+            Kind::Container => self.containers.contains_key(&id.name),
+        }
     }
 
     /// Whether no resource should be there.

@@ -44,7 +44,7 @@ pub(super) fn present<'a>(
 }
 
 /// The resources as which `owner` has marked an image.
-fn marks<'a>(image: &'a ObservedImage, owner: &'a Owner) -> impl Iterator<Item = Name> + 'a {
+pub(super) fn marks<'a>(image: &'a ObservedImage, owner: &'a Owner) -> impl Iterator<Item = Name> + 'a {
     image.references.iter().filter_map(move |reference| marked_image(owner, reference))
 }
 

@@ -1,13 +1,14 @@
 //! Compares desired with observed. Returns changes, sorted, each with its reasons; never calls an
 //! engine, never looks at a clock.
 
+mod budget;
 mod container;
 mod image;
 mod network;
 mod port;
 mod volume;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use serde_json::Value;
@@ -22,6 +23,7 @@ use crate::resource::network::NetworkSpec;
 use crate::resource::platform::Platform;
 use crate::resource::reference::{ImageId, ImageReference};
 use crate::resource::volume::VolumeSpec;
+pub use budget::Budget;
 pub use container::{NEXT_SUFFIX, PREVIOUS_SUFFIX};
 
 /// Everything that has to happen, and what need not.
@@ -33,6 +35,8 @@ pub struct Changes {
     pub unchanged: Vec<ResourceId>,
     /// Resources that no manifest describes and that are kept for now, with why.
     pub withheld: Vec<(ResourceId, String)>,
+    /// Kinds of which nothing is removed in this pass, with why (law 4).
+    pub(crate) over_budget: BTreeMap<Kind, String>,
 }
 
 /// One resource, one action, and its reasons.
@@ -244,8 +248,9 @@ pub enum Operation {
 }
 
 /// Compares what should be with what is. Only resources that bear `owner`'s labels are changed.
-pub fn diff(desired: &Desired, observed: &Observed, owner: &Owner) -> Changes {
-    let mut changes = Changes::default();
+pub fn diff(desired: &Desired, observed: &Observed, owner: &Owner, budget: Budget) -> Changes {
+    let over_budget = budget::withheld(desired, observed, owner, budget);
+    let mut changes = Changes { over_budget, ..Changes::default() };
     image::diff(desired, observed, owner, &mut changes);
     network::diff(desired, observed, &mut changes);
     volume::diff(desired, observed, &mut changes);
@@ -312,13 +317,14 @@ impl Changes {
         if desired.invalid.contains(id) {
             return false;
         }
-        match &desired.removals {
-            Removals::Allowed => true,
-            Removals::Withheld(why) => {
-                self.withheld.push((id.clone(), why.clone()));
-                false
-            }
-        }
+        let why = match &desired.removals {
+            Removals::Withheld(why) => Some(why),
+            Removals::Allowed if desired.describes(id) => None,
+            Removals::Allowed => self.over_budget.get(&id.kind),
+        };
+        let Some(why) = why.cloned() else { return true };
+        self.withheld.push((id.clone(), why));
+        false
     }
 }
 

@@ -98,13 +98,14 @@ impl Field {
             }
             // Where only the engine or an image that is gone knows the rest, the keys of the manifest
             // and of the creation spec are judged.
-            (Shape::Map, None, Some(Value::Object(over))) => {
+            (Shape::Map, None, sent) => {
+                let over = sent.and_then(Value::as_object).cloned().unwrap_or_default();
                 let mut expected = live.as_object().cloned().unwrap_or_default();
                 let given_up = was.and_then(Value::as_object).into_iter().flatten();
                 for (key, _) in given_up.filter(|(key, _)| !over.contains_key(*key)) {
                     expected.remove(key);
                 }
-                expected.extend(over.clone());
+                expected.extend(over);
                 Some(Value::Object(expected))
             }
             (Shape::Added, base, sent) => {

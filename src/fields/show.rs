@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::codec::texts;
 use crate::resource::duration::Duration;
-use crate::resource::env::looks_secret;
+use crate::resource::env::{looks_secret, without_password};
 use crate::resource::quantity::{ByteSize, Cpus};
 
 /// What stands for a secret value.
@@ -35,7 +35,7 @@ pub(super) fn is_nothing(value: &Value) -> bool {
 /// Any value.
 pub(super) fn value(_: &str, value: &Value) -> String {
     match value {
-        Value::String(text) => plain(text),
+        Value::String(text) => plain(&without_password(text)),
         Value::Array(elements) => {
             let elements: Vec<String> = elements.iter().map(|element| self::value("", element)).collect();
             format!("[{}]", elements.join(", "))

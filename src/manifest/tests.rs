@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use proptest::prelude::*;
 
 use super::{Manifests, Spec};
-use crate::source::{Content, ManifestFile, Refusal, RootIdentity, Snapshot};
+use crate::source::{Content, Extent, ManifestFile, Refusal, RootIdentity, Snapshot};
 
 fn snapshot(files: &[(&str, &str)]) -> Snapshot {
     let file = |(path, text): &(&str, &str)| ManifestFile {
@@ -12,7 +12,7 @@ fn snapshot(files: &[(&str, &str)]) -> Snapshot {
         content: Content::Text((*text).to_owned()),
     };
     let identity = RootIdentity { device: 1, inode: 2 };
-    Snapshot::new(PathBuf::from("/srv"), identity, files.iter().map(file).collect())
+    Snapshot::new(PathBuf::from("/srv"), identity, Extent::Directory, files.iter().map(file).collect())
 }
 
 fn parse(files: &[(&str, &str)]) -> Manifests {
@@ -124,8 +124,12 @@ fn law_3_a_file_that_cannot_be_a_manifest_is_opaque() {
         base_dir: PathBuf::from("/srv"),
         content: Content::Refused(refusal),
     };
-    let manifests =
-        Manifests::parse(&Snapshot::new("/srv".into(), RootIdentity { device: 1, inode: 2 }, vec![file]));
+    let manifests = Manifests::parse(&Snapshot::new(
+        "/srv".into(),
+        RootIdentity { device: 1, inode: 2 },
+        Extent::Directory,
+        vec![file],
+    ));
     assert!(manifests.opaque);
     assert_eq!(told(&manifests), ["big.yaml:1:1: the file is larger than 1 MiB"]);
 }

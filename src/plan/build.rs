@@ -493,7 +493,7 @@ fn create_body(owner: &Owner, id: &ResourceId, container: &NewContainer) -> Valu
     }
     body["Labels"][label::OWNER] = json!(owner.as_str());
     body["Labels"][label::RESOURCE] = json!(id.to_string());
-    body["Labels"][label::SPEC] = json!(label::spec_text(&container.spec));
+    body["Labels"][label::SPEC] = json!(label::container_spec_text(&container.spec));
     if !container.carried.is_empty() {
         let carried = container
             .carried

@@ -109,7 +109,7 @@ impl JsonSchema for TextMap {
 /// Substrings rather than words: `DBPASSWORD` and `MY_API_KEY_FILE` are meant too. Showing one
 /// secret costs more than masking one harmless value.
 pub fn looks_secret(key: &str) -> bool {
-    const MARKS: [&str; 12] = [
+    const MARKS: [&str; 19] = [
         "PASS",
         "PWD",
         "SECRET",
@@ -122,9 +122,25 @@ pub fn looks_secret(key: &str) -> bool {
         "COOKIE",
         "SESSION",
         "SALT",
+        "JWT",
+        "BEARER",
+        "_PAT",
+        "密码",
+        "口令",
+        "密钥",
+        "令牌",
     ];
     let key = key.to_ascii_uppercase();
     MARKS.iter().any(|mark| key.contains(mark))
+}
+
+/// A value with the password of a URL in it hidden: `postgres://exam:(hidden)@db/answers`.
+pub fn without_password(value: &str) -> Cow<'_, str> {
+    let Some((scheme, rest)) = value.split_once("://") else { return value.into() };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let Some((user, _)) = authority.rsplit_once('@') else { return value.into() };
+    let Some((name, _)) = user.split_once(':') else { return value.into() };
+    format!("{scheme}://{name}:(hidden){}", &rest[user.len()..]).into()
 }
 
 /// Parses a file of `KEY=value` lines as `docker run --env-file` does: blank lines and lines that
@@ -186,6 +202,16 @@ mod tests {
     #[test]
     fn secret_looking_names_are_known() {
         assert!(looks_secret("DB_PASSWORD") && looks_secret("api_key") && looks_secret("GITHUB_TOKEN"));
-        assert!(!looks_secret("CLOUD_PORT") && !looks_secret("TZ"));
+        assert!(looks_secret("JWT") && looks_secret("GITHUB_PAT") && looks_secret("数据库密码"));
+        assert!(!looks_secret("CLOUD_PORT") && !looks_secret("TZ") && !looks_secret("PATH"));
+        for (value, shown) in [
+            ("postgres://exam:p@ss@db:5432/a?b=c@d", "postgres://exam:(hidden)@db:5432/a?b=c@d"),
+            ("redis://:canary@cache", "redis://:(hidden)@cache"),
+            ("http://exam@host/", "http://exam@host/"),
+            ("http://host/a:b@c", "http://host/a:b@c"),
+            ("plain:text@x", "plain:text@x"),
+        ] {
+            assert_eq!(without_password(value), shown);
+        }
     }
 }

@@ -4,7 +4,8 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::env::TextMap;
+use super::container::ContainerSpec;
+use super::env::{TextMap, looks_secret};
 use super::name::{Name, Owner};
 use super::reference::{ImageId, ImageReference};
 use super::violation::{FieldPath, Violation};
@@ -56,6 +57,21 @@ pub fn spec_text(spec: &impl Serialize) -> String {
     serde_json::json!({"version": SPEC_VERSION, "spec": spec}).to_string()
 }
 
+/// The same of a container, without the values of its variables: labels are listed and passed on far more
+/// widely than environments are. That a variable was set is all that comparing needs.
+pub fn container_spec_text(spec: &ContainerSpec) -> String {
+    let mut spec = spec.clone();
+    for value in spec.env.0.values_mut() {
+        value.clear();
+    }
+    if let Some(logging) = &mut spec.logging {
+        for (_, value) in logging.options.0.iter_mut().filter(|(key, _)| looks_secret(key)) {
+            value.clear();
+        }
+    }
+    spec_text(&spec)
+}
+
 /// The spec that something was created from; `None` if the text is not one of ours.
 pub fn spec_from<T: DeserializeOwned>(text: &str) -> Option<T> {
     let mut value: serde_json::Value = serde_json::from_str(text).ok()?;
@@ -78,6 +94,18 @@ pub fn check(path: &FieldPath, labels: &TextMap) -> Vec<Violation> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn law_12_a_label_holds_no_variables_value() {
+        let spec: ContainerSpec = serde_json::from_str(
+            r#"{"image": "a1", "env": {"DB": "canary-1"}, "logging": {"options": {"splunk-token": "canary-2", "max-size": "1m"}}}"#,
+        )
+        .expect("a spec");
+        let text = container_spec_text(&spec);
+        assert!(!text.contains("canary"), "{text}");
+        let read: ContainerSpec = spec_from(&text).expect("a spec");
+        assert!(read.env.0.contains_key("DB") && text.contains("1m"));
+    }
 
     #[test]
     fn a_mark_reads_back_for_its_owner_only() {

@@ -8,7 +8,7 @@ use std::path::{self, Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use super::{Content, ManifestFile, Refusal, RootIdentity, Snapshot, SourceError};
+use super::{Content, Extent, ManifestFile, Refusal, RootIdentity, Snapshot, SourceError};
 
 /// The most bytes of one file. Far above any exam; a bound on the time one file can take.
 pub const FILE_SIZE_MAX: u64 = 1 << 20;
@@ -74,7 +74,8 @@ fn read_once(given: &Path) -> Result<Snapshot, Disturbance> {
     if Listing::of(given)? != before {
         return Err(Disturbance::Changed);
     }
-    Ok(Snapshot::new(given.to_owned(), before.identity, files))
+    let extent = if before.is_directory { Extent::Directory } else { Extent::OneFile };
+    Ok(Snapshot::new(given.to_owned(), before.identity, extent, files))
 }
 
 /// What is under a root, without the bytes. Two equal listings mean that nothing changed in between.
@@ -239,7 +240,13 @@ impl Entry {
 
 fn read_file(path: &Path, listed: &Stamp) -> Result<Content, Disturbance> {
     let unreadable = |source| Disturbance::from_io(path, source);
-    let file: File = OpenOptions::new().read(true).custom_flags(O_NONBLOCK).open(path).map_err(unreadable)?;
+    let file: File = match OpenOptions::new().read(true).custom_flags(O_NONBLOCK).open(path) {
+        // It stays unreadable: the others are told of at least, and nothing is removed meanwhile.
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            return Ok(Content::Refused(refused("this file cannot be read: permission denied")));
+        }
+        opened => opened.map_err(unreadable)?,
+    };
     let metadata = file.metadata().map_err(unreadable)?;
     if !metadata.is_file() || Stamp::of(&metadata) != *listed {
         return Err(Disturbance::Changed);
@@ -253,6 +260,10 @@ fn read_file(path: &Path, listed: &Stamp) -> Result<Content, Disturbance> {
     (&file).take(metadata.size() + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() as u64 != metadata.size() || Stamp::of(&file.metadata().map_err(unreadable)?) != *listed {
         return Err(Disturbance::Changed);
+    }
+    if bytes.is_empty() {
+        let hint = Some("remove the file if it is to describe nothing; an empty one may be half written");
+        return Ok(Content::Refused(Refusal { hint, ..refused("the file is empty") }));
     }
     Ok(match String::from_utf8(bytes) {
         Ok(text) => Content::Text(text),

@@ -15,21 +15,36 @@ use sha2::{Digest, Sha256};
 pub struct Snapshot {
     root: PathBuf,
     identity: RootIdentity,
+    extent: Extent,
     files: Vec<ManifestFile>,
     revision: Revision,
 }
 
+/// What a snapshot was taken of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// A directory: all manifests there are.
+    Directory,
+    /// One file, beside which there may be others.
+    OneFile,
+}
+
 impl Snapshot {
     /// Brings files into their order and computes their revision.
-    pub fn new(root: PathBuf, identity: RootIdentity, mut files: Vec<ManifestFile>) -> Self {
+    pub fn new(root: PathBuf, identity: RootIdentity, extent: Extent, mut files: Vec<ManifestFile>) -> Self {
         files.sort_by(|a, b| a.bytes_of_path().cmp(b.bytes_of_path()));
         let revision = Revision::of(&files);
-        Self { root, identity, files, revision }
+        Self { root, identity, extent, files, revision }
     }
 
     /// The directory or file that was read, as the reader was given it.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// What was read.
+    pub const fn extent(&self) -> Extent {
+        self.extent
     }
 
     /// Which directory on the host stood behind [`Self::root`], or around it if that is a file: another

@@ -40,6 +40,7 @@ cases!(
     law_2_no_manifest_at_all_removes_nothing,
     law_3_an_invalid_manifest_withholds_removals,
     law_4_removals_past_the_budget_are_withheld,
+    law_4_removals_that_were_approved_are_made,
     law_6_a_port_taken_while_it_was_stopped_by_hand_is_told,
     law_6_a_port_that_a_foreign_container_holds_blocks_the_new_one,
     law_6_a_port_that_a_foreign_container_holds_keeps_the_old_one,

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test stops where a value is not there")]
 
 mod examples;
+mod removals;
 
 use std::fs;
 use std::io::Write;
@@ -201,13 +202,13 @@ fn completions_and_help_are_there_for_every_command() {
 }
 
 #[test]
-fn wrong_usage_exits_with_2() {
+fn wrong_usage_is_an_error_and_never_2_which_means_changes() {
     for arguments in [
         &["plam"][..],
         &["plan", "--owner", "Not A Name"],
         &["run", "--interval", "1ns"],
         &["apply", "--parallelism", "0"],
     ] {
-        assert_eq!(Test::new(arguments).run().status.code(), Some(2), "{arguments:?}");
+        assert_eq!(Test::new(arguments).run().status.code(), Some(1), "{arguments:?}");
     }
 }

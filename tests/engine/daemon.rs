@@ -33,6 +33,7 @@ impl Daemon {
             .args(["run", "--interval", "1h", "--owner", &host.prefix])
             .arg(host.path())
             .env("DOCKER_HOST", endpoint)
+            .env("INVIGIL_LOG", "trace")
             .stderr(Stdio::piped())
             .spawn()
             .expect("the daemon");
@@ -234,4 +235,23 @@ async fn an_engine_that_comes_late_or_goes_for_a_while_is_waited_for() {
     daemon.until("it says that it is gone", || daemon.said("no engine answers") >= 2);
     std::os::unix::fs::symlink(real, &socket).unwrap();
     daemon.until("it goes on again", || running(&host, "c"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn law_12_no_variables_value_is_in_a_log_or_a_label() {
+    let host = Host::new("secret").await;
+    host.write("c.env", "FROM_FILE=canary-file\n");
+    host.container("c", &sleeper(", env: {DB: canary-1}, envFiles: [./c.env]"));
+    let daemon = Daemon::start(&host);
+    daemon.until("the first pass", || daemon.said("ready") > 0);
+    daemon.until("it runs", || look(&host, "c", "{{.State.Running}}") == "true");
+    docker(&["restart", "-t", "0", &host.name("c")]);
+    host.container("c", &sleeper(", env: {DB: canary-2}, envFiles: [./c.env]"));
+    daemon.until("it was replaced", || look(&host, "c", "{{.Config.Env}}").contains("canary-2"));
+    daemon.signal("-TERM");
+    daemon.until("it has stopped", || daemon.said("invigil stops") > 0);
+    // What a variable is set to is no secret to whoever reads the plan's line about it.
+    let told = daemon.log.lock().expect("a lock").join("\n");
+    assert!(!told.contains("canary-file"), "{told}");
+    assert!(!look(&host, "c", "{{json .Config.Labels}}").contains("canary"));
 }

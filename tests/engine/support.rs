@@ -8,6 +8,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use invigil::assembly::ExamServer;
+use invigil::diff::Budget;
 use invigil::engine::docker::{DockerEngine, DockerReader};
 use invigil::execute::{Event, Outcomes};
 use invigil::plan::{Palette, Plan};
@@ -40,6 +41,7 @@ impl Host {
             owner: prefix.parse().expect("an owner"),
             server: ExamServer::new(&program),
             parallelism: 8,
+            budget: Budget { share: 100, ..Budget::default() },
         };
         let engine = DockerEngine::new(DockerReader::connect().await.expect("an engine"));
         Self { dir: tempfile::tempdir().expect("a directory"), prefix, setup, engine }

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use invigil::assembly::ExamServer;
-use invigil::diff::diff;
+use invigil::diff::{Budget, diff};
 use invigil::engine::memory::{Doing, MemoryEngine, Program};
 use invigil::engine::{EngineError, Observe, Scope};
 use invigil::execute::{Outcomes, execute};
@@ -26,7 +26,7 @@ use serde_json::{Value, json};
 struct Form {
     history: Vec<String>,
     held: BTreeMap<String, String>,
-    withheld: Option<String>,
+    approved: Option<usize>,
 }
 
 /// One case, its history lived through.
@@ -34,6 +34,7 @@ pub struct Case {
     engine: MemoryEngine,
     wanted: Wanted,
     held: BTreeMap<ResourceId, String>,
+    budget: Budget,
 }
 
 /// The exam server of the Invigil that plans now.
@@ -58,8 +59,8 @@ fn observe(engine: &MemoryEngine, wanted: &Wanted) -> Observed {
     now(engine.observe(&Scope { owner: owner(), images })).expect("an observation")
 }
 
-fn plan(engine: &MemoryEngine, wanted: &Wanted, held: &BTreeMap<ResourceId, String>) -> Plan {
-    Plan::new(diff(&wanted.desired, &observe(engine, wanted), &owner()), &owner(), held)
+fn plan(engine: &MemoryEngine, wanted: &Wanted, held: &BTreeMap<ResourceId, String>, budget: Budget) -> Plan {
+    Plan::new(diff(&wanted.desired, &observe(engine, wanted), &owner(), budget), &owner(), held)
 }
 
 fn carry_out(engine: &MemoryEngine, plan: &Plan) -> Outcomes {
@@ -81,18 +82,16 @@ impl Case {
             happen(&engine, line, directory);
         }
         engine.mend();
-        let mut wanted = read(&directory.join("manifests"), NOW);
-        if let Some(why) = &form.withheld {
-            wanted.withhold_removals(why);
-        }
+        let wanted = read(&directory.join("manifests"), NOW);
         let held = form.held.iter().map(|(id, why)| (id.parse().expect("a resource"), why.clone())).collect();
-        Self { engine, wanted, held }
+        let budget = Budget { approved: form.approved, ..Budget::default() };
+        Self { engine, wanted, held, budget }
     }
 
     /// The plan, its steps, and what is left to plan once it was carried out.
     pub fn told(&self) -> String {
         let before = observe(&self.engine, &self.wanted);
-        let plan = plan(&self.engine, &self.wanted, &self.held);
+        let plan = plan(&self.engine, &self.wanted, &self.held, self.budget);
         let mut told = plan.to_text(&Palette::default());
         told.push_str("---\n");
         told.push_str(&plan.steps_text());
@@ -111,7 +110,7 @@ impl Case {
                 writeln!(told, "--- left: {name} {status}, {image}").expect("a String takes it");
             }
         }
-        let again = self::plan(&self.engine, &self.wanted, &self.held);
+        let again = self::plan(&self.engine, &self.wanted, &self.held, self.budget);
         if !again.is_empty() {
             told.push_str("--- and then\n");
             told.push_str(&again.to_text(&Palette::default()));
@@ -123,7 +122,11 @@ impl Case {
     pub fn plans_of_both_orders(&self) -> (String, String) {
         let mut observed = observe(&self.engine, &self.wanted);
         let text = |observed: &Observed| {
-            let plan = Plan::new(diff(&self.wanted.desired, observed, &owner()), &owner(), &self.held);
+            let plan = Plan::new(
+                diff(&self.wanted.desired, observed, &owner(), Budget::default()),
+                &owner(),
+                &self.held,
+            );
             format!("{}{}", plan.to_text(&Palette::default()), plan.steps_text())
         };
         let forwards = text(&observed);
@@ -186,7 +189,7 @@ fn happen(engine: &MemoryEngine, line: &str, directory: &Path) {
 fn apply(engine: &MemoryEngine, manifests: &Path, server: &str) -> Outcomes {
     let wanted = read(manifests, server);
     assert!(!wanted.has_errors(), "{:?}", wanted.diagnostics);
-    carry_out(engine, &plan(engine, &wanted, &BTreeMap::new()))
+    carry_out(engine, &plan(engine, &wanted, &BTreeMap::new(), Budget::default()))
 }
 
 fn image(reference: &str) -> ImageReference {

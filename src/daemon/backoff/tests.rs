@@ -125,16 +125,19 @@ fn another_wish_and_a_reset_are_fresh_starts() {
 }
 
 #[test]
-fn law_7_an_interrupted_predecessor_has_five_minutes_of_peace() {
+fn law_7_an_interrupted_predecessor_is_left_in_peace_for_an_hour_and_then_for_longer() {
     let mut scene = Scene::new();
     let retry = scene.settle(&failed(), true).unwrap();
-    assert_eq!(retry, Retry { failures: 1, after: Duration::from_mins(5) });
-    scene.now += Duration::from_secs(299);
+    assert_eq!(retry, Retry { failures: 1, after: Duration::from_hours(1) });
+    scene.now += Duration::from_secs(3599);
     assert!(scene.held(&replace()).is_some());
     // With nothing left to interrupt there is nothing to spare.
     assert_eq!(scene.held(&create()), None);
     scene.now += SECOND;
     assert_eq!(scene.held(&replace()), None);
+    let hours: Vec<u64> =
+        (0..6).map(|_| scene.settle(&failed(), true).unwrap().after.as_secs() / 3600).collect();
+    assert_eq!(hours, [2, 4, 8, 16, 24, 24]);
 }
 
 #[test]

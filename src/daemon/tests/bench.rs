@@ -15,6 +15,7 @@ use crate::assembly::ExamServer;
 use crate::daemon::systemd::Systemd;
 use crate::daemon::wake::{Bell, channel};
 use crate::daemon::{DEFAULT_INTERVAL, Options, run};
+use crate::diff::Budget;
 use crate::engine::{EngineError, Observe, Perform, Progress, Scope};
 use crate::observed::{Observed, ObservedNetwork, ObservedVolume};
 use crate::plan::Step;
@@ -179,6 +180,7 @@ impl Bench {
                 owner: "test".parse().unwrap(),
                 server: ExamServer::new(b"server"),
                 parallelism: 4,
+                budget: Budget { share: 100, ..Budget::default() },
             },
             interval: DEFAULT_INTERVAL,
             engine: "toy".to_owned(),

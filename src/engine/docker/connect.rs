@@ -46,7 +46,10 @@ pub(super) async fn connect(endpoint: &str) -> Result<Session, EngineError> {
     let unreachable =
         |error| EngineError::Unreachable { endpoint: endpoint.to_owned(), cause: cause(&error) };
     let docker = Docker::connect_with_host(endpoint).map_err(unreachable)?.with_timeout(ANSWER);
-    let answer = docker.version().await.map_err(|error| failed(endpoint, "its version", error))?;
+    let answer = docker
+        .version()
+        .await
+        .map_err(|error| failed(endpoint, &format!("asking {endpoint} for its version"), error))?;
     let spoken = answer.api_version.as_deref().and_then(Version::parse).unwrap_or(API);
     if spoken < API {
         return Err(EngineError::refused(format!(

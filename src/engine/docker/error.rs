@@ -84,6 +84,9 @@ pub(super) fn is_already(error: &Error) -> bool {
 /// known one.
 fn sentence(what: &str, status: u16, message: &str) -> String {
     let message = plain(message.trim());
+    if message.is_empty() {
+        return format!("{what}: the answer was {status} and nothing else; is that a Docker engine?");
+    }
     if let Some(port) = taken_port(&message) {
         return format!("{what}: port {port} is already taken on this host");
     }

@@ -1,0 +1,88 @@
+//! How much may be removed in one pass (law 4). In: what should be and what is. Out: for each kind
+//! whether its removals fit, or why they are withheld. Replacements and former generations do not count.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::image;
+use crate::desired::{Desired, Removals};
+use crate::observed::Observed;
+use crate::resource::name::{Kind, Name, Owner, ResourceId};
+
+/// How much of what no manifest describes any more may be removed in one pass.
+///
+/// One resource of a kind always may. More may as long as they are neither more than `count` nor more
+/// than `share` per cent of all of their kind: an exam can be taken down, a whole host cannot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Budget {
+    /// The most resources of one kind.
+    pub count: usize,
+    /// The most per cent of all resources of one kind that are there.
+    pub share: u8,
+    /// How many removals of all kinds somebody approved for this pass, whatever the rest says.
+    pub approved: Option<usize>,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self { count: 50, share: 50, approved: None }
+    }
+}
+
+impl Budget {
+    fn allowed(&self, there: usize) -> usize {
+        (there * usize::from(self.share) / 100).min(self.count).max(1)
+    }
+}
+
+/// The kinds of which nothing is removed in this pass, with why.
+pub(super) fn withheld(
+    desired: &Desired,
+    observed: &Observed,
+    owner: &Owner,
+    budget: Budget,
+) -> BTreeMap<Kind, String> {
+    if desired.removals != Removals::Allowed {
+        return BTreeMap::new();
+    }
+    let managed = observed.containers.iter().filter_map(|container| container.managed.as_ref());
+    let containers: BTreeSet<&Name> = managed.map(|managed| &managed.resource).collect();
+    let networks: BTreeSet<&Name> =
+        observed.networks.iter().filter_map(|network| network.resource.as_ref()).collect();
+    let marked: Vec<Name> = observed.images.iter().flat_map(|there| image::marks(there, owner)).collect();
+    let kinds: [(Kind, BTreeSet<&Name>); 3] =
+        [(Kind::Container, containers), (Kind::Network, networks), (Kind::Image, marked.iter().collect())];
+    let counted = kinds.map(|(kind, there)| {
+        let ids = there.iter().map(|name| ResourceId::new(kind, (*name).clone()));
+        let gone = ids.filter(|id| !desired.describes(id) && !desired.invalid.contains(id)).count();
+        (kind, there.len(), gone)
+    });
+    let all: usize = counted.iter().map(|(_, _, gone)| gone).sum();
+    if budget.approved.is_some_and(|approved| all <= approved) {
+        return BTreeMap::new();
+    }
+    counted
+        .into_iter()
+        .filter_map(|(kind, there, gone)| {
+            let allowed = budget.allowed(there);
+            (gone > allowed).then(|| {
+                let why = format!(
+                    "{gone} of {there} {kind}s would be removed, and at most {allowed} may be in one pass; \
+                     `invigil apply --allow-removals {all}` approves it"
+                );
+                (kind, why)
+            })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn law_4_one_always_may_go_and_half_of_a_kind() {
+        let budget = Budget::default();
+        let allowed = [0, 1, 2, 3, 4, 60, 1000].map(|there| budget.allowed(there));
+        assert_eq!(allowed, [1, 1, 1, 1, 2, 30, 50]);
+    }
+}

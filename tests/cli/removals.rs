@@ -1,0 +1,87 @@
+//! What takes something away is asked for, and bounded (law 4). On an engine, with networks, which are
+//! made and removed fastest.
+
+use std::fs;
+use std::process::{Command, Output};
+
+struct Networks {
+    dir: tempfile::TempDir,
+    prefix: String,
+}
+
+impl Networks {
+    fn new(count: usize) -> Self {
+        let networks =
+            Self { dir: tempfile::tempdir().unwrap(), prefix: format!("ivr-{}", std::process::id()) };
+        for number in 1..=count {
+            let name = format!("{}-{number}", networks.prefix);
+            let text = format!(
+                "apiVersion: invigil/v1\nkind: Network\nmetadata: {{name: {name}}}\nspec: {{internal: true}}\n"
+            );
+            fs::write(networks.dir.path().join(format!("{number}.yaml")), text).unwrap();
+        }
+        networks
+    }
+
+    /// Exit code and both outputs, with the names' beginning as `@`.
+    fn invigil(&self, arguments: &[&str], path: &str) -> (Option<i32>, String) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_invigil"));
+        command.args(arguments).args(["--owner", &self.prefix]).arg(self.dir.path().join(path));
+        let Output { status, stdout, stderr } = command.output().unwrap();
+        let text = String::from_utf8_lossy(&stdout) + String::from_utf8_lossy(&stderr);
+        (status.code(), text.replace(&format!("{}-", self.prefix), "@"))
+    }
+
+    fn remove(&self, number: usize) {
+        fs::remove_file(self.dir.path().join(format!("{number}.yaml"))).unwrap();
+    }
+}
+
+impl Drop for Networks {
+    fn drop(&mut self) {
+        for number in 1..=4 {
+            let _ =
+                Command::new("docker").args(["network", "rm", &format!("{}-{number}", self.prefix)]).output();
+        }
+    }
+}
+
+#[test]
+fn law_4_what_takes_something_away_is_asked_for_and_bounded() {
+    let networks = Networks::new(4);
+    assert_eq!(networks.invigil(&["apply"], "").0, Some(0));
+    for number in 1..=3 {
+        networks.remove(number);
+    }
+    let why = "3 of 4 networks would be removed, and at most 2 may be in one pass; `invigil apply --allow-removals 3` approves it";
+    let each = |told: &str| ["1", "2", "3"].map(|number| format!("network/@{number}  {told}\n")).concat();
+    let kept = each(&format!("kept   {why}"));
+    assert_eq!(
+        networks.invigil(&["apply"], ""),
+        (Some(0), format!("{kept}\nNothing to do; 1 unchanged, 3 kept.\n"))
+    );
+
+    let removed = each("remove   no longer in the manifests");
+    let plan = format!("{removed}\nPlan: 3 to remove; 1 unchanged.\n");
+    assert_eq!(networks.invigil(&["plan", "--allow-removals", "3"], ""), (Some(0), plan.clone()));
+    assert_eq!(
+        networks.invigil(&["apply", "--allow-removals", "3"], ""),
+        (
+            Some(1),
+            format!(
+                "{plan}error: this replaces or removes what is there, and there is no terminal to ask at\n\
+                 hint: `--yes` says that it is meant; nothing was changed\n"
+            )
+        )
+    );
+    let one_file =
+        "one file was named, and others may describe it; name the directory to remove what none does";
+    let (code, told) = networks.invigil(&["apply", "--yes", "--allow-removals", "3"], "4.yaml");
+    assert_eq!((code, told.matches(one_file).count()), (Some(0), 3), "{told}");
+
+    assert_eq!(networks.invigil(&["apply", "--yes", "--max-removal-share", "75"], "").0, Some(0));
+    assert_eq!(
+        networks.invigil(&["plan", "--detailed-exitcode"], ""),
+        (Some(0), "Nothing to do; 1 unchanged.\n".to_owned())
+    );
+}
