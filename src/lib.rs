@@ -34,6 +34,7 @@ pub mod engine;
 pub mod execute;
 
 pub mod reconcile;
+pub mod turn;
 
 pub mod daemon;
 

@@ -13,7 +13,7 @@ const FLOORS: &[&[&str]] = &[
     &["desired", "diff", "observed", "plan"],
     &["engine"],
     &["execute"],
-    &["status", "reconcile"],
+    &["status", "reconcile", "turn"],
     &["daemon"],
     &["cli", "main"],
 ];

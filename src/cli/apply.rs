@@ -17,13 +17,16 @@ use super::{print, report};
 use crate::engine::docker::{DockerEngine, DockerReader};
 use crate::execute::{Event, Outcomes};
 use crate::plan::Plan;
-use crate::reconcile;
+use crate::reconcile::{self, Setup, Wanted};
+use crate::turn::{Holder, Turn, Turns};
 
 pub(super) async fn apply(args: &ApplyArgs) -> Result<ExitCode> {
     let setup = setup(&args.owner, args.parallel.parallelism, args.budget.budget(Some(&args.approval)))?;
     let wanted = wanted(&args.manifests, &setup)?;
     let engine = DockerEngine::new(DockerReader::connect().await?);
-    let plan = reconcile::plan(&wanted, &BTreeMap::new(), &setup, &engine).await.context("while planning")?;
+    let turns = Turns::of(&setup.owner).context("while making a lock file")?;
+    let mut turn = turn(&turns).await?;
+    let mut plan = planned(&wanted, &setup, &engine).await?;
     print(&plan.to_text(&PALETTE))?;
     if plan.nodes.is_empty() {
         return Ok(code(plan.is_empty() && !wanted.has_errors()));
@@ -37,9 +40,21 @@ pub(super) async fn apply(args: &ApplyArgs) -> Result<ExitCode> {
             }
             .into());
         }
+        // A daemon must not wait for somebody's answer.
+        drop(turn);
         if !confirmed()? {
             report::talk("Nothing was changed.\n");
             return Ok(ExitCode::FAILURE);
+        }
+        turn = self::turn(&turns).await?;
+        let read = plan;
+        plan = planned(&wanted, &setup, &engine).await?;
+        if plan.to_text(&PALETTE) != read.to_text(&PALETTE) {
+            return Err(Advised {
+                message: "what is there has changed since the plan was shown".to_owned(),
+                hint: "look at the plan once more; nothing was changed",
+            }
+            .into());
         }
     }
     let progress = Progress::new(plan.nodes.len());
@@ -50,9 +65,22 @@ pub(super) async fn apply(args: &ApplyArgs) -> Result<ExitCode> {
         error = listen(&stop, &progress) => return Err(error),
     };
     progress.finish();
+    drop(turn);
     print(&format!("{}\n", summary(&plan, &outcomes)))?;
     let complete = outcomes.is_success() && plan.blocked().next().is_none() && plan.waiting.is_empty();
     Ok(code(complete && !wanted.has_errors()))
+}
+
+async fn planned(wanted: &Wanted, setup: &Setup, engine: &DockerEngine) -> Result<Plan> {
+    reconcile::plan(wanted, &BTreeMap::new(), setup, engine).await.context("while planning")
+}
+
+/// Waits until nobody else makes a pass for this owner.
+async fn turn(turns: &Turns) -> Result<Turn> {
+    let say = |holder: &Holder| {
+        report::talk(&format!("Waiting for {holder}, which makes a pass for this owner.\n"));
+    };
+    turns.pass(say).await.context("while waiting for others")
 }
 
 fn code(success: bool) -> ExitCode {

@@ -38,6 +38,7 @@ use crate::engine::{EngineError, Events, Perform};
 use crate::plan::Plan;
 use crate::reconcile::{self, Setup};
 use crate::source::SourceError;
+use crate::turn::{Turn, Turns};
 
 /// How often a pass is made when nothing asks for one.
 pub const DEFAULT_INTERVAL: Duration = Duration::from_mins(1);
@@ -62,6 +63,8 @@ pub struct Options {
     pub interval: Duration,
     /// Where the engine is, for people.
     pub engine: String,
+    /// Whose turn it is to make a pass; `None` where nobody else can.
+    pub turns: Option<Turns>,
 }
 
 /// Runs as a service: until SIGTERM or SIGINT, woken by files, the engine, the timer and SIGHUP.
@@ -193,11 +196,14 @@ impl<'a, E: Perform> Daemon<'a, E> {
     async fn pass(&mut self, shutdown: &Receiver<bool>) -> Next {
         let begun = Instant::now();
         let mut stopping = shutdown.clone();
-        let looked = tokio::select! {
+        let (_turn, looked) = tokio::select! {
             biased;
             // Looking can be dropped at any moment; a step in flight cannot.
             _ = stopping.wait_for(|stop| *stop) => return Next { at: begun, rested: begun },
-            looked = self.look() => looked,
+            looked = async {
+                let turn = self.turn().await;
+                (turn, self.look().await)
+            } => looked,
         };
         let looking = begun.elapsed();
         let lost = match looked {
@@ -219,6 +225,19 @@ impl<'a, E: Perform> Daemon<'a, E> {
             }
         };
         self.next(lost, looking)
+    }
+
+    /// Waits until nobody else makes a pass for this owner.
+    async fn turn(&self) -> Option<Turn> {
+        let turns = self.options.turns.as_ref()?;
+        match turns.pass(|holder| info!("waits for {holder}, which makes a pass for this owner")).await {
+            Ok(turn) => Some(turn),
+            Err(error) => {
+                // Going on alone is better than not at all.
+                warn!(%error, "cannot see whether another Invigil makes a pass for this owner");
+                None
+            }
+        }
     }
 
     /// Reads the manifests, looks at the engine, and plans.

@@ -255,3 +255,53 @@ async fn law_12_no_variables_value_is_in_a_log_or_a_label() {
     assert!(!told.contains("canary-file"), "{told}");
     assert!(!look(&host, "c", "{{json .Config.Labels}}").contains("canary"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_at_once_take_turns_and_only_one_is_the_daemon() {
+    let host = Host::new("turns").await;
+    let apply = |command: &str| {
+        for number in 0..12 {
+            host.container(
+                &format!("c{number}"),
+                &format!("{{image: '{BUSYBOX}', command: [sleep, '{command}'], stopSignal: SIGKILL}}"),
+            );
+        }
+        let start = || {
+            Command::new(env!("CARGO_BIN_EXE_invigil"))
+                .args(["apply", "--yes", "--owner", &host.prefix])
+                .arg(host.path())
+                .stdout(Stdio::null())
+                .stderr(Stdio::piped())
+                .spawn()
+                .expect("invigil")
+        };
+        let both = [start(), start()].map(|child| child.wait_with_output().expect("an end"));
+        let told =
+            both.iter().map(|one| String::from_utf8_lossy(&one.stderr).into_owned()).collect::<String>();
+        assert!(both.iter().all(|one| one.status.success()), "{told}");
+        assert_eq!(told.matches("Waiting for ").count(), 1, "{told}");
+    };
+    apply("1000");
+    // Every one of them is replaced, by one of the two.
+    apply("2000");
+    let names = docker(&[
+        "ps",
+        "-a",
+        "--format",
+        "{{.Names}} {{.State}}",
+        "--filter",
+        &format!("name={}", host.prefix),
+    ]);
+    assert_eq!(names.lines().filter(|line| line.ends_with(" running")).count(), 12, "{names}");
+    assert_eq!(names.lines().count(), 12, "{names}");
+
+    let first = Daemon::start(&host);
+    first.until("it is ready", || first.said("ready") > 0);
+    let second = Daemon::start(&host);
+    let refusal = format!(
+        "error: process {} is the daemon of owner {} on this host already",
+        first.child.id(),
+        host.prefix
+    );
+    second.until("it was refused", || second.said(&refusal) == 1);
+}

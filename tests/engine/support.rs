@@ -160,6 +160,9 @@ impl Drop for Host {
             let output = run(arguments);
             String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
         };
+        for what in ["pass", "daemon"] {
+            let _ = std::fs::remove_file(format!("/run/invigil/{}.{what}.lock", self.prefix));
+        }
         let mine = format!("name={}", self.prefix);
         for id in lines(&["ps", "-aq", "--filter", &mine]) {
             run(&["rm", "-f", &id]);

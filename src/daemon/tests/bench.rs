@@ -184,6 +184,7 @@ impl Bench {
             },
             interval: DEFAULT_INTERVAL,
             engine: "toy".to_owned(),
+            turns: None,
         };
         let told = Arc::clone(&self.told);
         let systemd = Systemd::new(move |message| told.lock().unwrap().push(message.to_owned()), None);
