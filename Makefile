@@ -6,7 +6,7 @@ SHELL := /bin/bash
 
 # Where cargo puts programs: .cargo/config.toml names the target explicitly.
 HOST   = $(shell rustc -vV | sed -n 's/^host: //p')
-BIN    = target/$(HOST)/release
+BIN    = $(or $(CARGO_TARGET_DIR),target)/$(HOST)/release
 PREFIX ?= /usr/local
 # The engines beside the machine's own that scripts/engine can start, and that the tests are to pass on.
 ENGINES ?= docker-26 docker-26-containerd
