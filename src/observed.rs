@@ -142,8 +142,8 @@ pub enum LiveStatus {
     Paused,
     /// Its program ended, the engine is about to start it again.
     Restarting,
-    /// Its program ended.
-    Exited,
+    /// Its program ended, with this code.
+    Exited(i64),
     /// The engine is removing it.
     Removing,
     /// The engine could not remove it.
@@ -158,7 +158,7 @@ impl LiveStatus {
             Self::Running(_) => "running",
             Self::Paused => "paused",
             Self::Restarting => "restarting",
-            Self::Exited => "stopped",
+            Self::Exited(_) => "stopped",
             Self::Removing => "being removed",
             Self::Dead => "dead",
         }

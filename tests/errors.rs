@@ -51,6 +51,7 @@ cases!(
     missing_references,
     network_addresses,
     null_and_types,
+    states,
     unknown_field,
     unknown_kind,
     yaml_syntax,

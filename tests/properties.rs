@@ -337,6 +337,7 @@ fn removes_a_volume(step: &Step) -> bool {
         | Step::CreateContainer { .. }
         | Step::Start(_)
         | Step::Stop(_)
+        | Step::Pause(_)
         | Step::Unpause(_)
         | Step::Rename { .. }
         | Step::Update { .. }

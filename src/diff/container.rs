@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value, json};
 
 use super::image;
-use super::{Act, Changes, Need, NewContainer, Old, Operation, Predecessor, Told, told};
+use super::{Act, Changes, Need, NewContainer, Old, Operation, Predecessor, Told, proof, told};
 use crate::desired::{Desired, DesiredContainer, ImageOrigin};
 use crate::fields::{self, Difference, encode_endpoint, is_anonymous_volume};
 use crate::observed::{LiveStatus, Managed, Observed, ObservedContainer};
@@ -195,6 +195,12 @@ fn diff_one(
         let act = Act::Replace { old: container.into(), container: Box::new(new), leftovers };
         return changes.push(id, act, reasons, needs);
     }
+    if let (State::Completed, LiveStatus::Exited(code @ 1..)) = (wanted.spec.state, container.status) {
+        let why = format!(
+            "it ended with exit code {code}; a changed manifest, or removing it by hand, runs it again"
+        );
+        return changes.push(id, Act::Block(why), reasons, Vec::new());
+    }
     let (operations, more) = operations(name, &wanted.spec, container, &differences);
     if operations.is_empty() && leftovers.is_empty() {
         return changes.unchanged.push(id);
@@ -204,11 +210,11 @@ fn diff_one(
         reasons.push(told("", None, Some("what an interrupted replacement left behind goes".to_owned())));
     }
     let previous = format!("{name}{PREVIOUS_SUFFIX}");
-    let to_prove = wanted.spec.state == State::Running && container.name != previous;
+    let to_prove = wanted.spec.state.is_up() && container.name != previous;
     let predecessor = leftovers.iter().position(|old| to_prove && old.name == previous);
     let predecessor = predecessor.map(|index| Predecessor {
         container: leftovers.remove(index),
-        checked: is_checked(wanted, desired, observed),
+        until: proof(&wanted.spec, is_checked(wanted, desired, observed)),
     });
     let act = Act::Alter { container: container.into(), operations, leftovers, predecessor };
     changes.push(id, act, reasons, needs);
@@ -225,6 +231,33 @@ fn needs(wanted: &DesiredContainer) -> Vec<Need> {
         Reference::Container(name, Use::Service(condition)) => Need::up(name, condition),
     });
     image.chain(named).collect()
+}
+
+/// Who needs a job that still runs waits for it, over as many passes as it takes: its end wakes the daemon.
+pub(super) fn wait_for_jobs(desired: &Desired, observed: &Observed, changes: &mut Changes) {
+    let starts = |act: &Act| match act {
+        Act::Create { container, .. } | Act::Replace { container, .. } => container.state.starts(),
+        Act::Alter { operations, .. } => operations.contains(&Operation::Start),
+        _ => false,
+    };
+    let changing: BTreeSet<ResourceId> = changes.changes.iter().map(|change| change.id.clone()).collect();
+    let mut waiting = BTreeMap::new();
+    for change in changes.changes.iter_mut().filter(|change| starts(&change.act)) {
+        let is_awaited = |need: &Need| {
+            need.condition == Some(Condition::Completed)
+                && !changing.contains(&need.id)
+                && desired.containers.contains_key(&need.id.name)
+        };
+        for need in change.needs.iter().filter(|need| is_awaited(need)) {
+            let job = live(&need.id.name, observed).next().map(|(container, _)| container.status);
+            if job.is_some_and(LiveStatus::is_up) {
+                waiting.insert(change.id.clone(), format!("waits for {} to run to its end", need.id));
+            }
+        }
+        // What has run to its end need not be waited for.
+        change.needs.retain(|need| !is_awaited(need));
+    }
+    changes.waiting.extend(waiting);
 }
 
 /// Compares images by id: a tag says what was asked for, not what runs.
@@ -303,21 +336,30 @@ fn operations(
     {
         operations.extend(reconnect(difference));
     }
-    let up = container.status.is_up();
     let state = spec.state;
-    match state {
-        State::Running if container.status == LiveStatus::Paused => operations.push(Operation::Unpause),
-        State::Running if !up => operations.push(Operation::Start),
-        State::Stopped | State::Created if up => {
-            if container.status == LiveStatus::Paused {
-                operations.push(Operation::Unpause);
-            }
-            operations.push(Operation::Stop);
-        }
-        _ => return (operations, reasons),
+    let steps = toward(state, container.status);
+    if steps.is_empty() {
+        return (operations, reasons);
     }
+    operations.extend(steps);
     reasons.push(told("state", Some(container.status.as_str().to_owned()), Some(state.as_str().to_owned())));
     (operations, reasons)
+}
+
+/// The calls that lead from what a container is doing to what it should.
+fn toward(state: State, status: LiveStatus) -> Vec<Operation> {
+    let paused = status == LiveStatus::Paused;
+    match state {
+        State::Running | State::Completed if paused => vec![Operation::Unpause],
+        State::Running if !status.is_up() => vec![Operation::Start],
+        State::Completed if status == LiveStatus::Created => vec![Operation::Start],
+        State::Paused if paused => Vec::new(),
+        State::Paused if status.is_up() => vec![Operation::Pause],
+        State::Paused => vec![Operation::Start, Operation::Pause],
+        State::Stopped | State::Created if paused => vec![Operation::Unpause, Operation::Stop],
+        State::Stopped | State::Created if status.is_up() => vec![Operation::Stop],
+        _ => Vec::new(),
+    }
 }
 
 /// Swap follows memory where the manifest is silent: the engine sets it to twice the memory at creation
@@ -375,16 +417,16 @@ impl NewContainer {
     }
 }
 
-/// Whether a container will have a health check, as far as is known before it is there.
-fn is_checked(wanted: &DesiredContainer, desired: &Desired, observed: &Observed) -> bool {
+/// Whether a container will have a health check; `None` where only its image knows and is not there yet.
+fn is_checked(wanted: &DesiredContainer, desired: &Desired, observed: &Observed) -> Option<bool> {
     if let Some(test) = wanted.spec.healthcheck.as_ref().and_then(|check| check.test.as_ref()) {
-        return test.words().first().is_some_and(|word| word != "NONE");
+        return Some(test.words().first().is_some_and(|word| word != "NONE"));
     }
     let described =
         wanted.image.as_ref().and_then(|name| desired.images.get(name)).map(|image| &image.source);
     if matches!(described, Some(ImageOrigin::Paper(_))) {
-        return true;
+        return Some(true);
     }
-    let config = observed.image_at(&wanted.reference).and_then(|image| image.config.as_ref());
-    config.and_then(|config| config.get("healthcheck")).is_some_and(|check| check.get("test").is_some())
+    let config = observed.image_at(&wanted.reference)?.config.as_ref()?;
+    Some(config.get("healthcheck").is_some_and(|check| check.get("test").is_some()))
 }

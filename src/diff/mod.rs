@@ -17,7 +17,9 @@ use crate::assembly::PaperImage;
 use crate::desired::{Desired, Removals};
 pub use crate::fields::Told;
 use crate::observed::{EngineId, Observed, ObservedContainer};
+use crate::plan::Await;
 use crate::resource::container::{Condition, ContainerSpec, State};
+use crate::resource::duration::Duration;
 use crate::resource::name::{Kind, Name, Owner, ResourceId};
 use crate::resource::network::NetworkSpec;
 use crate::resource::platform::Platform;
@@ -35,6 +37,8 @@ pub struct Changes {
     pub unchanged: Vec<ResourceId>,
     /// Resources that no manifest describes and that are kept for now, with why.
     pub withheld: Vec<(ResourceId, String)>,
+    /// Changes that have to wait for something that happens by itself, with why.
+    pub waiting: BTreeMap<ResourceId, String>,
     /// Kinds of which nothing is removed in this pass, with why (law 4).
     pub(crate) over_budget: BTreeMap<Kind, String>,
 }
@@ -199,8 +203,8 @@ pub struct Old {
 pub struct Predecessor {
     /// The container.
     pub container: Old,
-    /// Whether a health check says how its successor is.
-    pub checked: bool,
+    /// What its successor has to prove.
+    pub until: Await,
 }
 
 /// A container to be made.
@@ -216,8 +220,28 @@ pub struct NewContainer {
     pub carried: Vec<(String, String)>,
     /// What it should be doing.
     pub state: State,
-    /// Whether a health check will say how it is.
-    pub checked: bool,
+    /// Whether a health check will say how it is, as far as is known before its image is there.
+    pub checked: Option<bool>,
+}
+
+/// How long a successor without a health check must stay up, where the manifest is silent.
+const MONITOR: Duration = Duration::from_nanos(1_000_000_000);
+
+/// What a successor has to prove before its predecessor goes.
+fn proof(spec: &ContainerSpec, checked: Option<bool>) -> Await {
+    let monitor = spec.update.monitor.unwrap_or(MONITOR);
+    match checked {
+        Some(true) => Await::Healthy,
+        Some(false) => Await::Steady(monitor),
+        None => Await::Well(monitor),
+    }
+}
+
+impl NewContainer {
+    /// What it has to prove before its predecessor goes.
+    pub fn proof(&self) -> Await {
+        proof(&self.spec, self.checked)
+    }
 }
 
 /// One call that changes a container as it is.
@@ -239,6 +263,8 @@ pub enum Operation {
         /// The network's name.
         network: String,
     },
+    /// Freeze its program.
+    Pause,
     /// Unfreeze its program.
     Unpause,
     /// Start its program.
@@ -256,6 +282,7 @@ pub fn diff(desired: &Desired, observed: &Observed, owner: &Owner, budget: Budge
     volume::diff(desired, observed, &mut changes);
     container::diff(desired, observed, owner, &mut changes);
     network::let_members_follow(observed, &mut changes);
+    container::wait_for_jobs(desired, observed, &mut changes);
     port::diff(desired, observed, &mut changes);
     network::diff_leftovers(desired, observed, &mut changes);
     image::diff_leftovers(desired, observed, owner, &mut changes);

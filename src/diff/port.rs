@@ -4,7 +4,6 @@
 use super::{Act, Changes, Operation};
 use crate::desired::Desired;
 use crate::observed::{Observed, ObservedContainer};
-use crate::resource::container::State;
 use crate::resource::name::{Kind, ResourceId};
 use crate::resource::port::{PortMapping, PublishedPort};
 
@@ -32,7 +31,7 @@ pub(super) fn diff(desired: &Desired, observed: &Observed, changes: &mut Changes
 fn asked_for(id: &ResourceId, desired: &Desired, changes: &Changes) -> Vec<PublishedPort> {
     let change = changes.changes.iter().find(|change| change.id == *id);
     let starts = change.is_some_and(|change| match &change.act {
-        Act::Create { container, .. } | Act::Replace { container, .. } => container.state == State::Running,
+        Act::Create { container, .. } | Act::Replace { container, .. } => container.state.starts(),
         Act::Alter { operations, .. } => operations.contains(&Operation::Start),
         _ => false,
     });

@@ -98,7 +98,7 @@ async fn a_resource_that_failed_is_not_done_although_another_step_of_it_was() {
     let engine = engine();
     engine.refuse_step("wait until a1 stays up");
     let mut wait = start("a1", &[0]);
-    wait.step = Step::Await { container: "a1".to_owned(), until: Await::Steady };
+    wait.step = Step::Await { container: "a1".to_owned(), until: Await::Completed };
     let mut remove = start("a1", &[1]);
     remove.step = Step::RemoveContainer("a2".to_owned());
     let outcomes = walk(&plan(vec![start("a1", &[]), wait, remove]), &engine, 1).await;

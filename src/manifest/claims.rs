@@ -8,7 +8,6 @@ use super::Spec;
 use super::check::{Findings, Valid};
 use super::document::Draft;
 use super::tree::{Node, Value};
-use crate::resource::container::State;
 use crate::resource::image::ImageSource;
 use crate::resource::name::{Kind, ResourceId};
 use crate::resource::port::PublishedPort;
@@ -49,7 +48,7 @@ impl Holders {
 pub(super) fn check_ports(valid: &[Valid<'_, '_>], findings: &mut Findings<'_>) {
     let mut holders: HashMap<_, Holders> = HashMap::new();
     for (claimant, this) in valid.iter().enumerate() {
-        let Some(container) = this.container().filter(|container| container.state == State::Running) else {
+        let Some(container) = this.container().filter(|container| container.state.starts()) else {
             continue;
         };
         for (index, mapping) in container.ports.iter().enumerate() {

@@ -11,7 +11,7 @@ use super::claims::Tags;
 use super::document::Draft;
 use super::kinds::ManifestKind;
 use super::suggestion::did_you_mean;
-use crate::resource::container::{ContainerSpec, Reference as Named, State, Use};
+use crate::resource::container::{Condition, ContainerSpec, Reference as Named, State, Use};
 use crate::resource::name::{Name, ResourceId};
 use crate::resource::network::NetworkSpec;
 use crate::resource::violation::FieldPath;
@@ -42,8 +42,8 @@ pub(super) enum Role {
     Optional,
     /// It has to exist.
     Needed,
-    /// It has to exist, and to be up first.
-    Awaited,
+    /// It has to exist, and to be this far first.
+    Awaited(Condition),
 }
 
 /// Every reference, in the order of documents and fields.
@@ -71,8 +71,11 @@ fn of_container(from: usize, container: &ContainerSpec, tags: &Tags) -> Vec<Refe
             Named::Network(name) => add(path, Role::Needed, ManifestKind::Network, name),
             Named::Volume(name) => add(path, Role::Optional, ManifestKind::Volume, name),
             Named::Container(name, Use::Volumes) => add(path, Role::Needed, ManifestKind::Container, name),
-            Named::Container(name, Use::Namespace | Use::Link | Use::Service(_)) => {
-                add(path, Role::Awaited, ManifestKind::Container, name);
+            Named::Container(name, Use::Namespace | Use::Link) => {
+                add(path, Role::Awaited(Condition::Started), ManifestKind::Container, name);
+            }
+            Named::Container(name, Use::Service(condition)) => {
+                add(path, Role::Awaited(condition), ManifestKind::Container, name);
             }
         }
     }
@@ -97,12 +100,11 @@ pub(super) fn check_targets(
                     format!("{target} is an Image, not a ProblemSet"),
                     Some("name it by its tag, with `image`".to_owned()),
                 ),
-                (_, Spec::Container(other), Some(container))
-                    if reference.role == Role::Awaited
-                        && container.state == State::Running
-                        && other.state != State::Running =>
-                {
-                    (format!("{target} will not be up: its state is {}", other.state.as_str()), None)
+                (_, Spec::Container(other), Some(container)) if container.state.starts() => {
+                    match unmet(reference.role, other.state) {
+                        Some(why) => (format!("{target} {why}: its state is {}", other.state.as_str()), None),
+                        None => continue,
+                    }
                 }
                 _ => continue,
             },
@@ -122,6 +124,18 @@ pub(super) fn check_targets(
             }
         };
         findings.error(this.draft, reference.path.clone(), message, hint);
+    }
+}
+
+/// Why a container in this state never gets as far as it has to.
+const fn unmet(role: Role, state: State) -> Option<&'static str> {
+    match (role, state) {
+        (Role::Awaited(Condition::Completed), State::Completed)
+        | (Role::Awaited(Condition::Started), State::Running | State::Completed)
+        | (Role::Awaited(Condition::Healthy), State::Running)
+        | (Role::Optional | Role::Needed, _) => None,
+        (Role::Awaited(Condition::Completed), _) => Some("will not run to an end"),
+        (Role::Awaited(_), _) => Some("will not be up"),
     }
 }
 

@@ -45,7 +45,9 @@ pub struct Node {
 impl Plan {
     /// Orders changes. What is in `held` (resource and why) is left out, and so is what needs it.
     pub fn new(mut changes: Changes, owner: &Owner, held: &BTreeMap<ResourceId, String>) -> Self {
-        let waiting = waiting(&changes.changes, held);
+        let mut held = held.clone();
+        held.extend(std::mem::take(&mut changes.waiting));
+        let waiting = waiting(&changes.changes, &held);
         keep_used_images(&mut changes, &waiting);
         let nodes = build::nodes(&changes.changes, owner, &waiting);
         Self {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use crate::assembly::PaperImage;
+use crate::resource::duration::Duration;
 use crate::resource::name::{Name, Owner};
 use crate::resource::network::NetworkSpec;
 use crate::resource::platform::Platform;
@@ -88,6 +89,8 @@ pub enum Step {
     Start(String),
     /// Stop a container, in the time that it takes.
     Stop(String),
+    /// Freeze a container.
+    Pause(String),
     /// Unfreeze a container.
     Unpause(String),
     /// Give a container another name.
@@ -144,8 +147,12 @@ impl Step {
 pub enum Await {
     /// Its health check succeeds.
     Healthy,
-    /// It stays up for a moment.
-    Steady,
+    /// It stays up for this long.
+    Steady(Duration),
+    /// The first of these if it has a health check, else the second.
+    Well(Duration),
+    /// It runs to its end, without an error.
+    Completed,
 }
 
 impl Step {
@@ -160,13 +167,16 @@ impl Step {
             Self::RemoveNetwork(_) | Self::RemoveContainer(_) => "remove".to_owned(),
             Self::Start(_) => "start".to_owned(),
             Self::Stop(_) => "stop".to_owned(),
+            Self::Pause(_) => "pause".to_owned(),
             Self::Unpause(_) => "unpause".to_owned(),
             Self::Rename { to, .. } => format!("rename to {to}"),
             Self::Update { .. } => "update".to_owned(),
             Self::Connect { network, .. } => format!("connect to {network}"),
             Self::Disconnect { network, .. } => format!("disconnect from {network}"),
             Self::Await { until: Await::Healthy, .. } => "wait until healthy".to_owned(),
-            Self::Await { until: Await::Steady, .. } => "wait until steady".to_owned(),
+            Self::Await { until: Await::Steady(_), .. } => "wait until steady".to_owned(),
+            Self::Await { until: Await::Well(_), .. } => "wait until well".to_owned(),
+            Self::Await { until: Await::Completed, .. } => "wait until completed".to_owned(),
             Self::LoadArchive { .. } | Self::Pull { .. } | Self::Import { .. } | Self::Untag(_) => {
                 self.to_string()
             }
@@ -194,6 +204,7 @@ impl fmt::Display for Step {
             Self::CreateContainer { name, .. } => write!(f, "create container {name}"),
             Self::Start(container) => write!(f, "start {}", short(container)),
             Self::Stop(container) => write!(f, "stop {}", short(container)),
+            Self::Pause(container) => write!(f, "pause {}", short(container)),
             Self::Unpause(container) => write!(f, "unpause {}", short(container)),
             Self::Rename { container, to } => write!(f, "rename {} to {to}", short(container)),
             Self::Update { container, .. } => write!(f, "update {}", short(container)),
@@ -206,7 +217,13 @@ impl fmt::Display for Step {
             Self::Await { container, until: Await::Healthy } => {
                 write!(f, "wait until {} is healthy", short(container))
             }
-            Self::Await { container, until: Await::Steady } => {
+            Self::Await { container, until: Await::Well(_) } => {
+                write!(f, "wait until {} is well", short(container))
+            }
+            Self::Await { container, until: Await::Completed } => {
+                write!(f, "wait until {} has run to its end", short(container))
+            }
+            Self::Await { container, until: Await::Steady(_) } => {
                 write!(f, "wait until {} stays up", short(container))
             }
             Self::RemoveContainer(container) => write!(f, "remove container {}", short(container)),

@@ -12,7 +12,7 @@ fn replacement(name: &str, up: bool) -> Changes {
         pull: false,
         carried: Vec::new(),
         state: State::Running,
-        checked: false,
+        checked: Some(false),
     };
     let old = Old { id: "a".repeat(64).parse().unwrap(), name: name.to_owned(), up };
     let change = Change {

@@ -4,7 +4,6 @@ use std::fmt::{self, Write};
 
 use super::Plan;
 use crate::diff::{Act, Change, Operation, Told};
-use crate::resource::container::State;
 
 /// What is written around words of each sort: terminal styles, or nothing.
 #[derive(Debug, Clone, Copy, Default)]
@@ -30,6 +29,7 @@ pub(super) enum Verb {
     Tag,
     Create,
     Start,
+    Pause,
     Stop,
     Update,
     Replace,
@@ -38,13 +38,14 @@ pub(super) enum Verb {
 }
 
 impl Verb {
-    pub(super) const ALL: [Self; 11] = [
+    pub(super) const ALL: [Self; 12] = [
         Self::Load,
         Self::Pull,
         Self::Import,
         Self::Tag,
         Self::Create,
         Self::Start,
+        Self::Pause,
         Self::Stop,
         Self::Update,
         Self::Replace,
@@ -61,6 +62,7 @@ impl Verb {
             Act::CreateNetwork(_) | Act::CreateVolume(_) | Act::Create { .. } => Self::Create,
             Act::Alter { operations, .. } => match operations[..] {
                 [Operation::Start | Operation::Unpause] => Self::Start,
+                [Operation::Pause] => Self::Pause,
                 [Operation::Stop] | [Operation::Unpause, Operation::Stop] => Self::Stop,
                 _ => Self::Update,
             },
@@ -78,6 +80,7 @@ impl Verb {
             Self::Tag => "tag",
             Self::Create => "create",
             Self::Start => "start",
+            Self::Pause => "pause",
             Self::Stop => "stop",
             Self::Update => "update",
             Self::Replace => "replace",
@@ -97,7 +100,7 @@ impl Verb {
         match self {
             Self::Load | Self::Pull | Self::Import | Self::Tag | Self::Create | Self::Start => palette.add,
             Self::Update => palette.change,
-            Self::Stop | Self::Replace | Self::Remove | Self::Blocked => palette.danger,
+            Self::Pause | Self::Stop | Self::Replace | Self::Remove | Self::Blocked => palette.danger,
         }
     }
 }
@@ -111,7 +114,7 @@ pub(super) fn detail(change: &Change) -> String {
         }
         Act::Pull { reference, .. } => reference.to_string(),
         Act::Import { archive, .. } => archive.display().to_string(),
-        Act::Create { container, .. } if container.state == State::Running => container.image.to_string(),
+        Act::Create { container, .. } if container.state.starts() => container.image.to_string(),
         Act::Create { container, .. } => format!("{}, not started", container.image),
         Act::Block(why) => why.clone(),
         _ => String::new(),

@@ -83,6 +83,109 @@ async fn states_are_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_paused_container_is_kept_paused() {
+    let host = Host::new("paused").await;
+    host.container("p", &sleeper(", state: paused"));
+    host.apply().await;
+    assert_eq!(host.inspect("p", "{{.State.Status}}"), "paused");
+    let started = host.inspect("p", "{{.Id}} {{.State.StartedAt}}");
+    docker(&["unpause", &host.name("p")]);
+    assert_eq!(
+        host.apply().await,
+        "container/@p  pause\n  state   running -> paused\n\nPlan: 1 to pause; 0 unchanged.\n"
+    );
+    host.container("p", &sleeper(""));
+    assert_eq!(
+        host.apply().await,
+        "container/@p  start\n  state   paused -> running\n\nPlan: 1 to start; 0 unchanged.\n"
+    );
+    assert_eq!(host.inspect("p", "{{.Id}} {{.State.StartedAt}}"), started);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_runs_once_for_each_spec_and_is_waited_for() {
+    let host = Host::new("job").await;
+    let job = |exit: u8| {
+        let command = format!("[sh, -c, 'sleep 1; echo migrated; exit {exit}']");
+        host.container("job", &format!("{{image: '{BUSYBOX}', command: {command}, state: completed}}"));
+    };
+    job(0);
+    let name = host.name("job");
+    host.container("app", &sleeper(&format!(", dependsOn: [{{container: {name}, condition: completed}}]")));
+    host.apply().await;
+    let seen = "{{.Id}} {{.State.StartedAt}} {{.State.ExitCode}} {{.RestartCount}}";
+    let ran = host.inspect("job", seen);
+    assert!(ran.ends_with(" 0 0"), "{ran}");
+    let ended = host.inspect("job", "{{.State.FinishedAt}}");
+    assert!(host.inspect("app", "{{.State.StartedAt}}") > ended, "the app started after the job ended");
+    host.apply().await;
+    assert_eq!(host.inspect("job", seen), ran, "it ran once");
+
+    job(3);
+    host.try_apply().await;
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    assert_eq!(
+        host.plan().await,
+        "container/@job  blocked   it ended with exit code 3; a changed manifest, or removing it by hand, runs it again\n\n\
+         Plan: 1 blocked; 1 unchanged.\n"
+    );
+    job(0);
+    host.apply().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_successor_that_starts_first_leaves_no_gap() {
+    let host = Host::new("first").await;
+    let update = ", update: {order: startFirst, monitor: 2s}";
+    host.container("c", &sleeper(update));
+    host.apply().await;
+    let old = host.inspect("c", "{{.Id}}");
+    host.container("c", &sleeper(&format!("{update}, env: {{A: '1'}}")));
+    host.apply().await;
+    let new = host.inspect("c", "{{.State.StartedAt}}");
+    assert_ne!(host.inspect("c", "{{.Id}}"), old);
+    let since = &new[..19];
+    let events = docker(&[
+        "events",
+        "--since",
+        &format!("{since}Z"),
+        "--until",
+        "0s",
+        "--filter",
+        &format!("container={old}"),
+        "--format",
+        "{{.Action}} {{.TimeNano}}",
+    ]);
+    let died = events.lines().find_map(|line| line.strip_prefix("die ")).expect("the old one's end");
+    let started = docker(&[
+        "events",
+        "--since",
+        &format!("{since}Z"),
+        "--until",
+        "0s",
+        "--filter",
+        "event=start",
+        "--filter",
+        &format!("label=io.invigil.owner={}", host.prefix),
+        "--format",
+        "{{.TimeNano}}",
+    ]);
+    let gap = died.parse::<i64>().expect("a time")
+        - started.lines().last().expect("a start").parse::<i64>().expect("a time");
+    assert!(gap >= 2_000_000_000, "the old one ran on for {gap} ns");
+
+    let kept = host.inspect("c", "{{.Id}} {{.State.StartedAt}}");
+    host.container(
+        "c",
+        &format!("{{image: '{BUSYBOX}', command: [sh, -c, 'echo no such exam; exit 7']{update}}}"),
+    );
+    let (outcomes, _) = host.try_apply().await;
+    let why = outcomes.failed.values().next().expect("a failure");
+    assert!(why.ends_with("it ended with exit code 7; its last output: no such exam"), "{why}");
+    assert_eq!(host.inspect("c", "{{.Id}} {{.State.StartedAt}}"), kept, "and was never touched");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_dependent_starts_after_the_one_it_needs_is_healthy() {
     let host = Host::new("deps").await;
     host.container(

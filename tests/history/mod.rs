@@ -200,6 +200,7 @@ fn program(how: &[&str]) -> Program {
     match how {
         ["sick"] => Program::Sickens,
         ["exits"] => Program::Exits,
+        ["completes"] => Program::Completes,
         ["missing"] => Program::Missing,
         _ => Program::Runs,
     }
@@ -232,6 +233,7 @@ fn docker(engine: &MemoryEngine, command: &[&str]) -> Result<(), EngineError> {
         ["stop" | "kill", name] => engine.by_hand(&Step::Stop(text(name))),
         ["start", name] => engine.by_hand(&Step::Start(text(name))),
         ["pause", name] => engine.set(name, Doing::Paused),
+        ["unpause", name] => engine.by_hand(&Step::Unpause(text(name))),
         ["commit", name, reference] => engine.commit(name, &image(reference)),
         ["rm", "-f", name] => engine.remove_forced(name),
         ["rename", from, to] => engine.by_hand(&Step::Rename { container: text(from), to: text(to) }),

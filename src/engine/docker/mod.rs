@@ -8,6 +8,7 @@ mod observe;
 mod parse;
 mod perform;
 mod transfer;
+mod wait;
 
 use std::sync::Arc;
 

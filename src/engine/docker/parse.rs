@@ -49,7 +49,7 @@ pub(super) fn container_name(document: &Value) -> &str {
     own.unwrap_or_else(|| text(document, "Name").trim_start_matches('/'))
 }
 
-fn status(word: &str, health: &str, what: &str) -> Result<LiveStatus, EngineError> {
+fn status(word: &str, health: &str, exit_code: i64, what: &str) -> Result<LiveStatus, EngineError> {
     Ok(match word {
         "created" | "configured" | "initialized" => LiveStatus::Created,
         "running" | "stopping" => LiveStatus::Running(match health {
@@ -60,7 +60,7 @@ fn status(word: &str, health: &str, what: &str) -> Result<LiveStatus, EngineErro
         }),
         "paused" => LiveStatus::Paused,
         "restarting" => LiveStatus::Restarting,
-        "exited" | "stopped" => LiveStatus::Exited,
+        "exited" | "stopped" => LiveStatus::Exited(exit_code),
         "removing" => LiveStatus::Removing,
         "dead" => LiveStatus::Dead,
         other => {
@@ -77,7 +77,7 @@ pub(super) fn listed_container(document: &Value) -> Result<ObservedContainer, En
         id: text(document, "Id").parse().map_err(|error: String| unreadable(&what, error))?,
         name: name.to_owned(),
         image: image_of(text(document, "ImageID"), &what)?,
-        status: status(text(document, "State"), "", &what)?,
+        status: status(text(document, "State"), "", 0, &what)?,
         networks: network_names(&document["NetworkSettings"]["Networks"]),
         ports: listed_ports(&document["Ports"]),
         managed: None,
@@ -163,7 +163,12 @@ pub(super) fn inspected_container(
         id: text(&document, "Id").parse::<EngineId>().map_err(|error| unreadable(&what, error))?,
         name: name.to_owned(),
         image: image_of(text(&document, "Image"), &what)?,
-        status: status(text(state, "Status"), text(&state["Health"], "Status"), &what)?,
+        status: status(
+            text(state, "Status"),
+            text(&state["Health"], "Status"),
+            state["ExitCode"].as_i64().unwrap_or_default(),
+            &what,
+        )?,
         networks: network_names(&document["NetworkSettings"]["Networks"]),
         ports: held_ports(&document["NetworkSettings"]["Ports"]),
         managed: Some(Box::new(Managed {

@@ -17,10 +17,10 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use super::error::{failed, is_absent, is_already};
-use super::{Session, transfer};
+use super::{Session, transfer, wait};
 use crate::engine::{EngineError, Progress};
 use crate::fields;
-use crate::plan::{Await, Step};
+use crate::plan::Step;
 use crate::resource::label;
 use crate::resource::name::Name;
 use crate::resource::reference::ImageId;
@@ -30,13 +30,9 @@ const STOP: Duration = Duration::from_hours(1);
 /// How long loads and imports may take until the engine begins to answer.
 const TRANSFER: Duration = Duration::from_hours(1);
 /// How often a container that is waited for is looked at.
-const LOOK: Duration = Duration::from_millis(100);
-/// How long a successor without a health check must stay up.
-const STEADY: Duration = Duration::from_secs(1);
+pub(super) const LOOK: Duration = Duration::from_millis(100);
 /// How long a removal that somebody else asked for may take.
 const REMOVAL: Duration = Duration::from_secs(30);
-/// How long a health check may take to come to a result.
-const HEALTH: Duration = Duration::from_mins(5);
 
 pub(super) async fn perform(
     engine: &Session,
@@ -108,6 +104,7 @@ pub(super) async fn perform(
             let docker = patient(engine, STOP).docker;
             gone(docker.stop_container(segment(container)?, None::<StopContainerOptions>).await)
         }
+        Step::Pause(container) => done(docker.pause_container(segment(container)?).await),
         Step::Unpause(container) => done(docker.unpause_container(segment(container)?).await),
         Step::Rename { container, to } => {
             let options = RenameContainerOptionsBuilder::new().name(segment(to)?).build();
@@ -127,8 +124,7 @@ pub(super) async fn perform(
             let request = NetworkDisconnectRequest { container: container.clone(), force: None };
             gone(docker.disconnect_network(segment(network)?, request).await)
         }
-        Step::Await { container, until: Await::Healthy } => healthy(engine, container, progress).await,
-        Step::Await { container, until: Await::Steady } => steady(engine, container).await,
+        Step::Await { container, until } => wait::until(engine, container, *until, progress).await,
         Step::RemoveContainer(container) => {
             // Volumes stay (law 5), and what runs is not removed: it was to be stopped first.
             let options = RemoveContainerOptionsBuilder::new().v(false).force(false).link(false).build();
@@ -146,7 +142,7 @@ fn patient(engine: &Session, timeout: Duration) -> Session {
 }
 
 /// A text that is safe in a URL's path: bollard does not escape it, and `../info?x=` would be another call.
-fn segment(text: &str) -> Result<&str, EngineError> {
+pub(super) fn segment(text: &str) -> Result<&str, EngineError> {
     let safe = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | '/' | ':' | '@');
     if !text.is_empty()
         && text.chars().all(safe)
@@ -205,91 +201,4 @@ async fn removed(engine: &Session, container: &str) -> Result<(), EngineError> {
             Ok(_) => sleep(LOOK).await,
         }
     }
-}
-
-/// What a container that is waited for is doing.
-struct Glance {
-    status: String,
-    health: Option<String>,
-    exit_code: i64,
-    started_at: String,
-    last_check: Option<String>,
-}
-
-async fn glance(engine: &Session, container: &str) -> Result<Glance, EngineError> {
-    let answer = engine
-        .docker
-        .inspect_container(segment(container)?, None::<InspectContainerOptions>)
-        .await
-        .map_err(|error| failed(&engine.endpoint, "look at it", error))?;
-    let state = answer.state.unwrap_or_default();
-    let health = state.health;
-    let last_check = health
-        .as_ref()
-        .and_then(|health| health.log.as_ref()?.last()?.output.clone())
-        .map(|output| crate::fields::plain(output.trim()));
-    Ok(Glance {
-        status: state.status.map(|status| status.to_string()).unwrap_or_default(),
-        health: health.and_then(|health| health.status).map(|status| status.to_string()),
-        exit_code: state.exit_code.unwrap_or_default(),
-        started_at: state.started_at.unwrap_or_default(),
-        last_check,
-    })
-}
-
-impl Glance {
-    /// An error if the program is not there any more.
-    fn up(&self) -> Result<(), EngineError> {
-        match self.status.as_str() {
-            "running" | "paused" => Ok(()),
-            _ => Err(EngineError::refused(format!("it ended with exit code {}", self.exit_code))),
-        }
-    }
-}
-
-async fn healthy(engine: &Session, container: &str, progress: &Progress<'_>) -> Result<(), EngineError> {
-    let deadline = Instant::now() + HEALTH;
-    let mut told = String::new();
-    loop {
-        let glance = glance(engine, container).await?;
-        // What the engine restarts by itself may still become well.
-        if glance.status != "restarting" {
-            glance.up()?;
-        }
-        match glance.health.as_deref() {
-            Some("healthy") => return Ok(()),
-            Some("unhealthy") => {
-                let check = glance.last_check.filter(|output| !output.is_empty());
-                let check = check.map(|output| format!(": {output}")).unwrap_or_default();
-                return Err(EngineError::refused(format!("it is unhealthy{check}")));
-            }
-            None | Some("" | "none") => {
-                return Err(EngineError::refused("it has no health check to wait for"));
-            }
-            Some(other) if other != told => {
-                told = other.to_owned();
-                progress(told.clone());
-            }
-            Some(_) => {}
-        }
-        if Instant::now() >= deadline {
-            return Err(EngineError::refused(format!("it did not become healthy in {} s", HEALTH.as_secs())));
-        }
-        sleep(LOOK).await;
-    }
-}
-
-async fn steady(engine: &Session, container: &str) -> Result<(), EngineError> {
-    let first = glance(engine, container).await?;
-    first.up()?;
-    let end = Instant::now() + STEADY;
-    while Instant::now() < end {
-        sleep(LOOK).await;
-        let now = glance(engine, container).await?;
-        now.up()?;
-        if now.started_at != first.started_at {
-            return Err(EngineError::refused("it ended, and the engine started it again"));
-        }
-    }
-    Ok(())
 }

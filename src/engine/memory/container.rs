@@ -24,11 +24,23 @@ pub enum Doing {
     Sick,
     /// Its program is frozen.
     Paused,
-    /// Its program ended.
+    /// Its program ended well.
     Exited,
+    /// Its program ended with an error.
+    Failed,
 }
 
 impl Doing {
+    /// The engine's word for it.
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Running | Self::Sick => "running",
+            Self::Paused => "paused",
+            Self::Exited | Self::Failed => "exited",
+        }
+    }
+
     pub(super) const fn is_up(self) -> bool {
         matches!(self, Self::Running | Self::Sick | Self::Paused)
     }
@@ -58,7 +70,7 @@ impl Container {
         json!({
             "Id": self.id.as_str(),
             "Image": self.image.as_str(),
-            "State": {"Status": format!("{:?}", self.doing).to_lowercase()},
+            "State": {"Status": self.doing.word()},
             "Config": self.config,
             "HostConfig": self.host,
             "NetworkSettings": {"Networks": self.endpoints},
@@ -93,7 +105,8 @@ impl Container {
             Doing::Running => LiveStatus::Running(Health::Unchecked),
             Doing::Sick => LiveStatus::Running(Health::Unhealthy),
             Doing::Paused => LiveStatus::Paused,
-            Doing::Exited => LiveStatus::Exited,
+            Doing::Exited => LiveStatus::Exited(0),
+            Doing::Failed => LiveStatus::Exited(1),
         }
     }
 }
@@ -153,6 +166,13 @@ impl World {
                 }
                 Ok(())
             }
+            Step::Pause(name) => {
+                let container = self.container(name)?;
+                if container.doing == Doing::Running {
+                    container.doing = Doing::Paused;
+                }
+                Ok(())
+            }
             Step::Unpause(name) => {
                 let container = self.container(name)?;
                 if container.doing == Doing::Paused {
@@ -209,7 +229,7 @@ impl World {
             Doing::Paused => {
                 return Err(EngineError::refused("cannot start a paused container, try unpause instead"));
             }
-            Doing::Created | Doing::Exited => {}
+            Doing::Created | Doing::Exited | Doing::Failed => {}
         }
         if let Some(network) = container.endpoints.keys().find(|network| !self.has_network(network)) {
             return Err(EngineError::refused(format!("network {network} not found")));
@@ -240,7 +260,8 @@ impl World {
         self.container(name)?.doing = match program {
             Program::Runs => Doing::Running,
             Program::Sickens => Doing::Sick,
-            Program::Exits => Doing::Exited,
+            Program::Exits => Doing::Failed,
+            Program::Completes => Doing::Exited,
             Program::Missing => return Err(EngineError::refused("executable file not found in $PATH")),
         };
         Ok(())
@@ -282,13 +303,18 @@ impl Container {
     fn prove(&self, until: Await) -> Result<(), EngineError> {
         let proved = match until {
             Await::Healthy => self.status() == LiveStatus::Running(Health::Healthy),
-            Await::Steady => self.doing.is_up(),
+            Await::Well(_) if self.doing == Doing::Sick => false,
+            Await::Steady(_) | Await::Well(_) => self.doing.is_up(),
+            Await::Completed => self.doing == Doing::Exited,
         };
         let word = self.status().as_str();
         match (proved, until, self.doing) {
             (true, ..) => Ok(()),
             (false, Await::Healthy, Doing::Sick) => {
                 Err(EngineError::refused(format!("{} did not become healthy", self.name)))
+            }
+            (false, Await::Completed, _) => {
+                Err(EngineError::refused(format!("{} did not run to its end: it is {word}", self.name)))
             }
             (false, ..) => Err(EngineError::refused(format!("{} did not stay up: it is {word}", self.name))),
         }

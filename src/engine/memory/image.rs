@@ -20,8 +20,10 @@ pub enum Program {
     Runs,
     /// It runs, and its health check fails.
     Sickens,
-    /// It ends at once.
+    /// It ends at once, with an error.
     Exits,
+    /// It ends at once, well.
+    Completes,
     /// It cannot be started.
     Missing,
 }

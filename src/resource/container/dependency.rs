@@ -24,6 +24,8 @@ pub enum Condition {
     Started,
     /// Its health check succeeds.
     Healthy,
+    /// It ran to its end, without an error.
+    Completed,
 }
 
 /// The long form of a dependency.

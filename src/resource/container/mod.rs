@@ -7,6 +7,7 @@ mod dependency;
 mod reference;
 mod resources;
 mod state;
+mod update;
 
 use std::net::IpAddr;
 
@@ -36,6 +37,7 @@ pub use dependency::{Condition, Dependency};
 pub use reference::{Reference, Use};
 pub use resources::Resources;
 pub use state::State;
+pub use update::{Order, Update};
 
 /// A container, as its manifest describes it. What is left out comes from the image, then from the engine.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -211,6 +213,9 @@ pub struct ContainerSpec {
     /// What it should be doing.
     #[serde(skip_serializing_if = "State::is_running")]
     pub state: State,
+    /// How it gives way to its successor.
+    #[serde(skip_serializing_if = "Update::is_default")]
+    pub update: Update,
     /// The containers that have to be up before this one starts.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub depends_on: Vec<Dependency>,

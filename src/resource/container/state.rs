@@ -12,8 +12,13 @@ pub enum State {
     Running,
     /// It exists, its program does not run.
     Stopped,
-    /// It exists; nobody but an operator starts it.
+    /// Its program is frozen.
+    Paused,
+    /// It exists and has never been started, unless by hand: then it is stopped again.
     Created,
+    /// Its program runs once, to its end: a job. One that ended with an error is told and not run again;
+    /// a changed manifest is a new job.
+    Completed,
 }
 
 impl State {
@@ -22,8 +27,20 @@ impl State {
         match self {
             Self::Running => "running",
             Self::Stopped => "stopped",
+            Self::Paused => "paused",
             Self::Created => "created",
+            Self::Completed => "completed",
         }
+    }
+
+    /// Whether its program is started.
+    pub const fn starts(self) -> bool {
+        matches!(self, Self::Running | Self::Paused | Self::Completed)
+    }
+
+    /// Whether its program is to be there, be it frozen.
+    pub const fn is_up(self) -> bool {
+        matches!(self, Self::Running | Self::Paused)
     }
 
     #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's skip_serializing_if passes a reference")]

@@ -6,9 +6,11 @@ mod network;
 
 use std::collections::BTreeMap;
 
-use super::ContainerSpec;
+use super::{ContainerSpec, State};
 use crate::resource::env::check_key;
 use crate::resource::label;
+use crate::resource::port::PortMapping;
+use crate::resource::restart::RestartPolicy;
 use crate::resource::violation::{FieldPath, Violation};
 
 impl ContainerSpec {
@@ -38,6 +40,7 @@ impl ContainerSpec {
         violations.extend(self.check_network(&root));
         violations.extend(self.resources.check(&root.key("resources")));
         violations.extend(self.check_times(&root));
+        violations.extend(self.check_lifecycle(&root));
         violations
     }
 
@@ -116,6 +119,34 @@ impl ContainerSpec {
                 ))
             })
             .collect()
+    }
+
+    fn check_lifecycle(&self, root: &FieldPath) -> Vec<Violation> {
+        let mut violations = Vec::new();
+        let again = matches!(self.restart_policy, Some(RestartPolicy::Always | RestartPolicy::UnlessStopped));
+        if self.state == State::Completed && again {
+            violations.push(
+                Violation::error(root.key("restartPolicy"), "a container whose state is completed runs once")
+                    .with_hint("on-failure:N tries again when it fails"),
+            );
+        }
+        if self.update.starts_first() {
+            let order = root.key("update").key("order");
+            let fixed_port =
+                self.ports.iter().flat_map(PortMapping::published).any(|port| port.host.is_some());
+            let fixed_address = self.mac_address.is_some()
+                || self.networks.iter().any(|one| one.ipv4_address.is_some() || one.ipv6_address.is_some());
+            let held = [(fixed_port, "ports of the host"), (fixed_address, "addresses")];
+            for (_, what) in held.into_iter().filter(|(fixed, _)| *fixed) {
+                violations.push(Violation::error(
+                    order.clone(),
+                    format!(
+                        "startFirst is not for containers with fixed {what}: two cannot hold them at once"
+                    ),
+                ));
+            }
+        }
+        violations
     }
 
     fn check_times(&self, root: &FieldPath) -> Vec<Violation> {

@@ -1,14 +1,15 @@
 //! The steps of each change, and what each step needs.
 
+mod network;
+mod replace;
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{Await, Node, Step};
-use crate::diff::{
-    Act, Change, Member, NEXT_SUFFIX, Need, NewContainer, Old, Operation, PREVIOUS_SUFFIX, Predecessor,
-};
+use crate::diff::{Act, Change, Need, NewContainer, Old, Operation, Predecessor};
 use crate::fields;
 use crate::resource::container::{Condition, ContainerSpec, State};
 use crate::resource::label;
@@ -79,7 +80,7 @@ struct Builder<'a> {
     ready: BTreeMap<ResourceId, Vec<usize>>,
     /// The nodes that pull images which no manifest describes.
     pulls: BTreeMap<ImageReference, usize>,
-    /// The nodes that wait for a container's health.
+    /// The nodes that wait for a container's health, or for a job's end.
     awaited: BTreeMap<ResourceId, usize>,
 }
 
@@ -219,43 +220,6 @@ impl Builder<'_> {
         Step::CreateNetwork { name: id.name.clone(), spec: Box::new(spec.clone()), labels }
     }
 
-    /// Takes the members off a network, makes it anew and joins them again. Until it is there, every
-    /// failure brings the old one back with everybody on it. The nodes after which all are joined.
-    fn replace_network(
-        &mut self,
-        id: &ResourceId,
-        old: &str,
-        was: &NetworkSpec,
-        spec: &NetworkSpec,
-        members: &[Member],
-    ) -> Vec<usize> {
-        let join = |member: &Member, endpoint: &Value| Step::Connect {
-            container: member.container.as_str().to_owned(),
-            network: id.name.to_string(),
-            endpoint: endpoint.clone(),
-        };
-        let all_back: Vec<Step> = members.iter().map(|member| join(member, &member.back)).collect();
-        // One after the other, so that whoever failed knows who is off by then.
-        let mut last = None;
-        for (index, member) in members.iter().enumerate() {
-            let step = Step::Disconnect {
-                container: member.container.as_str().to_owned(),
-                network: id.name.to_string(),
-            };
-            let back = all_back.get(..=index).unwrap_or_default().to_vec();
-            last = Some(self.push_with_rescue(id, step, last.into_iter().collect(), back));
-        }
-        let remove = Step::RemoveNetwork(old.to_owned());
-        let removed = self.push_with_rescue(id, remove, last.into_iter().collect(), all_back.clone());
-        let again = std::iter::once(self.create_network(id, was)).chain(all_back).collect();
-        let create = self.create_network(id, spec);
-        let made = self.push_with_rescue(id, create, vec![removed], again);
-        if members.is_empty() {
-            return vec![made];
-        }
-        members.iter().map(|member| self.push(id, join(member, &member.endpoint), vec![made])).collect()
-    }
-
     /// The nodes after which what is needed is in order; containers' conditions left out.
     fn ready_nodes(&self, needs: &[Need]) -> Vec<usize> {
         needs.iter().filter_map(|need| self.ready.get(&need.id)).flatten().copied().collect()
@@ -291,9 +255,11 @@ impl Builder<'_> {
             let ready = self.ready.get(&need.id).cloned().unwrap_or_default();
             match need.condition {
                 Some(Condition::Started) => needs.extend(ready),
-                Some(Condition::Healthy) => {
+                Some(condition @ (Condition::Healthy | Condition::Completed)) => {
+                    let until =
+                        if condition == Condition::Healthy { Await::Healthy } else { Await::Completed };
                     let awaited = self.awaited.get(&need.id).copied().unwrap_or_else(|| {
-                        let step = Step::Await { container: need.id.name.to_string(), until: Await::Healthy };
+                        let step = Step::Await { container: need.id.name.to_string(), until };
                         self.push(&need.id, step, ready)
                     });
                     self.awaited.insert(need.id.clone(), awaited);
@@ -314,12 +280,16 @@ impl Builder<'_> {
         let platform = container.spec.platform.clone();
         let made = self.push(id, Step::CreateContainer { name: name.clone(), body, platform }, needs);
         let made = self.connect_more(id, &name, &container.spec, made);
-        if container.state != State::Running {
+        if !container.state.starts() {
             return made;
         }
         let mut needs = self.before_start(change);
         needs.push(made);
-        self.push(id, Step::Start(name), needs)
+        let started = self.push(id, Step::Start(name.clone()), needs);
+        if container.state == State::Paused {
+            return self.push(id, Step::Pause(name), vec![started]);
+        }
+        started
     }
 
     /// Joins the networks beyond the first, which a create body does not take.
@@ -348,6 +318,7 @@ impl Builder<'_> {
                 Operation::Disconnect { network } => {
                     Step::Disconnect { container: target.clone(), network: network.clone() }
                 }
+                Operation::Pause => Step::Pause(target.clone()),
                 Operation::Unpause => Step::Unpause(target.clone()),
                 Operation::Start => Step::Start(target.clone()),
                 Operation::Stop => Step::Stop(target.clone()),
@@ -387,7 +358,7 @@ impl Builder<'_> {
             if let Some(node) = last.filter(|node| matches!(self.nodes[*node].step, Step::Start(_))) {
                 self.nodes[node].rescue.clone_from(&back);
             }
-            let until = if before.checked { Await::Healthy } else { Await::Steady };
+            let until = before.until;
             let needs = last.into_iter().collect();
             let step = Step::Await { container: target, until };
             let proved = self.push_with_rescue(id, step, needs, back);
@@ -397,82 +368,6 @@ impl Builder<'_> {
             last = Some(self.remove(id, old, last.into_iter().collect()));
         }
         last
-    }
-
-    /// The successor is made while the predecessor runs; until the successor has proved itself, every
-    /// failure brings the predecessor back.
-    fn replace(&mut self, change: &Change, old: &Old, container: &NewContainer, leftovers: &[Old]) -> usize {
-        let id = &change.id;
-        let name = id.name.to_string();
-        let (next, previous) = (format!("{name}{NEXT_SUFFIX}"), format!("{name}{PREVIOUS_SUFFIX}"));
-        let old_id = old.id.as_str().to_owned();
-
-        let mut needs = self.before_create(change, container);
-        needs.extend(leftovers.iter().map(|old| self.remove(id, old, Vec::new())).collect::<Vec<_>>());
-        let body = create_body(self.owner, id, container);
-        let platform = container.spec.platform.clone();
-        let made = self.push(id, Step::CreateContainer { name: next.clone(), body, platform }, needs);
-        let mut last = self.connect_more(id, &next, &container.spec, made);
-        self.nodes[last].rescue =
-            if last == made { Vec::new() } else { vec![Step::RemoveContainer(next.clone())] };
-
-        // One that an interrupted replacement stopped was up before, too.
-        let restart = || (old.up || container.state == State::Running).then(|| Step::Start(old_id.clone()));
-        let rename_back = || Step::Rename { container: old_id.clone(), to: name.clone() };
-        let waiting: Vec<Step> =
-            [Some(Step::RemoveContainer(next.clone())), restart()].into_iter().flatten().collect();
-        if old.up {
-            let mut needs = self.before_start(change);
-            needs.push(last);
-            last = self.push_with_rescue(id, Step::Stop(old_id.clone()), needs, waiting.clone());
-        }
-        if old.name != previous {
-            let step = Step::Rename { container: old_id.clone(), to: previous };
-            last = self.push_with_rescue(id, step, vec![last], waiting);
-        }
-        let renamed: Vec<Step> = [Some(Step::RemoveContainer(next.clone())), Some(rename_back()), restart()]
-            .into_iter()
-            .flatten()
-            .collect();
-        let step = Step::Rename { container: next, to: name.clone() };
-        last = self.push_with_rescue(id, step, vec![last], renamed);
-        if container.state == State::Running {
-            let started: Vec<Step> = [
-                Some(Step::Stop(name.clone())),
-                Some(Step::RemoveContainer(name.clone())),
-                Some(rename_back()),
-                restart(),
-            ]
-            .into_iter()
-            .flatten()
-            .collect();
-            let mut needs = self.before_start(change);
-            needs.push(last);
-            last = self.push_with_rescue(id, Step::Start(name.clone()), needs, started.clone());
-            let until = if container.checked { Await::Healthy } else { Await::Steady };
-            last = self.push_with_rescue(id, Step::Await { container: name, until }, vec![last], started);
-            if until == Await::Healthy {
-                self.awaited.insert(id.clone(), last);
-            }
-        }
-        self.push(id, Step::RemoveContainer(old_id), vec![last])
-    }
-
-    /// A replacement that is not tried for now may have left its predecessor down or under another name.
-    fn bring_back(&mut self, change: &Change) {
-        let Act::Replace { old, container, .. } = &change.act else { return };
-        let (id, target) = (&change.id, old.id.as_str().to_owned());
-        let mut needs = Vec::new();
-        if old.name != id.name.as_str() {
-            needs = vec![self.push(
-                id,
-                Step::Rename { container: target.clone(), to: id.name.to_string() },
-                needs,
-            )];
-        }
-        if !old.up && container.state == State::Running {
-            self.push(id, Step::Start(target), needs);
-        }
     }
 
     fn remove(&mut self, id: &ResourceId, old: &Old, mut needs: Vec<usize>) -> usize {

@@ -1,0 +1,162 @@
+//! Waits for containers: until they are well, have stayed up, or have run to their end. Only looks.
+
+use std::time::Duration;
+
+use bollard::query_parameters::{InspectContainerOptions, LogsOptionsBuilder};
+use futures_util::StreamExt;
+use tokio::time::{Instant, sleep};
+
+use super::Session;
+use super::error::failed;
+use super::perform::{LOOK, segment};
+use crate::engine::{EngineError, Progress};
+use crate::fields;
+use crate::plan::Await;
+
+/// How long a health check may take to come to a result, and how long a pass waits for a job.
+const HEALTH: Duration = Duration::from_mins(5);
+/// How many of a failed container's last lines are told, and how much of them.
+const LAST_LINES: &str = "5";
+const LAST_LINES_BYTES: usize = 2000;
+
+/// Waits until a container is as far as it has to be. A failure tells the container's last output.
+pub(super) async fn until(
+    engine: &Session,
+    container: &str,
+    until: Await,
+    progress: &Progress<'_>,
+) -> Result<(), EngineError> {
+    let waited = match until {
+        Await::Healthy => healthy(engine, container, progress).await,
+        Await::Steady(time) => steady(engine, container, time.into()).await,
+        Await::Well(time) => match glance(engine, container).await?.health.as_deref() {
+            None | Some("" | "none") => steady(engine, container, time.into()).await,
+            Some(_) => healthy(engine, container, progress).await,
+        },
+        Await::Completed => completed(engine, container).await,
+    };
+    match waited {
+        Err(EngineError::Refused { sentence }) => {
+            Err(EngineError::refused(sentence + &last_words(engine, container).await))
+        }
+        waited => waited,
+    }
+}
+
+/// What a container that is waited for is doing.
+struct Glance {
+    status: String,
+    health: Option<String>,
+    exit_code: i64,
+    started_at: String,
+    last_check: Option<String>,
+}
+
+async fn glance(engine: &Session, container: &str) -> Result<Glance, EngineError> {
+    let answer = engine
+        .docker
+        .inspect_container(segment(container)?, None::<InspectContainerOptions>)
+        .await
+        .map_err(|error| failed(&engine.endpoint, "look at it", error))?;
+    let state = answer.state.unwrap_or_default();
+    let health = state.health;
+    let last_check = health
+        .as_ref()
+        .and_then(|health| health.log.as_ref()?.last()?.output.clone())
+        .map(|output| fields::plain(output.trim()));
+    Ok(Glance {
+        status: state.status.map(|status| status.to_string()).unwrap_or_default(),
+        health: health.and_then(|health| health.status).map(|status| status.to_string()),
+        exit_code: state.exit_code.unwrap_or_default(),
+        started_at: state.started_at.unwrap_or_default(),
+        last_check,
+    })
+}
+
+impl Glance {
+    /// An error if the program is not there any more.
+    fn up(&self) -> Result<(), EngineError> {
+        match self.status.as_str() {
+            "running" | "paused" => Ok(()),
+            _ => Err(EngineError::refused(format!("it ended with exit code {}", self.exit_code))),
+        }
+    }
+}
+
+async fn healthy(engine: &Session, container: &str, progress: &Progress<'_>) -> Result<(), EngineError> {
+    let deadline = Instant::now() + HEALTH;
+    let mut told = String::new();
+    loop {
+        let glance = glance(engine, container).await?;
+        // What the engine restarts by itself may still become well.
+        if glance.status != "restarting" {
+            glance.up()?;
+        }
+        match glance.health.as_deref() {
+            Some("healthy") => return Ok(()),
+            Some("unhealthy") => {
+                let check = glance.last_check.filter(|output| !output.is_empty());
+                let check = check.map(|output| format!(": {output}")).unwrap_or_default();
+                return Err(EngineError::refused(format!("it is unhealthy{check}")));
+            }
+            None | Some("" | "none") => {
+                return Err(EngineError::refused("it has no health check to wait for"));
+            }
+            Some(other) if other != told => {
+                told = other.to_owned();
+                progress(told.clone());
+            }
+            Some(_) => {}
+        }
+        if Instant::now() >= deadline {
+            return Err(EngineError::refused(format!("it did not become healthy in {} s", HEALTH.as_secs())));
+        }
+        sleep(LOOK).await;
+    }
+}
+
+async fn steady(engine: &Session, container: &str, time: Duration) -> Result<(), EngineError> {
+    let first = glance(engine, container).await?;
+    first.up()?;
+    let end = Instant::now() + time;
+    while Instant::now() < end {
+        sleep(LOOK).await;
+        let now = glance(engine, container).await?;
+        now.up()?;
+        if now.started_at != first.started_at {
+            return Err(EngineError::refused("it ended, and the engine started it again"));
+        }
+    }
+    Ok(())
+}
+
+async fn completed(engine: &Session, container: &str) -> Result<(), EngineError> {
+    let deadline = Instant::now() + HEALTH;
+    loop {
+        let glance = glance(engine, container).await?;
+        match (glance.status.as_str(), glance.exit_code) {
+            ("exited" | "stopped", 0) => return Ok(()),
+            ("exited" | "stopped" | "dead", _) => return glance.up(),
+            _ if Instant::now() >= deadline => {
+                return Err(EngineError::refused(format!("it still runs after {} s", HEALTH.as_secs())));
+            }
+            _ => sleep(LOOK).await,
+        }
+    }
+}
+
+/// What a container that failed wrote last; nothing if that cannot be read, which must not hide the failure.
+async fn last_words(engine: &Session, container: &str) -> String {
+    let options = LogsOptionsBuilder::new().stdout(true).stderr(true).tail(LAST_LINES).build();
+    let mut output = engine.docker.logs(container, Some(options));
+    let mut bytes = Vec::new();
+    while let Some(Ok(part)) = output.next().await {
+        bytes.extend(part.into_bytes());
+        if bytes.len() > LAST_LINES_BYTES {
+            break;
+        }
+    }
+    let text = String::from_utf8_lossy(&bytes);
+    let lines: Vec<String> = text.lines().map(|line| fields::plain(line.trim_end())).collect();
+    if lines.is_empty() { String::new() } else { format!("; its last output: {}", lines.join(" | ")) }
+}

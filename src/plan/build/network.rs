@@ -1,0 +1,48 @@
+//! The steps that make a network anew under the containers on it.
+
+use serde_json::Value;
+
+use super::Builder;
+use crate::diff::Member;
+use crate::plan::Step;
+use crate::resource::name::ResourceId;
+use crate::resource::network::NetworkSpec;
+
+impl Builder<'_> {
+    /// Takes the members off a network, makes it anew and joins them again. Until it is there, every
+    /// failure brings the old one back with everybody on it. The nodes after which all are joined.
+    pub(super) fn replace_network(
+        &mut self,
+        id: &ResourceId,
+        old: &str,
+        was: &NetworkSpec,
+        spec: &NetworkSpec,
+        members: &[Member],
+    ) -> Vec<usize> {
+        let join = |member: &Member, endpoint: &Value| Step::Connect {
+            container: member.container.as_str().to_owned(),
+            network: id.name.to_string(),
+            endpoint: endpoint.clone(),
+        };
+        let all_back: Vec<Step> = members.iter().map(|member| join(member, &member.back)).collect();
+        // One after the other, so that whoever failed knows who is off by then.
+        let mut last = None;
+        for (index, member) in members.iter().enumerate() {
+            let step = Step::Disconnect {
+                container: member.container.as_str().to_owned(),
+                network: id.name.to_string(),
+            };
+            let back = all_back.get(..=index).unwrap_or_default().to_vec();
+            last = Some(self.push_with_rescue(id, step, last.into_iter().collect(), back));
+        }
+        let remove = Step::RemoveNetwork(old.to_owned());
+        let removed = self.push_with_rescue(id, remove, last.into_iter().collect(), all_back.clone());
+        let again = std::iter::once(self.create_network(id, was)).chain(all_back).collect();
+        let create = self.create_network(id, spec);
+        let made = self.push_with_rescue(id, create, vec![removed], again);
+        if members.is_empty() {
+            return vec![made];
+        }
+        members.iter().map(|member| self.push(id, join(member, &member.endpoint), vec![made])).collect()
+    }
+}

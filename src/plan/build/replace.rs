@@ -1,0 +1,164 @@
+//! The steps that put a successor in a container's place. Whatever fails, the predecessor is there again
+//! (law 7).
+
+use super::{Builder, create_body};
+use crate::diff::{Act, Change, NEXT_SUFFIX, NewContainer, Old, PREVIOUS_SUFFIX};
+use crate::plan::{Await, Step};
+use crate::resource::container::State;
+
+/// What the parts of a replacement are called.
+struct Names {
+    /// The resource's own name.
+    name: String,
+    /// The successor's, until it takes the place.
+    next: String,
+    /// The predecessor's, from then on.
+    previous: String,
+    /// The predecessor's id.
+    old: String,
+}
+
+impl Builder<'_> {
+    /// The successor is made while the predecessor runs.
+    pub(super) fn replace(
+        &mut self,
+        change: &Change,
+        old: &Old,
+        container: &NewContainer,
+        leftovers: &[Old],
+    ) -> usize {
+        let id = &change.id;
+        let name = id.name.to_string();
+        let names = Names {
+            next: format!("{name}{NEXT_SUFFIX}"),
+            previous: format!("{name}{PREVIOUS_SUFFIX}"),
+            old: old.id.as_str().to_owned(),
+            name,
+        };
+        let mut needs = self.before_create(change, container);
+        needs.extend(leftovers.iter().map(|old| self.remove(id, old, Vec::new())).collect::<Vec<_>>());
+        let body = create_body(self.owner, id, container);
+        let platform = container.spec.platform.clone();
+        let create = Step::CreateContainer { name: names.next.clone(), body, platform };
+        let made = self.push(id, create, needs);
+        let joined = self.connect_more(id, &names.next, &container.spec, made);
+        if joined != made {
+            self.nodes[joined].rescue = vec![Step::RemoveContainer(names.next.clone())];
+        }
+        let last = if old.up && container.state == State::Running && container.spec.update.starts_first() {
+            self.start_first(change, container, &names, joined)
+        } else {
+            self.stop_first(change, old, container, &names, joined)
+        };
+        self.push(id, Step::RemoveContainer(names.old), vec![last])
+    }
+
+    /// The predecessor is stopped and put aside, then the successor is started and watched.
+    fn stop_first(
+        &mut self,
+        change: &Change,
+        old: &Old,
+        container: &NewContainer,
+        names: &Names,
+        mut last: usize,
+    ) -> usize {
+        let id = &change.id;
+        // One that an interrupted replacement stopped was up before, too.
+        let was_up = old.up || container.state.is_up();
+        let with_restart = |steps: &[Step]| -> Vec<Step> {
+            let restart = was_up.then(|| Step::Start(names.old.clone()));
+            steps.iter().cloned().chain(restart).collect()
+        };
+        let rename_back = Step::Rename { container: names.old.clone(), to: names.name.clone() };
+        let waiting = with_restart(&[Step::RemoveContainer(names.next.clone())]);
+        if old.up {
+            let mut needs = self.before_start(change);
+            needs.push(last);
+            last = self.push_with_rescue(id, Step::Stop(names.old.clone()), needs, waiting.clone());
+        }
+        if old.name != names.previous {
+            let step = Step::Rename { container: names.old.clone(), to: names.previous.clone() };
+            last = self.push_with_rescue(id, step, vec![last], waiting);
+        }
+        let renamed = with_restart(&[Step::RemoveContainer(names.next.clone()), rename_back.clone()]);
+        let step = Step::Rename { container: names.next.clone(), to: names.name.clone() };
+        last = self.push_with_rescue(id, step, vec![last], renamed);
+        if !container.state.starts() {
+            return last;
+        }
+        let successor = names.name.clone();
+        let started = with_restart(&[
+            Step::Stop(successor.clone()),
+            Step::RemoveContainer(successor.clone()),
+            rename_back,
+        ]);
+        let mut needs = self.before_start(change);
+        needs.push(last);
+        last = self.push_with_rescue(id, Step::Start(successor.clone()), needs, started.clone());
+        if container.state.is_up() {
+            last = self.prove(change, container, successor.clone(), last, started.clone());
+        }
+        if container.state == State::Paused {
+            last = self.push_with_rescue(id, Step::Pause(successor), vec![last], started);
+        }
+        last
+    }
+
+    /// The successor is started and watched beside its predecessor, which is stopped only then.
+    fn start_first(
+        &mut self,
+        change: &Change,
+        container: &NewContainer,
+        names: &Names,
+        made: usize,
+    ) -> usize {
+        let id = &change.id;
+        let next = names.next.clone();
+        let drop_next = vec![Step::Stop(next.clone()), Step::RemoveContainer(next.clone())];
+        let start_old = Step::Start(names.old.clone());
+        let mut needs = self.before_start(change);
+        needs.push(made);
+        let mut last = self.push_with_rescue(id, Step::Start(next.clone()), needs, drop_next.clone());
+        last = self.prove(change, container, next.clone(), last, drop_next.clone());
+        let undone = |first: &[Step]| -> Vec<Step> { first.iter().chain(&drop_next).cloned().collect() };
+        let stopped = undone(std::slice::from_ref(&start_old));
+        last = self.push_with_rescue(id, Step::Stop(names.old.clone()), vec![last], stopped.clone());
+        let aside = Step::Rename { container: names.old.clone(), to: names.previous.clone() };
+        last = self.push_with_rescue(id, aside, vec![last], stopped);
+        let back = Step::Rename { container: names.old.clone(), to: names.name.clone() };
+        let step = Step::Rename { container: next, to: names.name.clone() };
+        self.push_with_rescue(id, step, vec![last], undone(&[back, start_old]))
+    }
+
+    /// Waits until the successor has proved itself.
+    fn prove(
+        &mut self,
+        change: &Change,
+        container: &NewContainer,
+        successor: String,
+        started: usize,
+        rescue: Vec<Step>,
+    ) -> usize {
+        let until = container.proof();
+        let step = Step::Await { container: successor, until };
+        let proved = self.push_with_rescue(&change.id, step, vec![started], rescue);
+        if until == Await::Healthy {
+            self.awaited.insert(change.id.clone(), proved);
+        }
+        proved
+    }
+
+    /// A replacement that is not tried for now may have left its predecessor down or under another name.
+    pub(super) fn bring_back(&mut self, change: &Change) {
+        let Act::Replace { old, container, .. } = &change.act else { return };
+        let (id, target) = (&change.id, old.id.as_str().to_owned());
+        let mut needs = Vec::new();
+        if old.name != id.name.as_str() {
+            let step = Step::Rename { container: target.clone(), to: id.name.to_string() };
+            needs = vec![self.push(id, step, needs)];
+        }
+        if !old.up && container.state.is_up() {
+            self.push(id, Step::Start(target), needs);
+        }
+    }
+}
