@@ -30,6 +30,7 @@ pub mod observed;
 pub mod plan;
 
 pub mod engine;
+pub mod host;
 
 pub mod execute;
 

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 
 use crate::fields::Live;
 use crate::resource::container::ContainerSpec;
 use crate::resource::name::Name;
 use crate::resource::network::NetworkSpec;
-use crate::resource::port::PublishedPort;
+use crate::resource::port::{Protocol, PublishedPort};
 use crate::resource::reference::{ImageId, ImageReference};
 use crate::resource::volume::VolumeSpec;
 
@@ -23,6 +24,30 @@ pub struct Observed {
     pub volumes: Vec<ObservedVolume>,
     /// Every container, ours and others'.
     pub containers: Vec<ObservedContainer>,
+    /// What is known of the host itself.
+    pub host: HostFacts,
+}
+
+/// What is known of the engine's host; nothing of one that is not this one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HostFacts {
+    /// The ports that processes hold, those that publish containers' ports among them.
+    pub ports: Option<Vec<HeldPort>>,
+    /// Sources of binds that are certainly not there.
+    pub absent_paths: BTreeSet<String>,
+    /// All memory, in bytes.
+    pub memory: Option<u64>,
+}
+
+/// A port that a process of the host holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HeldPort {
+    /// The address it is bound to.
+    pub ip: IpAddr,
+    /// The port.
+    pub port: u16,
+    /// The protocol.
+    pub protocol: Protocol,
 }
 
 /// An id that an engine gave to a container or a network: 64 hexadecimal digits.

@@ -1,6 +1,7 @@
 //! The one pass: files and an engine in, a plan and its outcomes out. Short on purpose.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use tokio::sync::watch;
 
@@ -9,8 +10,10 @@ use crate::desired::{self, Desired, Removals};
 use crate::diff::{Budget, Changes, diff};
 use crate::engine::{EngineError, Observe, Perform, Scope};
 use crate::execute::{Event, Outcomes, execute};
+use crate::host;
 use crate::manifest::Manifests;
 use crate::manifest::diagnostic::Diagnostic;
+use crate::observed::{HostFacts, Observed};
 use crate::plan::Plan;
 use crate::resource::name::{Owner, ResourceId};
 use crate::source::attachment::{AttachmentReader, Attachments};
@@ -27,6 +30,8 @@ pub struct Setup {
     pub parallelism: usize,
     /// How much may be removed in one pass.
     pub budget: Budget,
+    /// The engine's socket on this host; `None` for an engine of which nothing else can be seen.
+    pub socket: Option<PathBuf>,
 }
 
 /// What a snapshot asks for.
@@ -88,7 +93,14 @@ impl Wanted {
 pub async fn compare<E: Observe>(wanted: &Wanted, setup: &Setup, engine: &E) -> Result<Changes, EngineError> {
     let images = wanted.desired.containers.values().map(|container| container.reference.clone()).collect();
     let scope = Scope { owner: setup.owner.clone(), images };
-    let observed = engine.observe(&scope).await?;
+    let at_host = async {
+        match &setup.socket {
+            Some(socket) => host::look(socket, &wanted.desired).await,
+            None => HostFacts::default(),
+        }
+    };
+    let (observed, host) = tokio::join!(engine.observe(&scope), at_host);
+    let observed = Observed { host, ..observed? };
     Ok(diff(&wanted.desired, &observed, &setup.owner, setup.budget))
 }
 

@@ -20,6 +20,7 @@ pub struct Announcements {
     withheld: BTreeMap<ResourceId, String>,
     blocked: BTreeMap<ResourceId, String>,
     waiting: BTreeMap<ResourceId, String>,
+    notes: BTreeSet<String>,
 }
 
 impl Announcements {
@@ -61,6 +62,11 @@ impl Announcements {
 
     /// What a plan leaves undone. Changes in `held` were logged when they failed.
     pub fn undone(&mut self, plan: &Plan, held: &BTreeMap<ResourceId, String>) {
+        let notes: BTreeSet<String> = plan.warnings.iter().cloned().collect();
+        for note in notes.difference(&self.notes) {
+            warn!("{}", printable(note));
+        }
+        self.notes = notes;
         let blocked = plan.blocked().map(|(id, why)| (id.clone(), why.to_owned())).collect();
         for (id, why) in news(&mut self.blocked, blocked) {
             warn!(resource = %id, why = %printable(why), "blocked");

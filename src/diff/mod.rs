@@ -6,6 +6,7 @@ mod container;
 mod image;
 mod network;
 mod port;
+mod preflight;
 mod volume;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,6 +38,8 @@ pub struct Changes {
     pub unchanged: Vec<ResourceId>,
     /// Resources that no manifest describes and that are kept for now, with why.
     pub withheld: Vec<(ResourceId, String)>,
+    /// What is no error, and worth knowing.
+    pub warnings: Vec<String>,
     /// Changes that have to wait for something that happens by itself, with why.
     pub waiting: BTreeMap<ResourceId, String>,
     /// Kinds of which nothing is removed in this pass, with why (law 4).
@@ -284,6 +287,7 @@ pub fn diff(desired: &Desired, observed: &Observed, owner: &Owner, budget: Budge
     network::let_members_follow(observed, &mut changes);
     container::wait_for_jobs(desired, observed, &mut changes);
     port::diff(desired, observed, &mut changes);
+    preflight::diff(desired, observed, &mut changes);
     network::diff_leftovers(desired, observed, &mut changes);
     image::diff_leftovers(desired, observed, owner, &mut changes);
     changes.changes.sort_by(|a, b| a.id.cmp(&b.id));

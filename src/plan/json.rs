@@ -19,6 +19,7 @@ struct PlanForm<'a> {
     withheld: Vec<WithheldForm<'a>>,
     summary: std::collections::BTreeMap<&'static str, usize>,
     unchanged: usize,
+    warnings: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -92,6 +93,7 @@ impl Plan {
                 .collect(),
             summary: self.counts().map(|(verb, count)| (verb.as_str(), count)).collect(),
             unchanged: self.unchanged,
+            warnings: &self.warnings,
         })
     }
 }

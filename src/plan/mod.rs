@@ -27,6 +27,8 @@ pub struct Plan {
     pub withheld: Vec<(ResourceId, String)>,
     /// Changes that are not tried in this plan, with why.
     pub waiting: BTreeMap<ResourceId, String>,
+    /// What is no error, and worth knowing.
+    pub warnings: Vec<String>,
 }
 
 /// One step and its place in the order.
@@ -56,6 +58,7 @@ impl Plan {
             unchanged: changes.unchanged.len(),
             withheld: changes.withheld,
             waiting,
+            warnings: changes.warnings,
         }
     }
 

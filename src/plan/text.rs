@@ -172,6 +172,9 @@ impl Plan {
         for (id, why) in &self.withheld {
             writeln!(out, "{id}  {}kept{}   {why}", palette.dim, palette.reset)?;
         }
+        for warning in &self.warnings {
+            writeln!(out, "{}warning{}: {warning}", palette.danger, palette.reset)?;
+        }
         if !out.is_empty() {
             out.push('\n');
         }

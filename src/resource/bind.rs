@@ -36,6 +36,8 @@ pub struct Bind {
     pub target: String,
     /// Docker's options, sorted; `rw`, the default, is left out.
     pub options: Vec<String>,
+    /// Whether the engine makes the path on the host if it is not there; not part of the notation.
+    pub create_host_path: bool,
 }
 
 /// Docker's options of a bind (`docker run -v`).
@@ -66,7 +68,12 @@ impl Bind {
         let mut options: Vec<String> = options.into_iter().filter(|option| option != "rw").collect();
         options.sort_unstable();
         options.dedup();
-        Ok(Self { source: bind_source(source)?, target: container_path(target)?, options })
+        Ok(Self {
+            source: bind_source(source)?,
+            target: container_path(target)?,
+            options,
+            create_host_path: false,
+        })
     }
 }
 
@@ -98,6 +105,10 @@ pub(super) struct BindForm {
     /// Whether the container may only read it.
     #[serde(default)]
     read_only: bool,
+    /// Whether an empty directory is made on the host if nothing is there. Otherwise the container is left
+    /// as it is until somebody makes it: what is missing may be a disk that is not mounted.
+    #[serde(default)]
+    create_host_path: bool,
 }
 
 impl Notation for Bind {
@@ -117,7 +128,8 @@ impl Notation for Bind {
 
     fn from_long(long: BindForm) -> Result<Self, String> {
         let options = if long.read_only { vec!["ro".to_owned()] } else { Vec::new() };
-        Self::new(&long.source, &long.target, options)
+        let bind = Self::new(&long.source, &long.target, options)?;
+        Ok(Self { create_host_path: long.create_host_path, ..bind })
     }
 }
 

@@ -42,6 +42,7 @@ impl Host {
             server: ExamServer::new(&program),
             parallelism: 8,
             budget: Budget { share: 100, ..Budget::default() },
+            socket: DockerReader::from_environment().socket(),
         };
         let engine = DockerEngine::new(DockerReader::connect().await.expect("an engine"));
         Self { dir: tempfile::tempdir().expect("a directory"), prefix, setup, engine }

@@ -10,10 +10,12 @@ use invigil::diff::{Budget, diff};
 use invigil::engine::memory::{Doing, MemoryEngine, Program};
 use invigil::engine::{EngineError, Observe, Scope};
 use invigil::execute::{Outcomes, execute};
-use invigil::observed::Observed;
+use invigil::observed::{HeldPort, Observed};
 use invigil::plan::{Palette, Plan, Step};
 use invigil::reconcile::Wanted;
 use invigil::resource::name::{Owner, ResourceId};
+use invigil::resource::port::Protocol;
+use invigil::resource::quantity::ByteSize;
 use invigil::resource::reference::ImageReference;
 use invigil::source::attachment::AttachmentReader;
 use invigil::source::directory;
@@ -181,6 +183,17 @@ fn happen(engine: &MemoryEngine, line: &str, directory: &Path) {
             );
             engine.mend();
         }
+        ["host", "listens", port] => engine.on_host(|host| {
+            let ip = "0.0.0.0".parse().expect("an address");
+            let port = port.parse().expect("a port");
+            host.ports.get_or_insert_default().push(HeldPort { ip, port, protocol: Protocol::Tcp });
+        }),
+        ["host", "lacks", path] => engine.on_host(|host| {
+            host.absent_paths.insert((*path).to_owned());
+        }),
+        ["host", "has", memory] => engine.on_host(|host| {
+            host.memory = Some(memory.parse::<ByteSize>().expect("a size").bytes());
+        }),
         ["docker", command @ ..] => docker(engine, command).unwrap_or_else(|error| panic!("{line}: {error}")),
         _ => panic!("{line}: this cannot happen"),
     }

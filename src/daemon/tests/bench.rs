@@ -181,6 +181,7 @@ impl Bench {
                 server: ExamServer::new(b"server"),
                 parallelism: 4,
                 budget: Budget { share: 100, ..Budget::default() },
+                socket: None,
             },
             interval: DEFAULT_INTERVAL,
             engine: "toy".to_owned(),

@@ -10,6 +10,7 @@ mod perform;
 mod transfer;
 mod wait;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bollard::Docker;
@@ -60,6 +61,11 @@ impl DockerReader {
     /// Where the engine is: `unix:///var/run/docker.sock`.
     pub fn endpoint(&self) -> &str {
         &self.endpoint
+    }
+
+    /// The engine's socket, if it has one on this host.
+    pub fn socket(&self) -> Option<PathBuf> {
+        self.endpoint.strip_prefix("unix://").map(PathBuf::from)
     }
 
     async fn session(&self) -> Result<&Session, EngineError> {

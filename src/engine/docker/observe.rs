@@ -29,7 +29,7 @@ const PAUSE: std::time::Duration = std::time::Duration::from_millis(60);
 pub(super) async fn observe(engine: &Session, scope: &Scope) -> Result<Observed, EngineError> {
     let (containers, images, networks, volumes) =
         try_join!(containers(engine, scope), images(engine), networks(engine), volumes(engine))?;
-    let mut observed = Observed { containers, images: Vec::new(), networks: Vec::new(), volumes: Vec::new() };
+    let mut observed = Observed { containers, ..Observed::default() };
     for document in &networks {
         observed.networks.push(parse::network(document, &scope.owner)?);
     }

@@ -15,7 +15,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::{EngineError, Observe, Perform, Progress, Scope};
-use crate::observed::Observed;
+use crate::observed::{HostFacts, Observed};
 use crate::plan::Step;
 use crate::resource::reference::{ImageId, ImageReference};
 pub use container::Doing;
@@ -84,6 +84,11 @@ impl MemoryEngine {
         let mut inner = self.lock();
         inner.world.act(&Step::CreateContainer { name: name.to_owned(), body, platform: None })?;
         inner.world.act(&Step::Start(name.to_owned()))
+    }
+
+    /// Changes what is said of the host.
+    pub fn on_host(&self, change: impl FnOnce(&mut HostFacts)) {
+        change(&mut self.lock().world.host);
     }
 
     /// `docker rm -f NAME`: volumes stay.

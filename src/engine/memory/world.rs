@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::super::{EngineError, Scope};
 use super::container::{Container, Doing};
 use super::image::{Image, Program};
-use crate::observed::{EngineId, Observed, ObservedNetwork, ObservedVolume};
+use crate::observed::{EngineId, HostFacts, Observed, ObservedNetwork, ObservedVolume};
 use crate::plan::Step;
 use crate::resource::label;
 use crate::resource::name::{Kind, Name, Owner, ResourceId};
@@ -26,6 +26,8 @@ pub(super) struct World {
     pub containers: Vec<Container>,
     pub networks: BTreeMap<String, Network>,
     pub volumes: BTreeMap<String, Volume>,
+    /// What is said of the host.
+    pub host: HostFacts,
     counter: u64,
 }
 
@@ -171,6 +173,7 @@ impl World {
                 })
                 .collect(),
             containers: self.containers.iter().map(|one| self.observe_container(one, &scope.owner)).collect(),
+            host: self.host.clone(),
         })
     }
 

@@ -1,0 +1,79 @@
+//! What has to be so before a container is touched (law 6), as far as the host itself says: free ports and
+//! sources of binds. Also what is no error but worth knowing.
+
+use super::{Act, Changes, port};
+use crate::desired::Desired;
+use crate::observed::{HeldPort, HostFacts, Observed};
+use crate::resource::bind::BindSource;
+use crate::resource::mount::MountSource;
+use crate::resource::name::{Kind, ResourceId};
+use crate::resource::port::PublishedPort;
+use crate::resource::quantity::ByteSize;
+
+pub(super) fn diff(desired: &Desired, observed: &Observed, changes: &mut Changes) {
+    let ids: Vec<ResourceId> = changes.changes.iter().map(|change| change.id.clone()).collect();
+    for id in ids.into_iter().filter(|id| id.kind == Kind::Container) {
+        let why = missing_source(&id, desired, &observed.host, changes)
+            .or_else(|| taken_port(&id, desired, observed, changes));
+        for change in changes.changes.iter_mut().filter(|change| change.id == id) {
+            if let Some(why) = &why {
+                change.act = Act::Block(why.clone());
+                change.needs = Vec::new();
+            }
+        }
+    }
+    changes.warnings.extend(too_much_memory(desired, &observed.host));
+}
+
+/// The source of a bind that is not there. The engine would make an empty directory in its place, or refuse.
+fn missing_source(id: &ResourceId, desired: &Desired, host: &HostFacts, changes: &Changes) -> Option<String> {
+    let makes = |act: &Act| matches!(act, Act::Create { .. } | Act::Replace { .. });
+    changes.changes.iter().find(|change| change.id == *id && makes(&change.act))?;
+    let spec = &desired.containers.get(&id.name)?.spec;
+    let binds =
+        spec.binds.iter().filter(|bind| !bind.create_host_path).filter_map(|bind| match &bind.source {
+            BindSource::Path(path) => Some(path),
+            BindSource::Volume(_) => None,
+        });
+    let mounts = spec.mounts.iter().filter_map(|mount| match &mount.source {
+        MountSource::Bind { path, .. } => Some(path),
+        _ => None,
+    });
+    let path = binds.chain(mounts).find(|path| host.absent_paths.contains(*path))?;
+    Some(format!("{path} is not on this host: make it, or write the bind out with createHostPath: true"))
+}
+
+/// A port that a process holds which is no container's.
+fn taken_port(id: &ResourceId, desired: &Desired, observed: &Observed, changes: &Changes) -> Option<String> {
+    let held = observed.host.ports.as_ref()?;
+    let by_container = |port: &PublishedPort| {
+        observed.containers.iter().flat_map(|one| &one.ports).any(|other| other.collides_with(port))
+    };
+    let wanted = port::asked_for(id, desired, changes);
+    let taken =
+        wanted.iter().find(|port| held.iter().any(|held| held.collides_with(port)) && !by_container(port))?;
+    Some(format!(
+        "port {} is already taken on this host (by a process that is no container)",
+        taken.host.unwrap_or_default()
+    ))
+}
+
+fn too_much_memory(desired: &Desired, host: &HostFacts) -> Option<String> {
+    let up = desired.containers.values().filter(|container| container.spec.state.starts());
+    let limits: u64 = up.filter_map(|container| container.spec.resources.memory).map(ByteSize::bytes).sum();
+    let there = host.memory.filter(|there| limits > *there)?;
+    let mebi = |bytes: u64| ByteSize::from_bytes(bytes >> 20 << 20);
+    Some(format!(
+        "the containers' memory limits add up to {}, and this host has {}",
+        mebi(limits),
+        mebi(there)
+    ))
+}
+
+impl HeldPort {
+    fn collides_with(&self, port: &PublishedPort) -> bool {
+        let same_place =
+            port.host_ip.is_none_or(|ip| ip == self.ip || ip.is_unspecified() || self.ip.is_unspecified());
+        port.host == Some(self.port) && port.protocol == self.protocol && same_place
+    }
+}

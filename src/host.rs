@@ -1,0 +1,157 @@
+//! What of the host itself a plan depends on: ports that processes hold, sources of binds, memory. In: the
+//! engine's socket and what is wanted. Out: [`HostFacts`]. Looks only; of an engine on another host
+//! nothing is known.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::Path;
+
+use tokio::net::UnixStream;
+
+use crate::desired::Desired;
+use crate::observed::{HeldPort, HostFacts};
+use crate::resource::bind::BindSource;
+use crate::resource::mount::MountSource;
+use crate::resource::port::Protocol;
+
+/// Looks at the host of the engine that listens on `socket`.
+pub async fn look(socket: &Path, desired: &Desired) -> HostFacts {
+    let process = engine_process(socket).await;
+    let paths: BTreeSet<String> = desired
+        .containers
+        .values()
+        .flat_map(|container| {
+            let spec = &container.spec;
+            let binds =
+                spec.binds.iter().filter(|bind| !bind.create_host_path).filter_map(|bind| {
+                    match &bind.source {
+                        BindSource::Path(path) => Some(path.clone()),
+                        BindSource::Volume(_) => None,
+                    }
+                });
+            let mounts = spec.mounts.iter().filter_map(|mount| match &mount.source {
+                MountSource::Bind { path, .. } => Some(path.clone()),
+                _ => None,
+            });
+            binds.chain(mounts).collect::<Vec<_>>()
+        })
+        .collect();
+    let facts = tokio::task::spawn_blocking(move || HostFacts {
+        ports: process.and_then(held_ports),
+        absent_paths: paths.into_iter().filter(|path| is_absent(path)).collect(),
+        memory: total_memory(),
+    });
+    // A panic in there is no fact about the host.
+    facts.await.unwrap_or_default()
+}
+
+/// The process behind the socket: its network is where ports are published.
+async fn engine_process(socket: &Path) -> Option<i32> {
+    UnixStream::connect(socket).await.ok()?.peer_cred().ok()?.pid()
+}
+
+/// What cannot be looked at is not absent (law 1).
+fn is_absent(path: &str) -> bool {
+    matches!(std::fs::symlink_metadata(path), Err(error) if error.kind() == std::io::ErrorKind::NotFound)
+}
+
+/// proc(5): `MemTotal:       16318412 kB`.
+fn total_memory() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+}
+
+/// Every port that a process listens on in the network of `process`; `None` if that cannot be seen.
+fn held_ports(process: i32) -> Option<Vec<HeldPort>> {
+    let tables =
+        [("tcp", Protocol::Tcp), ("tcp6", Protocol::Tcp), ("udp", Protocol::Udp), ("udp6", Protocol::Udp)];
+    let mut ports = Vec::new();
+    for (table, protocol) in tables {
+        let path = format!("/proc/{process}/net/{table}");
+        match std::fs::read_to_string(path) {
+            Ok(text) => ports.extend(text.lines().skip(1).filter_map(|line| held_port(line, protocol))),
+            // A kernel without IPv6.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && table.ends_with('6') => {}
+            Err(_) => return None,
+        }
+    }
+    ports.sort_unstable();
+    ports.dedup();
+    Some(ports)
+}
+
+/// One line of proc(5)'s socket tables: `0: 0100007F:0277 00000000:0000 0A ...`.
+fn held_port(line: &str, protocol: Protocol) -> Option<HeldPort> {
+    const LISTEN: &str = "0A";
+    let mut words = line.split_whitespace().skip(1);
+    let (local, remote, state) = (words.next()?, words.next()?, words.next()?);
+    let holds = match protocol {
+        Protocol::Tcp => state == LISTEN,
+        // Connected ones are clients.
+        _ => remote.bytes().all(|b| matches!(b, b'0' | b':')),
+    };
+    let (ip, port) = local.split_once(':')?;
+    let port = u16::from_str_radix(port, 16).ok()?;
+    holds.then_some(HeldPort { ip: address(ip)?, port, protocol })
+}
+
+/// The kernel prints each 32-bit word in the machine's own order.
+fn address(hex: &str) -> Option<IpAddr> {
+    let words: Option<Vec<[u8; 4]>> = (0..hex.len() / 8)
+        .map(|index| Some(u32::from_str_radix(hex.get(index * 8..index * 8 + 8)?, 16).ok()?.to_ne_bytes()))
+        .collect();
+    match words?[..] {
+        [word] => Some(Ipv4Addr::from(word).into()),
+        [a, b, c, d] => {
+            let bytes: [u8; 16] = [a, b, c, d].concat().try_into().ok()?;
+            let ip = Ipv6Addr::from(bytes);
+            Some(ip.to_ipv4_mapped().map_or(IpAddr::V6(ip), IpAddr::V4))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn lines_of_the_kernels_tables_are_read() {
+        let read =
+            |line: &str, protocol| held_port(line, protocol).map(|held| format!("{} {}", held.ip, held.port));
+        assert_eq!(
+            read("0: 0100007F:0277 00000000:0000 0A 00000000:00000000 00:00000000", Protocol::Tcp),
+            Some("127.0.0.1 631".to_owned())
+        );
+        assert_eq!(
+            read(
+                "1: 00000000000000000000000001000000:1F90 00000000000000000000000000000000:0000 0A 0",
+                Protocol::Tcp
+            ),
+            Some("::1 8080".to_owned())
+        );
+        assert_eq!(read("2: 0100007F:0277 0100007F:9C40 01 0", Protocol::Tcp), None);
+        assert_eq!(read("3: 00000000:0035 00000000:0000 07 0", Protocol::Udp), Some("0.0.0.0 53".to_owned()));
+        assert_eq!(read("4: 0100007F:8235 0100007F:0035 01 0", Protocol::Udp), None);
+        assert_eq!(read("nonsense", Protocol::Tcp), None);
+    }
+
+    #[test]
+    fn a_port_of_this_process_is_seen_and_so_is_the_memory() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let own = i32::try_from(std::process::id()).unwrap();
+        assert!(
+            held_ports(own).unwrap().iter().any(|held| held.port == port && held.protocol == Protocol::Tcp)
+        );
+        drop(listener);
+        assert!(
+            !held_ports(own).unwrap().iter().any(|held| held.port == port && held.protocol == Protocol::Tcp)
+        );
+        assert!(total_memory().unwrap() > 1 << 20);
+        assert!(is_absent("/no/such/path") && !is_absent("/proc"));
+    }
+}
