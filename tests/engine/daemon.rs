@@ -47,8 +47,11 @@ impl Daemon {
         Self { child, log }
     }
 
+    /// How many lines from `info` on hold a text.
     fn said(&self, part: &str) -> usize {
-        self.log.lock().expect("a lock").iter().filter(|line| line.contains(part)).count()
+        let log = self.log.lock().expect("a lock");
+        let loud = log.iter().filter(|line| !line.contains(" DEBUG ") && !line.contains(" TRACE "));
+        loud.filter(|line| line.contains(part)).count()
     }
 
     fn signal(&self, name: &str) {
