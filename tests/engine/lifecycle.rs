@@ -140,38 +140,25 @@ async fn a_successor_that_starts_first_leaves_no_gap() {
     host.container("c", &sleeper(update));
     host.apply().await;
     let old = host.inspect("c", "{{.Id}}");
+    let mine = format!("label=io.invigil.owner={}", host.prefix);
+    let mut listener = std::process::Command::new("docker")
+        .args(["events", "--filter", &mine, "--format", "{{.Action}} {{.ID}} {{.TimeNano}}"])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("docker events");
+    std::thread::sleep(std::time::Duration::from_millis(500));
     host.container("c", &sleeper(&format!("{update}, env: {{A: '1'}}")));
     host.apply().await;
-    let new = host.inspect("c", "{{.State.StartedAt}}");
     assert_ne!(host.inspect("c", "{{.Id}}"), old);
-    let since = &new[..19];
-    let events = docker(&[
-        "events",
-        "--since",
-        &format!("{since}Z"),
-        "--until",
-        "0s",
-        "--filter",
-        &format!("container={old}"),
-        "--format",
-        "{{.Action}} {{.TimeNano}}",
-    ]);
-    let died = events.lines().find_map(|line| line.strip_prefix("die ")).expect("the old one's end");
-    let started = docker(&[
-        "events",
-        "--since",
-        &format!("{since}Z"),
-        "--until",
-        "0s",
-        "--filter",
-        "event=start",
-        "--filter",
-        &format!("label=io.invigil.owner={}", host.prefix),
-        "--format",
-        "{{.TimeNano}}",
-    ]);
-    let gap = died.parse::<i64>().expect("a time")
-        - started.lines().last().expect("a start").parse::<i64>().expect("a time");
+    listener.kill().expect("the listener ends");
+    let events = listener.wait_with_output().expect("events").stdout;
+    let events = String::from_utf8(events).expect("text");
+    let when = |action: &str, of_old: bool| -> i64 {
+        let mut words = events.lines().map(|line| line.split(' ').collect::<Vec<_>>());
+        let event = words.find(|words| words[0] == action && (words[1] == old) == of_old);
+        event.unwrap_or_else(|| panic!("no {action} in {events}"))[2].parse().expect("a time")
+    };
+    let gap = when("die", true) - when("start", false);
     assert!(gap >= 2_000_000_000, "the old one ran on for {gap} ns");
 
     let kept = host.inspect("c", "{{.Id}} {{.State.StartedAt}}");
