@@ -141,6 +141,10 @@ pub struct ObservedContainer {
     pub ports: Vec<PublishedPort>,
     /// What is known of it if it is ours.
     pub managed: Option<Box<Managed>>,
+    /// What is known of it if it may be taken over.
+    pub stranger: Option<Box<Managed>>,
+    /// Whose label it bears, if it is another Invigil's.
+    pub other_owner: Option<String>,
 }
 
 /// What is known of a container that bears our labels.

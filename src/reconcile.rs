@@ -91,8 +91,9 @@ impl Wanted {
 /// # Errors
 /// If anything of ours cannot be read: the pass ends (law 1).
 pub async fn compare<E: Observe>(wanted: &Wanted, setup: &Setup, engine: &E) -> Result<Changes, EngineError> {
-    let images = wanted.desired.containers.values().map(|container| container.reference.clone()).collect();
-    let scope = Scope { owner: setup.owner.clone(), images };
+    let desired = &wanted.desired;
+    let scope =
+        Scope { owner: setup.owner.clone(), images: desired.references(), adopted: desired.adopted() };
     let at_host = async {
         match &setup.socket {
             Some(socket) => host::look(socket, &wanted.desired).await,

@@ -202,7 +202,7 @@ impl Wishes {
             }
             let reference = spec.image.clone().expect("an image");
             let image = (reference.repository() == "midterm").then(|| "midterm".parse().expect("a name"));
-            desired.containers.insert(name(index), DesiredContainer { spec, image, reference });
+            desired.containers.insert(name(index), DesiredContainer { spec, image, reference, adopt: false });
         }
         if let Some(variant) = self.paper {
             let tags = ["midterm:latest".parse().expect("a tag")].into();
@@ -241,8 +241,8 @@ fn now<T>(future: impl Future<Output = T>) -> T {
 }
 
 fn observe(engine: &MemoryEngine, desired: &Desired) -> Observed {
-    let images = desired.containers.values().map(|container| container.reference.clone()).collect();
-    now(engine.observe(&Scope { owner: owner(), images })).expect("an observation")
+    let (images, adopted) = (desired.references(), desired.adopted());
+    now(engine.observe(&Scope { owner: owner(), images, adopted })).expect("an observation")
 }
 
 fn plan(engine: &MemoryEngine, desired: &Desired) -> Plan {

@@ -235,7 +235,7 @@ impl Build<'_> {
         if image.as_ref().is_some_and(withheld) {
             return Ok(None);
         }
-        Ok(Some(DesiredContainer { spec, image, reference }))
+        Ok(Some(DesiredContainer { spec, image, reference, adopt: manifest.adopt }))
     }
 
     fn read_env_files(

@@ -38,6 +38,17 @@ impl Desired {
         self.images.len() + self.networks.len() + self.volumes.len() + self.containers.len()
     }
 
+    /// The images that containers are to be made from, by reference.
+    pub fn references(&self) -> BTreeSet<ImageReference> {
+        self.containers.values().map(|container| container.reference.clone()).collect()
+    }
+
+    /// The containers that may be taken over.
+    pub fn adopted(&self) -> BTreeSet<Name> {
+        let adopted = self.containers.iter().filter(|(_, container)| container.adopt);
+        adopted.map(|(name, _)| name.clone()).collect()
+    }
+
     /// Whether a resource should be there.
     pub fn describes(&self, id: &ResourceId) -> bool {
         match id.kind {
@@ -114,4 +125,6 @@ pub struct DesiredContainer {
     pub image: Option<Name>,
     /// The image's reference.
     pub reference: ImageReference,
+    /// Whether a container of this name that no Invigil made is taken over.
+    pub adopt: bool,
 }

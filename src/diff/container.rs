@@ -150,9 +150,17 @@ fn diff_one(
         container.name == name.as_str()
             && container.managed.as_ref().is_none_or(|managed| managed.resource != *name)
     };
-    if observed.containers.iter().find(foreign).is_some() {
-        return changes
-            .block(id, "a container of this name is there that Invigil did not make; remove or rename it");
+    if let Some(there) = observed.containers.iter().find(foreign) {
+        let why = match (&there.other_owner, &there.stranger) {
+            (Some(owner), _) => format!("a container of this name belongs to another Invigil (owner {owner})"),
+            (None, Some(stranger)) => return adopt(id, wanted, there, stranger, desired, observed, changes),
+            (None, None) => {
+                "a container of this name is there that Invigil did not make; remove or rename it, or take it over \
+                 with metadata.adopt: true"
+                    .to_owned()
+            }
+        };
+        return changes.block(id, why);
     }
     let mut containers = live(name, observed);
     let needs = needs(wanted);
@@ -218,6 +226,32 @@ fn diff_one(
     });
     let act = Act::Alter { container: container.into(), operations, leftovers, predecessor };
     changes.push(id, act, reasons, needs);
+}
+
+/// Puts our container in the place of one that somebody else made. Labels cannot be added to a container
+/// that is there, so that taking it over costs a replacement, like any other.
+fn adopt(
+    id: ResourceId,
+    wanted: &DesiredContainer,
+    there: &ObservedContainer,
+    stranger: &Managed,
+    desired: &Desired,
+    observed: &Observed,
+    changes: &mut Changes,
+) {
+    let image = there.image.as_ref().and_then(|id| observed.image(id));
+    let config = image.and_then(|image| image.config.as_ref());
+    let mut reasons =
+        vec![told("", None, Some("takes over a container that Invigil did not make".to_owned()))];
+    let was = image.and_then(|image| image.references.first()).map(ToString::to_string);
+    if was.as_deref() != Some(wanted.reference.to_string().as_str()) {
+        reasons.push(told("image", was, Some(wanted.reference.to_string())));
+    }
+    let differences = fields::all_differences(&wanted.spec, &stranger.live, config);
+    reasons.extend(differences.iter().flat_map(Difference::told));
+    let new = NewContainer::new(wanted, stranger.anonymous_volumes.clone(), desired, observed);
+    let act = Act::Replace { old: there.into(), container: Box::new(new), leftovers: Vec::new() };
+    changes.push(id, act, reasons, needs(wanted));
 }
 
 /// What has to be in order before a container can be made and started.

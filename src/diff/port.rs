@@ -40,7 +40,8 @@ pub(super) fn asked_for(id: &ResourceId, desired: &Desired, changes: &Changes) -
 }
 
 fn is_of(id: &ResourceId, container: &ObservedContainer) -> bool {
-    container.managed.as_ref().is_some_and(|managed| managed.resource == id.name)
+    let known = container.managed.as_ref().or(container.stranger.as_ref());
+    known.is_some_and(|known| known.resource == id.name)
 }
 
 /// The change by which a container gives its ports up.

@@ -29,7 +29,7 @@ use futures_util::Stream;
 
 use crate::observed::Observed;
 use crate::plan::Step;
-use crate::resource::name::Owner;
+use crate::resource::name::{Name, Owner};
 use crate::resource::reference::ImageReference;
 
 /// What an observation is about.
@@ -39,6 +39,15 @@ pub struct Scope {
     pub owner: Owner,
     /// Images that containers are to be made from, whose config is wanted too.
     pub images: BTreeSet<ImageReference>,
+    /// Containers that are looked at closely if they bear these names, though nobody's Invigil made them.
+    pub adopted: BTreeSet<Name>,
+}
+
+impl Scope {
+    /// Whether a container of this name may be taken over.
+    fn adopts(&self, name: &str) -> bool {
+        self.adopted.iter().any(|adopted| adopted.as_str() == name)
+    }
 }
 
 /// The read-only side of an engine.

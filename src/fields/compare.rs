@@ -32,7 +32,13 @@ pub fn differences(
     live: &Live,
     image: Option<&Live>,
 ) -> Vec<Difference> {
-    all().filter_map(|field| field.difference(spec, created, live, image)).collect()
+    all().filter_map(|field| field.difference(spec, created, live, image, false)).collect()
+}
+
+/// Compares a container that somebody else made with the spec that is to take its place: every field
+/// counts whose value is known where the manifest is silent.
+pub fn all_differences(spec: &ContainerSpec, live: &Live, image: Option<&Live>) -> Vec<Difference> {
+    all().filter_map(|field| field.difference(spec, None, live, image, true)).collect()
 }
 
 impl Field {
@@ -42,10 +48,11 @@ impl Field {
         created: Option<&ContainerSpec>,
         live: &Live,
         image: Option<&Live>,
+        everything: bool,
     ) -> Option<Difference> {
         let sent = (self.sent)(spec);
         let was = created.and_then(self.sent);
-        let counts = sent.is_some() || was.is_some() || self.class != Class::Replace;
+        let counts = everything || sent.is_some() || was.is_some() || self.class != Class::Replace;
         if !counts {
             return None;
         }

@@ -28,7 +28,7 @@ use serde_json::Value;
 
 use crate::resource::container::ContainerSpec;
 pub use body::{create_body, endpoint, further_networks};
-pub use compare::{Difference, Told, differences};
+pub use compare::{Difference, Told, all_differences, differences};
 pub use document::document;
 pub use excluded::EXCLUDED;
 pub use network::encode_endpoint;

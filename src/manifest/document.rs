@@ -37,8 +37,8 @@ pub(super) enum ApiVersion {
 pub(super) struct Metadata {
     /// The resource's name: its identity, together with its kind. A container bears it on the engine.
     pub name: Name,
-    /// Whether an unmanaged container that bears this name is taken over. Otherwise it is a conflict,
-    /// and left alone.
+    /// Whether a container of this name that no Invigil made is taken over: one that Invigil makes takes its
+    /// place, with its anonymous volumes. Otherwise it is a conflict, and left alone.
     #[serde(default)]
     pub adopt: bool,
 }

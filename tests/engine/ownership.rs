@@ -79,3 +79,57 @@ async fn law_3_while_a_manifest_is_invalid_nothing_goes_and_the_valid_ones_go_on
          Plan: 1 to update; 0 unchanged, 1 kept.\n"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_container_made_by_hand_is_taken_over_when_its_manifest_says_so() {
+    let host = Host::new("adopt").await;
+    let name = host.name("c");
+    docker(&[
+        "run",
+        "-d",
+        "--name",
+        &name,
+        "-e",
+        "LEFT=1",
+        "-v",
+        "/data",
+        "-p",
+        "127.0.0.1:28198:80",
+        BUSYBOX,
+        "sh",
+        "-c",
+        "echo answer > /data/a; exec sleep 1000",
+    ]);
+    let by_hand = host.inspect("c", "{{.Id}}");
+    let manifest = |metadata: &str| {
+        host.write(
+            "c.yaml",
+            &format!(
+                "apiVersion: invigil/v1\nkind: Container\nmetadata: {{name: '@c'{metadata}}}\nspec: {{image: '{BUSYBOX}', \
+                 command: [sleep, '1000'], stopSignal: SIGKILL, ports: ['127.0.0.1:28198:80']}}\n"
+            ),
+        );
+    };
+    manifest("");
+    let blocked = "container/@c  blocked   a container of this name is there that Invigil did not make; remove or \
+                   rename it, or take it over with metadata.adopt: true\n";
+    assert!(host.plan().await.starts_with(blocked), "{}", host.plan().await);
+    manifest(", adopt: true");
+    assert_eq!(
+        host.apply().await,
+        "container/@c  replace   takes over a container that Invigil did not make\n  \
+           command      [sh, -c, echo answer > /data/a; exec sleep 1000] -> [sleep, 1000]\n  \
+           env.LEFT     1 -> (none)\n  \
+           stopSignal   SIGTERM -> SIGKILL\n\n\
+         Plan: 1 to replace; 0 unchanged.\n"
+    );
+    assert_ne!(host.inspect("c", "{{.Id}}"), by_hand);
+    assert_eq!(docker(&["exec", &name, "cat", "/data/a"]), "answer");
+    docker(&["rm", "-f", &name]);
+
+    docker(&["run", "-d", "--name", &name, "--label", "io.invigil.owner=other", BUSYBOX, "sleep", "1000"]);
+    assert_eq!(
+        host.plan().await.lines().next().expect("a line"),
+        "container/@c  blocked   a container of this name belongs to another Invigil (owner other)"
+    );
+}

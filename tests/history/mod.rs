@@ -57,8 +57,8 @@ fn now<T>(future: impl Future<Output = T>) -> T {
 }
 
 fn observe(engine: &MemoryEngine, wanted: &Wanted) -> Observed {
-    let images = wanted.desired.containers.values().map(|container| container.reference.clone()).collect();
-    now(engine.observe(&Scope { owner: owner(), images })).expect("an observation")
+    let (images, adopted) = (wanted.desired.references(), wanted.desired.adopted());
+    now(engine.observe(&Scope { owner: owner(), images, adopted })).expect("an observation")
 }
 
 fn plan(engine: &MemoryEngine, wanted: &Wanted, held: &BTreeMap<ResourceId, String>, budget: Budget) -> Plan {

@@ -41,7 +41,7 @@ pub(super) async fn observe(engine: &Session, scope: &Scope) -> Result<Observed,
     let used: BTreeSet<_> = observed
         .containers
         .iter()
-        .filter(|container| container.managed.is_some())
+        .filter(|container| container.managed.is_some() || container.stranger.is_some())
         .filter_map(|container| container.image.clone())
         .collect();
     let wanted = listed
@@ -143,11 +143,18 @@ async fn containers(engine: &Session, scope: &Scope) -> Result<Vec<ObservedConta
         .collect();
     let mut containers = Vec::new();
     let mut ours: Vec<(String, Name)> = Vec::new();
+    let mut strangers: Vec<(String, Name)> = Vec::new();
     for document in &listed {
         let what = format!("container {}", parse::container_name(document));
-        match parse::resource(&document["Labels"], &scope.owner, Kind::Container, &what)? {
-            Some(name) => ours.push((document["Id"].as_str().unwrap_or_default().to_owned(), name)),
-            None => containers.push(parse::listed_container(document)?),
+        if let Some(name) = parse::resource(&document["Labels"], &scope.owner, Kind::Container, &what)? {
+            ours.push((document["Id"].as_str().unwrap_or_default().to_owned(), name));
+            continue;
+        }
+        let container = parse::listed_container(document)?;
+        let may_be = scope.adopts(&container.name) && container.other_owner.is_none();
+        match container.name.parse().ok().filter(|_| may_be) {
+            Some(name) => strangers.push((container.id.as_str().to_owned(), name)),
+            None => containers.push(container),
         }
     }
     let names = &names;
@@ -157,6 +164,15 @@ async fn containers(engine: &Session, scope: &Scope) -> Result<Vec<ObservedConta
         .try_collect()
         .await?;
     containers.extend(inspected.into_iter().flatten());
+    for (id, name) in strangers {
+        // What is not ours must not count as ours by being looked at.
+        let stranger = inspect(engine, id, name, names).await?;
+        containers.extend(stranger.map(|one| ObservedContainer {
+            stranger: one.managed,
+            managed: None,
+            ..one
+        }));
+    }
     Ok(containers)
 }
 

@@ -81,6 +81,8 @@ pub(super) fn listed_container(document: &Value) -> Result<ObservedContainer, En
         networks: network_names(&document["NetworkSettings"]["Networks"]),
         ports: listed_ports(&document["Ports"]),
         managed: None,
+        stranger: None,
+        other_owner: document["Labels"][label::OWNER].as_str().map(fields::plain),
     })
 }
 
@@ -177,6 +179,8 @@ pub(super) fn inspected_container(
             live: fields::read_container(&document),
             anonymous_volumes: anonymous,
         })),
+        stranger: None,
+        other_owner: None,
     })
 }
 

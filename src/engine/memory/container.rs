@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::super::EngineError;
+use super::super::{EngineError, Scope};
 use super::image::Program;
 use super::world::{World, resource};
 use crate::fields;
@@ -120,7 +120,7 @@ impl World {
         self.containers.iter_mut().find(|container| container.is_called(name)).ok_or_else(|| no_such(name))
     }
 
-    pub(super) fn observe_container(&self, container: &Container, owner: &Owner) -> ObservedContainer {
+    pub(super) fn observe_container(&self, container: &Container, scope: &Scope) -> ObservedContainer {
         let mut inspection = container.inspection();
         // What shares another container's network names it by id; a manifest by name.
         let shared =
@@ -131,6 +131,14 @@ impl World {
             inspection["HostConfig"]["NetworkMode"] = json!(format!("container:{}", other.name));
         }
         let anonymous = container.volumes.iter().filter(|(name, _)| fields::is_anonymous_volume(name));
+        let ours = self.resource_of(container, &scope.owner);
+        let adopted = container.name.parse().ok().filter(|_| ours.is_none() && scope.adopts(&container.name));
+        let managed = |resource| {
+            let created = container.config["Labels"][label::SPEC].as_str().and_then(label::spec_from);
+            let live = fields::read_container(&inspection);
+            let anonymous_volumes = anonymous.clone().cloned().collect();
+            Box::new(Managed { resource, created, live, anonymous_volumes })
+        };
         ObservedContainer {
             id: container.id.clone(),
             name: container.name.clone(),
@@ -138,11 +146,12 @@ impl World {
             status: container.status(),
             networks: container.endpoints.keys().cloned().collect(),
             ports: if container.doing.is_up() { container.published() } else { Vec::new() },
-            managed: self.resource_of(container, owner).map(|resource| {
-                let created = container.config["Labels"][label::SPEC].as_str().and_then(label::spec_from);
-                let live = fields::read_container(&inspection);
-                Box::new(Managed { resource, created, live, anonymous_volumes: anonymous.cloned().collect() })
-            }),
+            managed: ours.clone().map(managed),
+            stranger: adopted.map(managed),
+            other_owner: container.config["Labels"][label::OWNER]
+                .as_str()
+                .filter(|_| ours.is_none())
+                .map(str::to_owned),
         }
     }
 

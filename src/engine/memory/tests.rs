@@ -64,7 +64,11 @@ fn it_refuses_what_an_engine_refuses() {
 async fn law_1_a_lost_or_unreadable_engine_is_an_error_and_not_an_empty_world() {
     let engine = engine();
     let owner: Owner = "default".parse().expect("an owner");
-    let scope = Scope { owner, images: std::collections::BTreeSet::new() };
+    let scope = Scope {
+        owner,
+        images: std::collections::BTreeSet::new(),
+        adopted: std::collections::BTreeSet::new(),
+    };
     assert!(engine.observe(&scope).await.is_ok());
     engine.make_unreadable();
     assert!(matches!(engine.observe(&scope).await, Err(EngineError::Unreadable { .. })));

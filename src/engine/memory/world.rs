@@ -135,7 +135,9 @@ impl World {
 
     pub(super) fn observe(&self, scope: &Scope) -> Result<Observed, EngineError> {
         let used: BTreeSet<_> = (self.containers.iter())
-            .filter(|container| self.resource_of(container, &scope.owner).is_some())
+            .filter(|container| {
+                self.resource_of(container, &scope.owner).is_some() || scope.adopts(&container.name)
+            })
             .map(|container| &container.image)
             .collect();
         let is_wanted = |image: &Image| {
@@ -172,7 +174,7 @@ impl World {
                     spec: volume.spec.clone(),
                 })
                 .collect(),
-            containers: self.containers.iter().map(|one| self.observe_container(one, &scope.owner)).collect(),
+            containers: self.containers.iter().map(|one| self.observe_container(one, scope)).collect(),
             host: self.host.clone(),
         })
     }
