@@ -40,6 +40,7 @@ pub async fn look(socket: &Path, desired: &Desired) -> HostFacts {
         ports: process.and_then(held_ports),
         absent_paths: paths.into_iter().filter(|path| is_absent(path)).collect(),
         memory: total_memory(),
+        suspended: None,
     });
     // A panic in there is no fact about the host.
     facts.await.unwrap_or_default()

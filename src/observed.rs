@@ -37,6 +37,8 @@ pub struct HostFacts {
     pub absent_paths: BTreeSet<String>,
     /// All memory, in bytes.
     pub memory: Option<u64>,
+    /// Why nothing of ours is to be changed, if the host is suspended.
+    pub suspended: Option<String>,
 }
 
 /// A port that a process of the host holds.

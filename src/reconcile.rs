@@ -18,6 +18,7 @@ use crate::plan::Plan;
 use crate::resource::name::{Owner, ResourceId};
 use crate::source::attachment::{AttachmentReader, Attachments};
 use crate::source::{Extent, Revision, Snapshot};
+use crate::suspension::Suspension;
 
 /// What stays the same from pass to pass.
 #[derive(Debug, Clone)]
@@ -30,6 +31,8 @@ pub struct Setup {
     pub parallelism: usize,
     /// How much may be removed in one pass.
     pub budget: Budget,
+    /// Whether the host is suspended.
+    pub suspension: Suspension,
     /// The engine's socket on this host; `None` for an engine of which nothing else can be seen.
     pub socket: Option<PathBuf>,
 }
@@ -100,7 +103,11 @@ pub async fn compare<E: Observe>(wanted: &Wanted, setup: &Setup, engine: &E) -> 
             None => HostFacts::default(),
         }
     };
-    let (observed, host) = tokio::join!(engine.observe(&scope), at_host);
+    let (observed, mut host) = tokio::join!(engine.observe(&scope), at_host);
+    host.suspended = setup.suspension.read().map_err(|error| EngineError::Unreadable {
+        what: format!("whether the host is suspended ({})", setup.suspension.file().display()),
+        cause: error.to_string(),
+    })?;
     let observed = Observed { host, ..observed? };
     Ok(diff(&wanted.desired, &observed, &setup.owner, setup.budget))
 }

@@ -11,7 +11,7 @@ const FLOORS: &[&[&str]] = &[
     &["source", "manifest"],
     &["assembly", "fields"],
     &["desired", "diff", "observed", "plan"],
-    &["engine", "host"],
+    &["engine", "host", "suspension"],
     &["execute"],
     &["status", "reconcile", "turn"],
     &["daemon"],

@@ -9,6 +9,7 @@ use crate::daemon::{DEFAULT_INTERVAL, logging};
 use crate::diff::Budget;
 use crate::execute::default_parallelism;
 use crate::resource::name::Owner;
+use crate::suspension::{self, Suspension};
 
 /// Keeps the Docker host of an exam server in the state that a directory of YAML manifests describes
 #[derive(Debug, Parser)]
@@ -64,6 +65,20 @@ Examples:
 Woken by changed files, by the engine, by the timer and by SIGHUP. SIGTERM finishes the steps in flight
 and stops no container. INVIGIL_LOG=debug says more.")]
     Run(RunArgs),
+    /// Leave everything as it is, whatever the manifests say, until `resume`
+    #[command(after_help = "\
+Examples:
+  invigil suspend --reason 'the exam runs until 11:00'
+  invigil plan                    still shows what would change
+
+A manifest suspends its own resource with metadata.suspend: true.")]
+    Suspend(SuspendArgs),
+    /// Keep the host as the manifests say again
+    #[command(after_help = "\
+Examples:
+  invigil resume
+  invigil resume --owner room-2")]
+    Resume(ResumeArgs),
     /// Print the manifests' JSON Schema, write all of them, or check those written
     #[command(after_help = "\
 Examples:
@@ -114,9 +129,46 @@ pub(super) struct OwnerArgs {
     /// The name of this Invigil on the host; only what bears it is ever touched
     #[arg(long, env = "INVIGIL_OWNER", default_value = "default", hide_env_values = true)]
     pub(super) owner: Owner,
+    #[command(flatten)]
+    pub(super) state: StateArgs,
     /// The exam server's program for problem set images [default: invigil-exam beside this program]
     #[arg(long, value_name = "FILE", env = "INVIGIL_EXAM_SERVER", hide_env_values = true)]
     pub(super) exam_server: Option<PathBuf>,
+}
+
+/// What is remembered across restarts.
+#[derive(Debug, Args)]
+pub(super) struct StateArgs {
+    /// Where it is remembered whether the host is suspended
+    #[arg(long, value_name = "DIR", env = "INVIGIL_STATE_DIR", default_value = suspension::DEFAULT_DIR, hide_env_values = true)]
+    state_dir: PathBuf,
+}
+
+impl StateArgs {
+    pub(super) fn suspension(&self, owner: &Owner) -> Suspension {
+        Suspension::of(&self.state_dir, owner)
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SuspendArgs {
+    /// Whose resources are left as they are
+    #[arg(long, env = "INVIGIL_OWNER", default_value = "default", hide_env_values = true)]
+    pub(super) owner: Owner,
+    #[command(flatten)]
+    pub(super) state: StateArgs,
+    /// Why, for whoever reads the next plan
+    #[arg(long, value_name = "TEXT", default_value = "by an operator")]
+    pub(super) reason: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ResumeArgs {
+    /// Whose resources are kept again
+    #[arg(long, env = "INVIGIL_OWNER", default_value = "default", hide_env_values = true)]
+    pub(super) owner: Owner,
+    #[command(flatten)]
+    pub(super) state: StateArgs,
 }
 
 /// How much may be removed in one pass.

@@ -14,6 +14,7 @@ mod report;
 mod run;
 mod schema;
 mod style;
+mod suspend;
 mod validate;
 
 use std::io::{self, Write};
@@ -48,6 +49,8 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Plan(args) => plan::plan(&args).await,
         Command::Apply(args) => apply::apply(&args).await,
         Command::Run(args) => run::run(&args).await,
+        Command::Suspend(args) => suspend::suspend(&args),
+        Command::Resume(args) => suspend::resume(&args),
         Command::Schema(args) => schema::schema(&args),
         Command::Convert(args) => convert::convert(&args),
         Command::Completions { shell } => {

@@ -40,6 +40,7 @@ pub(super) fn setup(args: &OwnerArgs, parallelism: usize, budget: Budget) -> Res
         server: exam_server::read(args.exam_server.as_deref())?,
         parallelism,
         budget,
+        suspension: args.state.suspension(&args.owner),
         socket: DockerReader::from_environment().socket(),
     })
 }

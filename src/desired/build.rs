@@ -114,6 +114,9 @@ struct Build<'a> {
 impl Build<'_> {
     fn manifest(&mut self, manifest: &Manifest) {
         let name = manifest.id.name.clone();
+        if manifest.suspend {
+            self.desired.suspended.insert(manifest.id.clone());
+        }
         let built = match &manifest.spec {
             Spec::ProblemSet(set) => self.problem_set(set).map(|image| self.add_image(name, image)),
             Spec::Image(spec) => self.image(manifest, spec).map(|image| self.add_image(name, image)),

@@ -38,6 +38,8 @@ pub struct Changes {
     pub unchanged: Vec<ResourceId>,
     /// Resources that no manifest describes and that are kept for now, with why.
     pub withheld: Vec<(ResourceId, String)>,
+    /// What is left as it is because somebody said so, with why: resources that differ, and others.
+    pub suspended: BTreeMap<ResourceId, String>,
     /// What is no error, and worth knowing.
     pub warnings: Vec<String>,
     /// Changes that have to wait for something that happens by itself, with why.
@@ -290,6 +292,7 @@ pub fn diff(desired: &Desired, observed: &Observed, owner: &Owner, budget: Budge
     preflight::diff(desired, observed, &mut changes);
     network::diff_leftovers(desired, observed, &mut changes);
     image::diff_leftovers(desired, observed, owner, &mut changes);
+    changes.suspend(desired, observed);
     changes.changes.sort_by(|a, b| a.id.cmp(&b.id));
     changes.unchanged.sort();
     changes.withheld.sort();
@@ -297,6 +300,18 @@ pub fn diff(desired: &Desired, observed: &Observed, owner: &Owner, budget: Budge
 }
 
 impl Changes {
+    /// Notes what is left as it is. A removal is never of a resource that a manifest suspends.
+    fn suspend(&mut self, desired: &Desired, observed: &Observed) {
+        let by_manifest = desired.suspended.iter().map(|id| (id.clone(), "suspended".to_owned()));
+        self.suspended = by_manifest.collect();
+        if let Some(why) = &observed.host.suspended {
+            let why = format!("the host is suspended: {}", crate::fields::plain(why));
+            self.warnings.push(format!("{why}; nothing is changed until `invigil resume`"));
+            self.suspended.extend(self.changes.iter().map(|change| (change.id.clone(), why.clone())));
+        }
+        self.unchanged.retain(|id| !self.suspended.contains_key(id));
+    }
+
     /// Whether a container gives up what it has of images and networks: it goes, or another takes its place.
     fn leaves(&self, container: &ObservedContainer) -> Option<Need> {
         let is_it = |old: &Old| old.id == container.id;

@@ -99,7 +99,7 @@ pub enum EngineError {
         cause: String,
     },
     /// It answered something that cannot be read.
-    #[error("the engine's answer about {what} cannot be read: {cause}")]
+    #[error("{what} cannot be read: {cause}")]
     Unreadable {
         /// What was asked.
         what: String,

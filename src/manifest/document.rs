@@ -41,6 +41,9 @@ pub(super) struct Metadata {
     /// place, with its anonymous volumes. Otherwise it is a conflict, and left alone.
     #[serde(default)]
     pub adopt: bool,
+    /// Whether the resource is left as it is, whatever the manifest says, until this line is taken away.
+    #[serde(default)]
+    pub suspend: bool,
 }
 
 /// A whole document.
@@ -125,6 +128,7 @@ pub(super) fn read<'t>(
     let manifest = parts.filter(|_| !refused).map(|(kind, metadata, spec)| Manifest {
         id: ResourceId::new(kind.resource(), metadata.name),
         adopt: metadata.adopt,
+        suspend: metadata.suspend,
         spec,
         origin: origin.clone(),
         base_dir: file.base_dir.clone(),

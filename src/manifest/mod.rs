@@ -46,6 +46,8 @@ pub struct Manifest {
     pub id: ResourceId,
     /// Whether an unmanaged container of this name is taken over.
     pub adopt: bool,
+    /// Whether the resource is left as it is.
+    pub suspend: bool,
     /// What the resource is to be.
     pub spec: Spec,
     /// Where it stands. Not part of the resource: moving a manifest changes nothing.

@@ -19,6 +19,7 @@ struct PlanForm<'a> {
     withheld: Vec<WithheldForm<'a>>,
     summary: std::collections::BTreeMap<&'static str, usize>,
     unchanged: usize,
+    suspended: Vec<WithheldForm<'a>>,
     warnings: &'a [String],
 }
 
@@ -93,6 +94,11 @@ impl Plan {
                 .collect(),
             summary: self.counts().map(|(verb, count)| (verb.as_str(), count)).collect(),
             unchanged: self.unchanged,
+            suspended: self
+                .suspended
+                .iter()
+                .map(|(resource, reason)| WithheldForm { resource, reason })
+                .collect(),
             warnings: &self.warnings,
         })
     }

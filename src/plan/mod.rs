@@ -27,6 +27,8 @@ pub struct Plan {
     pub withheld: Vec<(ResourceId, String)>,
     /// Changes that are not tried in this plan, with why.
     pub waiting: BTreeMap<ResourceId, String>,
+    /// What is left as it is because somebody said so, with why.
+    pub suspended: BTreeMap<ResourceId, String>,
     /// What is no error, and worth knowing.
     pub warnings: Vec<String>,
 }
@@ -49,15 +51,17 @@ impl Plan {
     pub fn new(mut changes: Changes, owner: &Owner, held: &BTreeMap<ResourceId, String>) -> Self {
         let mut held = held.clone();
         held.extend(std::mem::take(&mut changes.waiting));
+        held.extend(changes.suspended.clone());
         let waiting = waiting(&changes.changes, &held);
         keep_used_images(&mut changes, &waiting);
-        let nodes = build::nodes(&changes.changes, owner, &waiting);
+        let nodes = build::nodes(&changes.changes, owner, &waiting, &changes.suspended);
         Self {
             changes: changes.changes,
             nodes,
             unchanged: changes.unchanged.len(),
             withheld: changes.withheld,
             waiting,
+            suspended: changes.suspended,
             warnings: changes.warnings,
         }
     }

@@ -4,6 +4,7 @@ use std::fmt::{self, Write};
 
 use super::Plan;
 use crate::diff::{Act, Change, Operation, Told};
+use crate::resource::name::ResourceId;
 
 /// What is written around words of each sort: terminal styles, or nothing.
 #[derive(Debug, Clone, Copy, Default)]
@@ -172,6 +173,11 @@ impl Plan {
         for (id, why) in &self.withheld {
             writeln!(out, "{id}  {}kept{}   {why}", palette.dim, palette.reset)?;
         }
+        let differs = |id: &ResourceId| self.changes.iter().any(|change| change.id == *id);
+        for (id, why) in self.suspended.iter().filter(|(id, _)| !differs(id)) {
+            let why = if why == "suspended" { String::new() } else { format!("   {why}") };
+            writeln!(out, "{id}  {}suspended{}{why}", palette.dim, palette.reset)?;
+        }
         for warning in &self.warnings {
             writeln!(out, "{}warning{}: {warning}", palette.danger, palette.reset)?;
         }
@@ -197,7 +203,11 @@ impl Plan {
         };
         let kept =
             if self.withheld.is_empty() { String::new() } else { format!(", {} kept", self.withheld.len()) };
-        format!("{head}; {} unchanged{kept}.", self.unchanged)
+        let suspended = match self.suspended.len() {
+            0 => String::new(),
+            count => format!(", {count} suspended"),
+        };
+        format!("{head}; {} unchanged{kept}{suspended}.", self.unchanged)
     }
 
     /// How many changes there are of each sort, without those of which there are none.

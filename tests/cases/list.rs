@@ -101,6 +101,8 @@ cases!(
     replacement_that_stays_sick_is_taken_back,
     started_by_hand_is_stopped,
     stopped_by_hand_is_started,
+    suspended_host_changes_nothing,
+    suspended_resource_is_left_as_it_is,
     unpaused_by_hand_is_paused,
     updated_by_hand_is_put_right,
 );

@@ -193,7 +193,9 @@ fn completions_and_help_are_there_for_every_command() {
             "{shell}"
         );
     }
-    for command in ["validate", "plan", "apply", "run", "schema", "convert", "completions"] {
+    for command in
+        ["validate", "plan", "apply", "run", "suspend", "resume", "schema", "convert", "completions"]
+    {
         let output = Test::new(&[command, "--help"]).run();
         let help = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(help.contains("\nExamples:\n  invigil "), "{command}: {help}");

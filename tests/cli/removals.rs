@@ -6,13 +6,17 @@ use std::process::{Command, Output};
 
 struct Networks {
     dir: tempfile::TempDir,
+    state: tempfile::TempDir,
     prefix: String,
 }
 
 impl Networks {
-    fn new(count: usize) -> Self {
-        let networks =
-            Self { dir: tempfile::tempdir().unwrap(), prefix: format!("ivr-{}", std::process::id()) };
+    fn new(test: &str, count: usize) -> Self {
+        let networks = Self {
+            dir: tempfile::tempdir().unwrap(),
+            state: tempfile::tempdir().unwrap(),
+            prefix: format!("ivr-{test}-{}", std::process::id()),
+        };
         for number in 1..=count {
             let name = format!("{}-{number}", networks.prefix);
             let text = format!(
@@ -26,7 +30,10 @@ impl Networks {
     /// Exit code and both outputs, with the names' beginning as `@`.
     fn invigil(&self, arguments: &[&str], path: &str) -> (Option<i32>, String) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_invigil"));
-        command.args(arguments).args(["--owner", &self.prefix]).arg(self.dir.path().join(path));
+        command.args(arguments).args(["--owner", &self.prefix, "--state-dir"]).arg(self.state.path());
+        if !["suspend", "resume"].contains(&arguments[0]) {
+            command.arg(self.dir.path().join(path));
+        }
         let Output { status, stdout, stderr } = command.output().unwrap();
         let text = String::from_utf8_lossy(&stdout) + String::from_utf8_lossy(&stderr);
         (status.code(), text.replace(&format!("{}-", self.prefix), "@"))
@@ -48,7 +55,7 @@ impl Drop for Networks {
 
 #[test]
 fn law_4_what_takes_something_away_is_asked_for_and_bounded() {
-    let networks = Networks::new(4);
+    let networks = Networks::new("budget", 4);
     assert_eq!(networks.invigil(&["apply"], "").0, Some(0));
     for number in 1..=3 {
         networks.remove(number);
@@ -84,4 +91,23 @@ fn law_4_what_takes_something_away_is_asked_for_and_bounded() {
         networks.invigil(&["plan", "--detailed-exitcode"], ""),
         (Some(0), "Nothing to do; 1 unchanged.\n".to_owned())
     );
+}
+
+#[test]
+fn a_suspended_host_is_left_as_it_is_until_it_is_resumed() {
+    let networks = Networks::new("pause", 1);
+    let owner = networks.prefix.clone();
+    let suspended =
+        format!("Suspended: nothing of owner {owner} is changed on this host until `invigil resume`.\n");
+    assert_eq!(networks.invigil(&["suspend", "--reason", "the exam runs"], ""), (Some(0), suspended));
+    let told = "network/@1  create   (the host is suspended: the exam runs)\n\
+                warning: the host is suspended: the exam runs; nothing is changed until `invigil resume`\n\n\
+                Plan: 1 to create; 0 unchanged, 1 suspended.\n";
+    assert_eq!(networks.invigil(&["plan"], ""), (Some(0), told.to_owned()));
+    assert_eq!(networks.invigil(&["apply", "--yes"], ""), (Some(1), told.to_owned()));
+    let resumed = format!("Resumed: owner {owner} was suspended (the exam runs).\n");
+    assert_eq!(networks.invigil(&["resume"], ""), (Some(0), resumed));
+    assert_eq!(networks.invigil(&["apply"], "").0, Some(0));
+    let not = format!("Owner {owner} was not suspended on this host.\n");
+    assert_eq!(networks.invigil(&["resume"], ""), (Some(0), not));
 }

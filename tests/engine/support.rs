@@ -15,6 +15,7 @@ use invigil::plan::{Palette, Plan};
 use invigil::reconcile::{self, Setup, Wanted};
 use invigil::source::attachment::AttachmentReader;
 use invigil::source::directory;
+use invigil::suspension::Suspension;
 use tokio::sync::watch;
 
 static COUNTER: AtomicU32 = AtomicU32::new(0);
@@ -42,6 +43,10 @@ impl Host {
             server: ExamServer::new(&program),
             parallelism: 8,
             budget: Budget { share: 100, ..Budget::default() },
+            suspension: Suspension::of(
+                std::path::Path::new(invigil::suspension::DEFAULT_DIR),
+                &prefix.parse().expect("an owner"),
+            ),
             socket: DockerReader::from_environment().socket(),
         };
         let engine = DockerEngine::new(DockerReader::connect().await.expect("an engine"));

@@ -181,6 +181,10 @@ impl Bench {
                 server: ExamServer::new(b"server"),
                 parallelism: 4,
                 budget: Budget { share: 100, ..Budget::default() },
+                suspension: crate::suspension::Suspension::of(
+                    std::path::Path::new("/nonexistent"),
+                    &"test".parse().unwrap(),
+                ),
                 socket: None,
             },
             interval: DEFAULT_INTERVAL,

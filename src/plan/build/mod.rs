@@ -23,7 +23,12 @@ use crate::resource::reference::ImageReference;
 const BATCH: usize = 32;
 
 /// The steps of `changes`, without those of changes that wait.
-pub(super) fn nodes(changes: &[Change], owner: &Owner, waiting: &BTreeMap<ResourceId, String>) -> Vec<Node> {
+pub(super) fn nodes(
+    changes: &[Change],
+    owner: &Owner,
+    waiting: &BTreeMap<ResourceId, String>,
+    suspended: &BTreeMap<ResourceId, String>,
+) -> Vec<Node> {
     let mut builder = Builder {
         owner,
         nodes: Vec::new(),
@@ -47,7 +52,8 @@ pub(super) fn nodes(changes: &[Change], owner: &Owner, waiting: &BTreeMap<Resour
     for change in cleaning {
         builder.change(change);
     }
-    for change in changes.iter().filter(|change| waiting.contains_key(&change.id)) {
+    let held = changes.iter().filter(|change| waiting.contains_key(&change.id));
+    for change in held.filter(|change| !suspended.contains_key(&change.id)) {
         builder.bring_back(change);
     }
     builder.nodes
