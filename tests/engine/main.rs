@@ -2,8 +2,11 @@
 //! engine answers. `DOCKER_HOST` says which engine.
 
 mod daemon;
+mod faults;
 mod fields;
 mod images;
 mod lifecycle;
 mod ownership;
+#[path = "../proxy/mod.rs"]
+mod proxy;
 mod support;

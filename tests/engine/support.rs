@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use invigil::assembly::ExamServer;
 use invigil::diff::Budget;
+use invigil::engine::EngineError;
 use invigil::engine::docker::{DockerEngine, DockerReader};
 use invigil::execute::{Event, Outcomes};
 use invigil::plan::{Palette, Plan};
@@ -122,6 +123,19 @@ impl Host {
 
     pub fn shown(&self, text: &str) -> String {
         text.replace(&format!("{}-", self.prefix), "@")
+    }
+
+    /// One pass as a program makes it, on an engine of one's own choice, however it ends.
+    pub async fn pass(
+        &self,
+        engine: &DockerEngine,
+        parallelism: usize,
+    ) -> Result<(Plan, Outcomes), EngineError> {
+        let setup = Setup { parallelism, ..self.setup.clone() };
+        let plan = reconcile::plan(&self.wanted(), &BTreeMap::new(), &setup, engine).await?;
+        let (_keep, stop) = watch::channel(false);
+        let outcomes = reconcile::apply(&plan, &setup, engine, &stop, &|_| {}).await;
+        Ok((plan, outcomes))
     }
 
     /// Plans and applies; gives what failed.

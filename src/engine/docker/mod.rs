@@ -45,7 +45,12 @@ impl DockerReader {
     /// The engine that `DOCKER_HOST` names, or the one at the default socket. Does not speak to it yet:
     /// a daemon may start before its engine.
     pub fn from_environment() -> Self {
-        Self { endpoint: connect::endpoint(), session: Arc::default() }
+        Self::at(&connect::endpoint())
+    }
+
+    /// The engine at an address: `unix:///var/run/docker.sock`. Does not speak to it yet.
+    pub fn at(endpoint: &str) -> Self {
+        Self { endpoint: endpoint.to_owned(), session: Arc::default() }
     }
 
     /// The same engine, spoken to.
