@@ -7,7 +7,7 @@ use crate::desired::{Desired, DesiredImage, ImageOrigin};
 use crate::observed::{Observed, ObservedImage};
 use crate::resource::label::{SOURCE, image_mark, is_mark, marked_image};
 use crate::resource::name::{Kind, Name, Owner, ResourceId};
-use crate::resource::reference::ImageReference;
+use crate::resource::reference::{ImageId, ImageReference};
 
 pub(super) fn diff(desired: &Desired, observed: &Observed, owner: &Owner, changes: &mut Changes) {
     for (name, image) in &desired.images {
@@ -82,9 +82,15 @@ fn diff_tags(
         })
         .collect();
     let mut tags = missing;
-    // What Invigil assembled is its own, also where the mark was lost.
-    if matches!(image.source, ImageOrigin::Paper(_)) && marks(there, owner).next().is_none() {
-        tags.push(image_mark(owner, &id.name, &there.id));
+    // What Invigil assembled is its own, also where the mark was lost; what was loaded and bears no tag is
+    // nobody's: a load was interrupted. The mark comes first, as without it the rest would be somebody's.
+    let is_ours = match &image.source {
+        ImageOrigin::Paper(_) => true,
+        ImageOrigin::Load { .. } => there.references.is_empty(),
+        _ => false,
+    };
+    if is_ours && marks(there, owner).next().is_none() {
+        tags.insert(0, image_mark(owner, &id.name, &there.id));
     }
     changes.push(id.clone(), Act::Tag { image: there.id.clone(), tags }, reasons, Vec::new());
 }
@@ -131,6 +137,8 @@ fn make(
         ImageOrigin::Import { archive, changes, digest } => {
             let mut changes = changes.clone();
             changes.push(format!("LABEL {SOURCE}={digest}"));
+            // It comes in under a mark: were it interrupted then, the tags would belong to somebody's image.
+            tags.insert(0, image_mark(owner, name, &ImageId::of(digest.as_bytes())));
             Act::Import { archive: archive.clone(), changes, tags }
         }
     };

@@ -114,7 +114,7 @@ pub enum Act {
         archive: PathBuf,
         /// Dockerfile instructions, our source label among them.
         changes: Vec<String>,
-        /// The tags it is to bear.
+        /// The tags it is to bear, our mark first.
         tags: Vec<ImageReference>,
     },
     /// Point tags to an image that is there.

@@ -41,6 +41,7 @@ cases!(
     job_that_changed_runs_again,
     job_that_failed_is_told_and_not_run_again,
     job_that_ran_is_left,
+    law_11_interrupted_after_an_import,
     law_11_interrupted_after_next_was_made,
     law_11_interrupted_after_the_new_one_was_proved,
     law_11_interrupted_after_the_new_one_was_renamed,

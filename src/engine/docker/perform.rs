@@ -65,9 +65,9 @@ pub(super) async fn perform(
         }
         Step::Tag { image, tags, mark } => {
             let id = image_id(engine, &what, image).await?;
-            let mut tags = tags.clone();
-            tags.extend(mark.iter().map(|(owner, name)| label::image_mark(owner, name, &id)));
-            for tag in &tags {
+            // The mark comes first: an image that bears the tags without it would be somebody's.
+            let mark = mark.iter().map(|(owner, name)| label::image_mark(owner, name, &id));
+            for tag in &mark.chain(tags.iter().cloned()).collect::<Vec<_>>() {
                 let options = TagImageOptionsBuilder::new()
                     .repo(&tag.repository())
                     .tag(tag.tag().unwrap_or("latest"))

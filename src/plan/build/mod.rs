@@ -154,7 +154,8 @@ impl Builder<'_> {
                 let import =
                     Step::Import { archive: archive.clone(), changes: changes.clone(), tag: tag.clone() };
                 let import = self.push(id, import, Vec::new());
-                self.mark(id, vec![tag.to_string()], tags, import)
+                let step = Step::Tag { image: vec![tag.to_string()], tags: tags.to_vec(), mark: None };
+                self.push(id, step, vec![import])
             }),
             Act::Tag { image, tags } => {
                 let step =
