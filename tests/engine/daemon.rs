@@ -16,7 +16,7 @@ fn sleeper(more: &str) -> String {
 }
 
 /// A running daemon, and what it said.
-struct Daemon {
+pub struct Daemon {
     child: Child,
     log: Arc<Mutex<Vec<String>>>,
 }
@@ -28,7 +28,7 @@ impl Daemon {
     }
 
     /// The same, with the engine at `endpoint`.
-    fn start_on(host: &Host, endpoint: &str) -> Self {
+    pub fn start_on(host: &Host, endpoint: &str) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_invigil"))
             .args(["run", "--interval", "1h", "--owner", &host.prefix])
             .arg(host.path())
@@ -60,7 +60,7 @@ impl Daemon {
     }
 
     /// Waits until `holds`.
-    fn until(&self, what: &str, holds: impl Fn() -> bool) {
+    pub fn until(&self, what: &str, holds: impl Fn() -> bool) {
         let begun = Instant::now();
         while !holds() {
             assert!(

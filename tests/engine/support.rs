@@ -66,6 +66,11 @@ impl Host {
         self.setup.server = ExamServer::new(&program);
     }
 
+    /// The host with another exam server.
+    pub fn serve_with(&mut self, program: &Path) {
+        self.setup.server = ExamServer::new(&std::fs::read(program).expect("the exam server"));
+    }
+
     /// A name of this test's own.
     pub fn name(&self, name: &str) -> String {
         format!("{}-{name}", self.prefix)

@@ -92,7 +92,7 @@ pub enum Fault {
     Gone(When),
     /// Something is done (a process is killed), and the connection ends.
     Do(When, Arc<dyn Fn() + Send + Sync>),
-    /// The engine's answer is held back for so long.
+    /// The engine's answer is held back for so long, and so are all after it.
     Stall(Duration),
     /// The call reaches the engine so much later, also if its client has left by then.
     Late(Duration),
@@ -138,6 +138,7 @@ struct Record {
     /// The call that a fault was injected at.
     struck: Option<Call>,
     gone: bool,
+    slow: Option<Duration>,
 }
 
 struct Shared {
@@ -218,6 +219,9 @@ impl Shared {
         if record.gone {
             return (number, Some(Fault::Cut(When::Before)));
         }
+        if let Some(time) = record.slow {
+            return (number, Some(Fault::Stall(time)));
+        }
         let Some(armed) = record.armed.as_mut().filter(|armed| armed.among.counts(&call)) else {
             return (number, None);
         };
@@ -253,7 +257,7 @@ async fn listen(listener: UnixListener, shared: Arc<Shared>) {
 async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<Body>, Cut> {
     let (number, fault) = shared.note(call(&request));
     let Some(fault) = fault else { return pass_on(&shared, number, request).await };
-    if !matches!(fault, Fault::Truncate | Fault::Garble) {
+    if !matches!(fault, Fault::Do(..) | Fault::Truncate | Fault::Garble) {
         shared.strike(number);
     }
     match fault {
@@ -272,6 +276,7 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
         Fault::Do(when, hook) => {
             meet(&shared, number, request, when).await?;
             hook();
+            shared.strike(number);
             Err(Cut)
         }
         Fault::Refuse(when) => {
@@ -283,6 +288,7 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
             Ok(response)
         }
         Fault::Stall(time) => {
+            shared.record().slow = Some(time);
             let response = pass_on(&shared, number, request).await?;
             tokio::time::sleep(time).await;
             Ok(response)

@@ -1,0 +1,529 @@
+//! A host with about a dozen resources of every kind, and two sides that it can be on: two sets of manifests
+//! of which each makes, changes, replaces and removes something when the other one was there before. In:
+//! a side. Out: what is there, and whether it is all that should be. Never disturbs anything itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, LazyLock, Mutex};
+use std::time::Duration;
+
+use invigil::engine::docker::{DockerEngine, DockerReader};
+use invigil::execute::Outcomes;
+use serde_json::Value;
+
+use crate::proxy::{Proxy, ask, real_engine};
+use crate::support::{BUSYBOX, Host, docker};
+
+/// How long a program that was started may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Which set of manifests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    A,
+    B,
+}
+
+impl Side {
+    pub const fn other(self) -> Self {
+        match self {
+            Self::A => Self::B,
+            Self::B => Self::A,
+        }
+    }
+}
+
+/// The volume without a name that web has from its image.
+const ANONYMOUS: &str = "/anonymous of web";
+
+/// What must stay as it is, by what it is called.
+type Facts = BTreeMap<String, String>;
+
+pub struct World {
+    pub host: Host,
+    pub proxy: Proxy,
+    /// The engine itself, for the passes that are not disturbed.
+    engine: DockerEngine,
+    side: Side,
+    port: u16,
+    subnets: [String; 4],
+    facts: Facts,
+    /// After the host, whose containers use it.
+    anonymous: Leftover,
+}
+
+/// A volume that bears no name of the test's.
+#[derive(Default)]
+struct Leftover(String);
+
+impl Drop for Leftover {
+    fn drop(&mut self) {
+        let _ = Command::new("docker").args(["volume", "rm", &self.0]).output();
+    }
+}
+
+/// Networks that nobody has: the engine's own pool is too small for the networks of many worlds at once.
+fn free_subnets() -> [String; 4] {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let (process, world) = (100 + std::process::id() % 90, NEXT.fetch_add(1, Ordering::Relaxed));
+    [0, 16, 32, 48].map(|last| format!("10.{process}.{world}.{last}/28"))
+}
+
+/// A port that nobody has, below those that the system gives out by itself.
+fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = 20_000 + u16::try_from(std::process::id() % 5_000).expect("small");
+    loop {
+        let port = first + NEXT.fetch_add(1, Ordering::Relaxed);
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+impl World {
+    /// A world on side A, made by one pass, with things of somebody else's in it.
+    pub async fn new() -> Self {
+        let mut host = Host::new("fault").await;
+        host.serve_with(small_exam_server());
+        let name = |name: &str| host.name(name);
+        let subnets = free_subnets();
+        docker(&["network", "create", "--subnet", &subnets[3], &name("theirs")]);
+        docker(&["volume", "create", &name("theirs")]);
+        let theirs = [name("theirs"), format!("{}:/v", name("theirs"))];
+        docker(&[
+            "run",
+            "-d",
+            "--name",
+            &theirs[0],
+            "--network",
+            &theirs[0],
+            "-v",
+            &theirs[1],
+            BUSYBOX,
+            "sleep",
+            "100000",
+        ]);
+        archives(&host);
+        let proxy = Proxy::start();
+        let port = free_port();
+        let engine = engine_at(&format!("unix://{}", real_engine().display()));
+        let (facts, anonymous) = (Facts::new(), Leftover::default());
+        let mut world = Self { host, proxy, engine, side: Side::A, port, subnets, facts, anonymous };
+        world.write();
+        world.settle().await.expect("the first side is made");
+        docker(&["exec", &world.host.name("web"), "sh", "-c", "echo answers > /anonymous/a"]);
+        world.facts = world.look().await;
+        world.anonymous.0 = world.facts[ANONYMOUS].trim_matches('"').to_owned();
+        world
+    }
+
+    pub const fn side(&self) -> Side {
+        self.side
+    }
+
+    /// Writes the other side's manifests.
+    pub async fn turn(&mut self) {
+        self.side = self.side.other();
+        self.write();
+        if self.side == Side::B {
+            // Volumes are never removed: for side B to make one, somebody has to take it away.
+            let volume = format!("/volumes/{}", self.host.name("more"));
+            let (status, told) = ask(&real_engine(), "DELETE", &volume).await.expect("the engine answers");
+            assert!(matches!(status, 204 | 404), "{told}");
+        }
+    }
+
+    fn write(&self) {
+        let side = if self.side == Side::A { "a" } else { "b" };
+        let web = self.port;
+        let [net, keep, more, _] = &self.subnets;
+        let manifest = |kind: &str, name: &str, spec: &str| {
+            format!(
+                "---\napiVersion: invigil/v1\nkind: {kind}\nmetadata: {{name: '@{name}'}}\nspec: {spec}\n"
+            )
+        };
+        let sleep = "command: [sleep, '100000'], stopSignal: SIGKILL";
+        let limits = match self.side {
+            Side::A => "restartPolicy: 'no', resources: {memory: 32Mi}",
+            Side::B => "restartPolicy: unless-stopped, resources: {memory: 48Mi}",
+        };
+        let mut text = [
+            manifest("Network", "net", &format!("{{labels: {{side: {side}}}, subnets: [{{subnet: {net}}}]}}")),
+            manifest("Network", "keep", &format!("{{internal: true, subnets: [{{subnet: {keep}}}]}}")),
+            manifest("Volume", "data", "{}"),
+            manifest(
+                "ProblemSet",
+                "paper",
+                &format!(
+                    "{{title: T, items: [{{id: '1', type: short_answer, prompt: side {side}, key: {{reference: r}}}}]}}"
+                ),
+            ),
+            manifest(
+                "Image",
+                "imported",
+                &format!("{{import: {{archive: rootfs.tar, changes: ['LABEL side={side} of=@']}}, tags: ['@imported:v1']}}"),
+            ),
+            manifest(
+                "Container",
+                "still",
+                &format!("{{image: '{BUSYBOX}', {sleep}, networks: ['@net']}}"),
+            ),
+            manifest("Container", "limits", &format!("{{image: '{BUSYBOX}', {sleep}, networkMode: none, {limits}}}")),
+            manifest(
+                "Container",
+                "web",
+                &format!(
+                    "{{image: '@withvolume', {sleep}, networks: ['@keep'], ports: ['127.0.0.1:{web}:80'], \
+                      binds: ['@data:/data'], env: {{SIDE: {side}}}}}"
+                ),
+            ),
+            manifest(
+                "Container",
+                "idle",
+                &format!("{{image: '{BUSYBOX}', {sleep}, networks: ['@keep', '@net'], state: created, env: {{SIDE: {side}}}}}"),
+            ),
+        ]
+        .concat();
+        match self.side {
+            Side::A => {
+                text += &manifest(
+                    "Container",
+                    "seat",
+                    "{problemSet: '@paper', networkMode: none, healthcheck: {test: [NONE]}}",
+                );
+            }
+            Side::B => {
+                text += &manifest(
+                    "Network",
+                    "more",
+                    &format!("{{internal: true, subnets: [{{subnet: {more}}}]}}"),
+                );
+                text += &manifest("Volume", "more", "{}");
+                text += &manifest("Image", "loaded", "{load: {archive: saved.tar}, tags: ['@loaded:v1']}");
+                text += &manifest(
+                    "Container",
+                    "after",
+                    &format!(
+                        "{{image: '{BUSYBOX}', {sleep}, networks: ['@more'], dependsOn: ['@web'], binds: ['@more:/m']}}"
+                    ),
+                );
+                text += &manifest(
+                    "Container",
+                    "tiny",
+                    "{image: '@loaded:v1', command: [x], networkMode: none, state: created}",
+                );
+            }
+        }
+        self.host.write("world.yaml", &text);
+    }
+
+    /// One pass in this process, through the proxy, one step at a time.
+    pub async fn pass(&self) -> Result<Outcomes, String> {
+        let engine = engine_at(&self.proxy.endpoint());
+        let passed = self.host.pass(&engine, 1).await;
+        passed.map(|(_, outcomes)| outcomes).map_err(|error| error.to_string())
+    }
+
+    /// One pass of the program itself, through the proxy, one step at a time. `prepare` gets what kills it
+    /// before it is started.
+    pub async fn killed(&self, prepare: impl FnOnce(Arc<dyn Fn() + Send + Sync>)) -> Result<(), String> {
+        let program = Program::default();
+        prepare(program.killer());
+        let mut command = Command::new(env!("CARGO_BIN_EXE_invigil"));
+        command
+            .args(["apply", "--yes", "--parallelism", "1", "--owner", &self.host.prefix, "--exam-server"])
+            .arg(small_exam_server())
+            .arg(self.host.path())
+            .env("DOCKER_HOST", self.proxy.endpoint())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        *program.0.lock().expect("a lock") = Some(command.spawn().expect("the program"));
+        program.ended().await
+    }
+
+    /// Undisturbed passes until nothing is left to do, and how many it took.
+    ///
+    /// # Errors
+    /// If there is still something to do after `MOST` of them.
+    pub async fn settle(&self) -> Result<usize, String> {
+        const MOST: usize = 3;
+        let mut told = Vec::new();
+        for passes in 0..=MOST {
+            let plan = self.host.plan().await;
+            if plan.starts_with("Nothing to do") && !plan.contains("kept") {
+                return Ok(passes);
+            }
+            let (_, outcomes) = self
+                .host
+                .pass(&self.engine, 8)
+                .await
+                .map_err(|error| format!("an undisturbed pass: {error}"))?;
+            let failed: Vec<&String> = outcomes.failed.values().collect();
+            told.push(format!("{}{failed:?}", self.host.shown(&plan)));
+        }
+        Err(format!("still something to do after {MOST} undisturbed passes:\n{}", told.join("\n")))
+    }
+
+    async fn get(&self, path: &str) -> Value {
+        let (status, answer) = ask(&real_engine(), "GET", path).await.expect("the engine answers");
+        assert!(status == 200, "{path}: {status} {answer}");
+        answer
+    }
+
+    /// The documents of all containers whose name is of this world.
+    async fn containers(&self) -> Vec<Value> {
+        let filter = format!("%7B%22name%22%3A%5B%22{}-%22%5D%7D", self.host.prefix);
+        let listed = self.get(&format!("/containers/json?all=1&filters={filter}")).await;
+        let mut documents = Vec::new();
+        for one in listed.as_array().into_iter().flatten() {
+            documents
+                .push(self.get(&format!("/containers/{}/json", one["Id"].as_str().expect("an id"))).await);
+        }
+        documents
+    }
+
+    /// A container's own name, without the world's prefix.
+    fn own<'a>(&self, name: &'a str) -> Option<&'a str> {
+        name.trim_start_matches('/').strip_prefix(&self.host.prefix)?.strip_prefix('-')
+    }
+
+    /// What no pass between the sides may change: who runs and for how long, and where data is.
+    async fn look(&self) -> Facts {
+        let mut facts = Facts::new();
+        for document in self.containers().await {
+            let name = self.own(document["Name"].as_str().unwrap_or_default()).unwrap_or_default().to_owned();
+            if ["theirs", "still", "limits"].contains(&name.as_str()) {
+                facts.insert(
+                    format!("container {name}"),
+                    format!("{} {}", document["Id"], document["State"]["StartedAt"]),
+                );
+            }
+            for mount in document["Mounts"].as_array().into_iter().flatten().filter(|_| name == "web") {
+                facts.insert(
+                    format!("{} of {name}", mount["Destination"].as_str().unwrap_or_default()),
+                    mount["Name"].to_string(),
+                );
+            }
+        }
+        // A successor that is not there yet has no mounts.
+        let anonymous = self.facts.get(ANONYMOUS).or(facts.get(ANONYMOUS)).cloned();
+        for volume in self.get("/volumes").await["Volumes"].as_array().into_iter().flatten() {
+            let name = self.own(volume["Name"].as_str().unwrap_or_default());
+            if matches!(name, Some("theirs" | "data")) || Some(volume["Name"].to_string()) == anonymous {
+                facts.insert(format!("volume {}", volume["Name"]), volume["CreatedAt"].to_string());
+            }
+        }
+        for network in self.get("/networks").await.as_array().into_iter().flatten() {
+            if matches!(self.own(network["Name"].as_str().unwrap_or_default()), Some("theirs" | "keep")) {
+                facts.insert(format!("network {}", network["Name"]), network["Id"].to_string());
+            }
+        }
+        facts
+    }
+
+    /// What is wrong just after a pass was disturbed, whatever is yet to be done: who was not asked for has
+    /// been touched, or both a container and its predecessor run. `alive` says that the pass could go on
+    /// after the disturbance; then one of the two runs (law 7).
+    pub async fn wrongs_after(&self, alive: bool) -> Vec<String> {
+        let mut wrongs = self.changed_facts(&self.look().await, false);
+        let up = |document: &&Value| {
+            let name = self.own(document["Name"].as_str().unwrap_or_default()).unwrap_or_default();
+            name.split('.').next() == Some("web") && document["State"]["Running"] == true
+        };
+        let containers = self.containers().await;
+        let count = containers.iter().filter(up).count();
+        if count > 1 || (alive && count == 0) {
+            wrongs.push(format!("{count} of web are up: {}", self.names(&containers).join(", ")));
+        }
+        wrongs
+    }
+
+    fn names(&self, containers: &[Value]) -> Vec<String> {
+        let mut names: Vec<String> = containers
+            .iter()
+            .map(|document| {
+                let name = document["Name"].as_str().unwrap_or_default();
+                let own = self.own(name).unwrap_or(name);
+                format!("{own} {}", document["State"]["Status"].as_str().unwrap_or_default())
+            })
+            .collect();
+        names.sort();
+        names
+    }
+
+    fn changed_facts(&self, now: &Facts, all: bool) -> Vec<String> {
+        let is_about_web = |fact: &str| fact.ends_with(" of web");
+        self.facts
+            .iter()
+            .filter(|(fact, value)| now.get(*fact) != Some(value) && (all || !is_about_web(fact)))
+            .map(|(fact, was)| format!("{fact}: {was} -> {:?}", now.get(fact)))
+            .collect()
+    }
+
+    /// What is wrong once the passes have nothing left to do.
+    pub async fn wrongs(&self) -> Vec<String> {
+        let mut wrongs = self.changed_facts(&self.look().await, true);
+        let mut differ = |what: &str, found: Vec<String>, expected: &[&str]| {
+            if found != expected {
+                wrongs.push(format!("{what}: {found:?} and not {expected:?}"));
+            }
+        };
+        let containers = self.containers().await;
+        let (running, networks): (&[&str], &[&str]) = match self.side {
+            Side::A => (
+                &[
+                    "idle created",
+                    "limits running",
+                    "seat running",
+                    "still running",
+                    "theirs running",
+                    "web running",
+                ],
+                &["keep", "net", "theirs"],
+            ),
+            Side::B => (
+                &[
+                    "after running",
+                    "idle created",
+                    "limits running",
+                    "still running",
+                    "theirs running",
+                    "tiny created",
+                    "web running",
+                ],
+                &["keep", "more", "net", "theirs"],
+            ),
+        };
+        differ("containers", self.names(&containers), running);
+        let env: BTreeSet<String> = containers
+            .iter()
+            .flat_map(|document| document["Config"]["Env"].as_array().cloned().unwrap_or_default())
+            .filter_map(|value| value.as_str().filter(|value| value.starts_with("SIDE=")).map(str::to_owned))
+            .collect();
+        let side = if self.side == Side::A { "SIDE=a" } else { "SIDE=b" };
+        differ("environments", env.into_iter().collect(), &[side]);
+        let listed = self.get("/networks").await;
+        let mut found: Vec<String> = listed
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|network| self.own(network["Name"].as_str()?).map(str::to_owned))
+            .collect();
+        found.sort();
+        differ("networks", found, networks);
+        self.image_wrongs(&mut wrongs).await;
+        wrongs
+    }
+
+    /// The tags of this world's images, the marks' ids left out, and how many imported images there are.
+    async fn image_wrongs(&self, wrongs: &mut Vec<String>) {
+        let listed = self.get("/images/json").await;
+        let images: Vec<&Value> = listed.as_array().into_iter().flatten().collect();
+        let mut tags: Vec<String> = images
+            .iter()
+            .flat_map(|image| image["RepoTags"].as_array().cloned().unwrap_or_default())
+            .filter_map(|tag| tag.as_str().filter(|tag| tag.contains(&self.host.prefix)).map(str::to_owned))
+            .map(|tag| match tag.strip_prefix("io.invigil.owner/") {
+                Some(mark) => {
+                    format!("mark of {}", self.host.shown(mark.split(['/', ':']).nth(1).unwrap_or(mark)))
+                }
+                None => self.host.shown(&tag),
+            })
+            .collect();
+        tags.sort();
+        let mut expected = vec!["@imported:v1", "@paper:latest", "@withvolume:latest"];
+        expected.extend(["mark of @imported", "mark of @paper"]);
+        if self.side == Side::B {
+            expected.extend(["@loaded:v1", "mark of @loaded"]);
+        }
+        expected.sort_unstable();
+        if tags != expected {
+            wrongs.push(format!("tags: {tags:?} and not {expected:?}"));
+        }
+        let imported =
+            images.iter().filter(|image| image["Labels"]["of"] == format!("{}-", self.host.prefix));
+        let count = imported.count();
+        if count != 1 {
+            wrongs.push(format!("{count} imported images"));
+        }
+    }
+}
+
+/// A program that was started, and that may be killed at any moment.
+#[derive(Default)]
+struct Program(Arc<Mutex<Option<Child>>>);
+
+impl Program {
+    /// What kills it.
+    fn killer(&self) -> Arc<dyn Fn() + Send + Sync> {
+        let child = Arc::clone(&self.0);
+        Arc::new(move || {
+            if let Some(child) = child.lock().expect("a lock").as_mut() {
+                let _ = child.kill();
+                let _ = child.wait();
+            }
+        })
+    }
+
+    /// Waits until it has ended.
+    async fn ended(&self) -> Result<(), String> {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        let runs = || {
+            let mut child = self.0.lock().expect("a lock");
+            child.as_mut().is_some_and(|child| child.try_wait().expect("it can be waited for").is_none())
+        };
+        while runs() {
+            if tokio::time::Instant::now() >= deadline {
+                return Err(format!("the program did not end in {PATIENCE:?}"));
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        self.killer()();
+    }
+}
+
+/// An engine at an address, not spoken to yet.
+pub fn engine_at(endpoint: &str) -> DockerEngine {
+    DockerEngine::new(DockerReader::at(endpoint))
+}
+
+/// The exam server without what is only for debuggers, which is most of it and goes into every load.
+fn small_exam_server() -> &'static Path {
+    static PROGRAM: LazyLock<tempfile::TempPath> = LazyLock::new(|| {
+        let small = tempfile::NamedTempFile::new().expect("a file").into_temp_path();
+        let program = env!("CARGO_BIN_EXE_invigil-exam");
+        let made = Command::new("strip").arg("-o").arg(&small).arg(program).status().expect("strip");
+        assert!(made.success(), "strip failed");
+        small
+    });
+    &PROGRAM
+}
+
+/// The archives and the image that the manifests name.
+fn archives(host: &Host) {
+    let path = |file: &str| host.path().join(file).to_str().expect("a path").to_owned();
+    let mut tar = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_ustar();
+    header.set_size(host.prefix.len() as u64);
+    header.set_mode(0o644);
+    tar.append_data(&mut header, "name", host.prefix.as_bytes()).expect("a tar");
+    std::fs::write(path("rootfs.tar"), tar.into_inner().expect("a tar")).expect("a file");
+    // Without a tag: one that an archive brings along cannot be told from somebody's own.
+    let saved = docker(&["import", &path("rootfs.tar")]);
+    docker(&["save", "-o", &path("saved.tar"), &saved]);
+    docker(&["rmi", &saved]);
+    docker(&["create", "--name", &host.name("seed"), BUSYBOX, "true"]);
+    docker(&["commit", "--change", "VOLUME /anonymous", &host.name("seed"), &host.name("withvolume")]);
+    docker(&["rm", &host.name("seed")]);
+}
