@@ -101,6 +101,12 @@ async fn one_changed_env_value_of_one_manifest_is_one_replacement_and_no_other_w
     assert_eq!(host.plan().await, "Nothing to do; 100 unchanged.\n");
 }
 
+/// Tells what was tried, to whoever asks with `--nocapture`.
+#[expect(clippy::print_stdout, reason = "a test's summary is read on the terminal")]
+fn say(summary: &str) {
+    println!("{summary}");
+}
+
 /// How many worlds are disturbed side by side. Each waits most of the time, for its own successors to prove
 /// themselves.
 const WORLDS: usize = 8;
@@ -161,6 +167,8 @@ struct Case {
     /// What that call was in the pass that was not disturbed.
     call: String,
     sort: Sort,
+    /// How many steps are in flight.
+    parallelism: usize,
 }
 
 /// The cases of both ways, in turn there and back.
@@ -172,7 +180,8 @@ struct Cases {
 
 impl Cases {
     /// Every write gets every sort, and every read one, in turn. Of a call that both ways make, each way
-    /// gets half: of a write half of the sorts, of reads every other one.
+    /// gets half: of a write half of the sorts, of reads every other one. Those passes make one call at a
+    /// time, so that the calls have numbers; programs with more in flight are killed at every third write.
     fn of(to_b: &[Call], to_a: &[Call]) -> Self {
         let mut cases = Self::default();
         let (signed_b, signed_a) = (signatures(to_b), signatures(to_a));
@@ -188,17 +197,31 @@ impl Cases {
                     writes += 1;
                     let sorts = Sort::WRITES.into_iter().filter(|sort| sort.suits(call)).enumerate();
                     queue.extend(sorts.filter(|(place, _)| is_mine(place + signature.len())).map(
-                        |(_, sort)| Case { among: Among::Writes, nth: writes, call: signature.clone(), sort },
+                        |(_, sort)| Case {
+                            among: Among::Writes,
+                            nth: writes,
+                            call: signature.clone(),
+                            sort,
+                            parallelism: 1,
+                        },
                     ));
                 } else {
                     reads += 1;
                     if is_mine(reads) {
                         let sort = turn.by_ref().find(|sort| sort.suits(call)).expect("a cycle has no end");
                         let call = signature.clone();
-                        queue.push_back(Case { among: Among::Reads, nth: reads, call, sort });
+                        queue.push_back(Case { among: Among::Reads, nth: reads, call, sort, parallelism: 1 });
                     }
                 }
             }
+            let parallel = |nth| Case {
+                among: Among::Writes,
+                nth,
+                call: "several at once".to_owned(),
+                sort: Sort::KilledAfter,
+                parallelism: 8,
+            };
+            queue.extend((1..=writes).step_by(3).map(parallel));
         }
         cases
     }
@@ -261,8 +284,10 @@ async fn disturb(world: &mut World, case: &Case) -> Result<Option<usize>, String
     world.turn().await;
     let arm = |fault: Fault| world.proxy.arm(case.among, case.nth, fault);
     match case.sort {
-        Sort::KilledBefore => world.killed(|kill| arm(Fault::Do(When::Before, kill))).await?,
-        Sort::KilledAfter => world.killed(|kill| arm(Fault::Do(When::After, kill))).await?,
+        Sort::KilledBefore => {
+            world.killed(case.parallelism, |kill| arm(Fault::Do(When::Before, kill))).await?
+        }
+        Sort::KilledAfter => world.killed(case.parallelism, |kill| arm(Fault::Do(When::After, kill))).await?,
         sort => {
             arm(match sort {
                 Sort::CutBefore => Fault::Cut(When::Before),
@@ -274,7 +299,7 @@ async fn disturb(world: &mut World, case: &Case) -> Result<Option<usize>, String
                 Sort::EngineGone | Sort::KilledBefore | Sort::KilledAfter => Fault::Gone(When::After),
             });
             // What comes of it is seen on the engine.
-            let _ = world.pass().await;
+            let _ = world.pass(case.parallelism).await;
         }
     }
     let struck = world.proxy.struck();
@@ -296,7 +321,7 @@ async fn law_11_a_pass_that_is_disturbed_at_any_call_is_put_right_by_the_next() 
     for _ in 0..2 {
         first.turn().await;
         first.proxy.reset();
-        assert!(first.pass().await.is_ok_and(|outcomes| outcomes.is_success()));
+        assert!(first.pass(1).await.is_ok_and(|outcomes| outcomes.is_success()));
         let shown = |call: Call| Call {
             path: first.host.shown(&call.path).replace(&first.host.prefix, "OWNER"),
             ..call
@@ -308,12 +333,11 @@ async fn law_11_a_pass_that_is_disturbed_at_any_call_is_put_right_by_the_next() 
     // Answers that all come late are no failure.
     first.turn().await;
     first.proxy.arm(Among::All, 1, Fault::Stall(Duration::from_millis(100)));
-    assert!(first.pass().await.is_ok_and(|outcomes| outcomes.is_success()));
+    assert!(first.pass(1).await.is_ok_and(|outcomes| outcomes.is_success()));
     first.proxy.reset();
     assert_eq!(first.settle().await, Ok(0));
 
     let cases = Cases::of(&ways[0], &ways[1]);
-    println!("{} and {} calls, {} cases", ways[0].len(), ways[1].len(), cases.to_b.len() + cases.to_a.len());
     let cases = Arc::new(Mutex::new(cases));
     let tally = Arc::new(Mutex::new(Tally::default()));
     let mut worlds = vec![first];
@@ -329,13 +353,15 @@ async fn law_11_a_pass_that_is_disturbed_at_any_call_is_put_right_by_the_next() 
     }
     let tally = Arc::into_inner(tally).expect("all have ended").into_inner().expect("nobody panicked");
     let tried: usize = tally.tried.values().sum();
-    println!(
-        "{tried} disturbed passes in {:.0?}: {:?}; undisturbed passes after them: {:?}; {} calls did not come",
+    say(&format!(
+        "{} and {} calls; {tried} disturbed passes in {:.0?}: {:?}; undisturbed passes after them: {:?}; {} calls did not come",
+        ways[0].len(),
+        ways[1].len(),
         begun.elapsed(),
         tally.tried,
         tally.passes,
         tally.missed
-    );
+    ));
     assert!(tally.wrongs.is_empty(), "{} wrongs\n{}", tally.wrongs.len(), tally.wrongs.join("\n\n"));
 }
 
@@ -466,7 +492,7 @@ async fn law_11_an_engine_that_is_killed_in_the_middle_of_a_pass_stops_nothing_a
         daemon.until(&format!("web is replaced, the engine killed {when:?} write {nth}"), || runs(tried));
         assert_eq!(facts(), before, "killed {when:?} write {nth}");
     }
-    println!("the engine was killed {tried} times in {:.0?}", begun.elapsed());
+    say(&format!("the engine was killed {tried} times in {:.0?}", begun.elapsed()));
 }
 
 /// How much later than it was sent a call reaches the engine: the client has given up after a minute.
@@ -479,7 +505,7 @@ async fn law_11_a_call_that_reaches_the_engine_after_its_client_gave_up_does_no_
         tokio::spawn(async move {
             let host = Host::new("late").await;
             let web = |side: &str| {
-                host.container("web", &sleeper(&format!(", networkMode: none, env: {{SIDE: {side}}}")))
+                host.container("web", &sleeper(&format!(", networkMode: none, env: {{SIDE: {side}}}")));
             };
             web("a");
             host.apply().await;

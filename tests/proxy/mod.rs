@@ -212,7 +212,7 @@ impl Shared {
     }
 
     /// Notes a call. Gives its number, and what is to go wrong with it.
-    fn note(&self, call: Call) -> (usize, Option<Fault>) {
+    fn note(&self, call: &Call) -> (usize, Option<Fault>) {
         let mut record = self.record();
         let number = record.calls.len();
         record.calls.push(call.clone());
@@ -222,7 +222,7 @@ impl Shared {
         if let Some(time) = record.slow {
             return (number, Some(Fault::Stall(time)));
         }
-        let Some(armed) = record.armed.as_mut().filter(|armed| armed.among.counts(&call)) else {
+        let Some(armed) = record.armed.as_mut().filter(|armed| armed.among.counts(call)) else {
             return (number, None);
         };
         armed.left -= 1;
@@ -255,7 +255,7 @@ async fn listen(listener: UnixListener, shared: Arc<Shared>) {
 
 /// Answers one request: by the engine, or as its fault says.
 async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<Body>, Cut> {
-    let (number, fault) = shared.note(call(&request));
+    let (number, fault) = shared.note(&call(&request));
     let Some(fault) = fault else { return pass_on(&shared, number, request).await };
     if !matches!(fault, Fault::Do(..) | Fault::Truncate | Fault::Garble) {
         shared.strike(number);
@@ -275,8 +275,8 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
         }
         Fault::Do(when, hook) => {
             meet(&shared, number, request, when).await?;
-            hook();
             shared.strike(number);
+            hook();
             Err(Cut)
         }
         Fault::Refuse(when) => {

@@ -221,21 +221,33 @@ impl World {
         self.host.write("world.yaml", &text);
     }
 
-    /// One pass in this process, through the proxy, one step at a time.
-    pub async fn pass(&self) -> Result<Outcomes, String> {
+    /// One pass in this process, through the proxy.
+    pub async fn pass(&self, parallelism: usize) -> Result<Outcomes, String> {
         let engine = engine_at(&self.proxy.endpoint());
-        let passed = self.host.pass(&engine, 1).await;
+        let passed = self.host.pass(&engine, parallelism).await;
         passed.map(|(_, outcomes)| outcomes).map_err(|error| error.to_string())
     }
 
-    /// One pass of the program itself, through the proxy, one step at a time. `prepare` gets what kills it
+    /// One pass of the program itself, through the proxy. `prepare` gets what kills it
     /// before it is started.
-    pub async fn killed(&self, prepare: impl FnOnce(Arc<dyn Fn() + Send + Sync>)) -> Result<(), String> {
+    pub async fn killed(
+        &self,
+        parallelism: usize,
+        prepare: impl FnOnce(Arc<dyn Fn() + Send + Sync>),
+    ) -> Result<(), String> {
         let program = Program::default();
         prepare(program.killer());
         let mut command = Command::new(env!("CARGO_BIN_EXE_invigil"));
         command
-            .args(["apply", "--yes", "--parallelism", "1", "--owner", &self.host.prefix, "--exam-server"])
+            .args([
+                "apply",
+                "--yes",
+                "--parallelism",
+                &parallelism.to_string(),
+                "--owner",
+                &self.host.prefix,
+                "--exam-server",
+            ])
             .arg(small_exam_server())
             .arg(self.host.path())
             .env("DOCKER_HOST", self.proxy.endpoint())
