@@ -285,9 +285,11 @@ async fn disturb(world: &mut World, case: &Case) -> Result<Option<usize>, String
     let arm = |fault: Fault| world.proxy.arm(case.among, case.nth, fault);
     match case.sort {
         Sort::KilledBefore => {
-            world.killed(case.parallelism, |kill| arm(Fault::Do(When::Before, kill))).await?
+            world.killed(case.parallelism, |kill| arm(Fault::Do(When::Before, kill))).await?;
         }
-        Sort::KilledAfter => world.killed(case.parallelism, |kill| arm(Fault::Do(When::After, kill))).await?,
+        Sort::KilledAfter => {
+            world.killed(case.parallelism, |kill| arm(Fault::Do(When::After, kill))).await?;
+        }
         sort => {
             arm(match sort {
                 Sort::CutBefore => Fault::Cut(When::Before),

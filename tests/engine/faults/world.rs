@@ -18,7 +18,7 @@ use crate::proxy::{Proxy, ask, real_engine};
 use crate::support::{BUSYBOX, Host, docker};
 
 /// How long a program that was started may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Which set of manifests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
