@@ -1,6 +1,6 @@
 //! The arguments. Each command's help ends with examples.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -117,6 +117,11 @@ pub(super) struct ManifestArgs {
 }
 
 impl ManifestArgs {
+    /// The path as it was given.
+    pub(super) fn given(&self) -> &Path {
+        &self.path
+    }
+
     /// The path from the root, however it was given.
     pub(super) fn root(&self) -> anyhow::Result<PathBuf> {
         Ok(std::path::absolute(&self.path)?)

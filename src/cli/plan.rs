@@ -11,6 +11,7 @@ use super::{exam_server, print, report};
 use crate::diff::Budget;
 use crate::engine::docker::DockerReader;
 use crate::execute::default_parallelism;
+use crate::manifest::diagnostic::Diagnostic;
 use crate::reconcile::{self, Setup, Wanted};
 use crate::source::attachment::AttachmentReader;
 use crate::source::directory;
@@ -22,7 +23,11 @@ pub(super) async fn plan(args: &PlanArgs) -> Result<ExitCode> {
     let plan = reconcile::plan(&wanted, &BTreeMap::new(), &setup, &engine).await.context("while planning")?;
     match args.output {
         Output::Text => print(&plan.to_text(&PALETTE))?,
-        Output::Json => print(&format!("{:#}\n", plan.to_json()?))?,
+        Output::Json => {
+            let mut json = plan.to_json()?;
+            json["diagnostics"] = serde_json::to_value(seen(&wanted, &args.manifests))?;
+            print(&format!("{json:#}\n"))?;
+        }
     }
     Ok(if wanted.has_errors() {
         ExitCode::FAILURE
@@ -45,10 +50,15 @@ pub(super) fn setup(args: &OwnerArgs, parallelism: usize, budget: Budget) -> Res
     })
 }
 
+/// What is wrong with the manifests, with paths from where the caller stands.
+fn seen(wanted: &Wanted, args: &ManifestArgs) -> Vec<Diagnostic> {
+    wanted.diagnostics.iter().map(|diagnostic| diagnostic.seen_from(args.given())).collect()
+}
+
 /// What the manifests ask for; what is wrong with them is told at once.
 pub(super) fn wanted(args: &ManifestArgs, setup: &Setup) -> Result<Wanted> {
     let snapshot = directory::read(&args.root()?)?;
     let wanted = Wanted::read(&snapshot, &mut AttachmentReader::default(), &setup.server);
-    report::diagnostics(&wanted.diagnostics);
+    report::diagnostics(&seen(&wanted, args));
     Ok(wanted)
 }

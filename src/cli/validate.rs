@@ -21,7 +21,8 @@ pub(super) fn validate(args: &ManifestArgs) -> Result<ExitCode> {
     let mut diagnostics: Vec<&Diagnostic> = manifests.diagnostics.iter().chain(&more).collect();
     diagnostics.sort();
     let errors = diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).count();
-    let mut lines: Vec<String> = diagnostics.iter().map(ToString::to_string).collect();
+    let mut lines: Vec<String> =
+        diagnostics.iter().map(|diagnostic| diagnostic.seen_from(args.given()).to_string()).collect();
     lines.push(format!(
         "{}, {}, {}\n",
         counted(desired.len(), "valid manifest"),

@@ -2,7 +2,10 @@
 //! for people. Nothing from a file reaches a terminal raw (law 13).
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
+
+use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 use crate::resource::printable::printable;
 use crate::resource::violation::{FieldPath, Severity};
@@ -51,6 +54,29 @@ impl Diagnostic {
     /// Whether it makes its document unusable.
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
+    }
+
+    /// The same, with the file's path from where the reader stands: `root` as the reader gave it, which is
+    /// the file itself where only one was read.
+    #[must_use]
+    pub fn seen_from(&self, root: &Path) -> Self {
+        let is_it = root.file_name().is_some_and(|name| name == self.file.as_ref()) && root.is_file();
+        let file = if is_it { root.to_path_buf() } else { root.join(self.file.as_ref()) };
+        Self { file: file.to_string_lossy().into(), ..self.clone() }
+    }
+}
+
+impl Serialize for Diagnostic {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut form = serializer.serialize_struct("Diagnostic", 7)?;
+        form.serialize_field("file", &self.file.as_ref())?;
+        form.serialize_field("line", &self.position.line)?;
+        form.serialize_field("column", &self.position.column)?;
+        form.serialize_field("field", &self.path.to_string())?;
+        form.serialize_field("severity", if self.is_error() { "error" } else { "warning" })?;
+        form.serialize_field("message", &self.message)?;
+        form.serialize_field("hint", &self.hint)?;
+        form.end()
     }
 }
 

@@ -215,10 +215,10 @@ impl Findings {
         None
     }
 
+    /// The parts as they can be read, also beside faults: the rules that they break are told with those.
     fn envelope<T: DeserializeOwned>(&mut self, root: &mut Node<'_>) -> Option<Envelope<T>> {
         match reader::read(root, &FieldPath::root()) {
-            Ok(envelope) if self.faults.is_empty() => Some(envelope),
-            Ok(_) => None,
+            Ok(envelope) => Some(envelope),
             Err(faults) => {
                 self.faults.extend(faults);
                 None
@@ -235,7 +235,7 @@ impl Findings {
         let envelope = self.envelope::<T>(root)?;
         let value = envelope.spec.unwrap_or_default();
         self.place_under_spec(check(&value));
-        Some((envelope.metadata, spec(value)))
+        self.faults.is_empty().then(|| (envelope.metadata, spec(value)))
     }
 
     fn problem_set(&mut self, root: &mut Node<'_>) -> Option<(Metadata, Spec)> {
@@ -246,7 +246,7 @@ impl Findings {
         };
         let (set, violations) = ProblemSet::new(envelope.metadata.name.as_str(), &spec);
         self.place_under_spec(violations);
-        Some((envelope.metadata, Spec::ProblemSet(Box::new(set?))))
+        self.faults.is_empty().then_some((envelope.metadata, Spec::ProblemSet(Box::new(set?))))
     }
 
     fn place_under_spec(&mut self, violations: Vec<Violation>) {

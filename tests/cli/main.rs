@@ -94,10 +94,15 @@ fn validate_tells_every_error_and_counts() {
         )
         .says(
             1,
-            "web.yaml:6:3: spec.portz: unknown field `portz`\n  hint: did you mean `ports`?\n\
-             web.yaml:7:11: spec.ports[0]: 99999 is not a port (1-65535)\n1 valid manifest, 2 errors, 0 warnings\n",
+            "m/web.yaml:6:3: spec.portz: unknown field `portz`\n  hint: did you mean `ports`?\n\
+             m/web.yaml:7:11: spec.ports[0]: 99999 is not a port (1-65535)\n1 valid manifest, 2 errors, 0 warnings\n",
             "",
         );
+    Test::new(&["validate", "m/w.yaml"]).file("m/w.yaml", "{").says(
+        1,
+        "m/w.yaml:2:1: this is not YAML: did not find expected node content\n0 valid manifests, 1 error, 0 warnings\n",
+        "",
+    );
     Test::new(&["validate", "m/v.yaml"]).file("m/v.yaml", GOOD).says(
         0,
         "1 valid manifest, 0 errors, 0 warnings\n",
@@ -112,7 +117,7 @@ fn a_file_that_a_manifest_names_and_that_is_not_there_is_an_error_of_the_manifes
             "m/web.yaml",
             "apiVersion: invigil/v1\nkind: Container\nmetadata: {name: web}\nspec: {image: nginx, envFiles: [web.env]}\n",
         )
-        .says(1, "web.yaml:1:1: spec.envFiles[0]: DIR/m/web.env does not exist\n0 valid manifests, 1 error, 0 warnings\n", "");
+        .says(1, "m/web.yaml:1:1: spec.envFiles[0]: DIR/m/web.env does not exist\n0 valid manifests, 1 error, 0 warnings\n", "");
 }
 
 #[test]
