@@ -182,6 +182,9 @@ impl Wish {
                 .collect();
             spec["networks"] = json!(networks);
         }
+        if self.state == 1 && !self.port {
+            spec["update"] = json!({"order": "startFirst"});
+        }
         let dependency = self.depends_on.map(usize::from).filter(|on| *on < index);
         if let Some((on, there)) = dependency.and_then(|on| Some((on, other(on)?))) {
             let condition = if there.runs() && there.is_checked(all.paper) { "healthy" } else { "started" };
@@ -198,7 +201,10 @@ impl Wishes {
             let Some(wish) = wish else { continue };
             let spec = wish.spec(index, self);
             for network in &spec.networks {
-                desired.networks.insert(network.name.clone(), NetworkSpec::default());
+                let internal = Some(self.shift % 2 == 1);
+                desired
+                    .networks
+                    .insert(network.name.clone(), NetworkSpec { internal, ..NetworkSpec::default() });
             }
             let reference = spec.image.clone().expect("an image");
             let image = (reference.repository() == "midterm").then(|| "midterm".parse().expect("a name"));

@@ -55,8 +55,11 @@ fn members<'a>(
     desired: &Desired,
     observed: &'a Observed,
 ) -> Result<Vec<Member>, &'a str> {
-    let on_it = observed.containers.iter().filter(|container| container.networks.contains(&network.name));
+    let mut on_it: Vec<&ObservedContainer> =
+        observed.containers.iter().filter(|container| container.networks.contains(&network.name)).collect();
+    on_it.sort_by_key(|container| (&container.name, &container.id));
     on_it
+        .into_iter()
         .map(|container| {
             let managed = container.managed.as_ref().ok_or(container.name.as_str())?;
             let endpoint_in = |networks: &serde_json::Value| {

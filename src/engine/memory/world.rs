@@ -99,7 +99,9 @@ impl World {
             flag.get_or_insert(false);
         }
         if spec.subnets.is_empty() {
-            let subnet = format!("172.{}.0.0/16", 18 + self.networks.len());
+            // From the name, so that the same networks are the same in whatever order they were made.
+            let sum: u32 = name.as_str().bytes().map(u32::from).sum();
+            let subnet = format!("172.{}.0.0/16", 18 + sum % 200);
             spec.subnets.push(Subnet {
                 subnet,
                 gateway: None,
