@@ -8,10 +8,11 @@ use anyhow::{Context, Result};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use super::args::ApplyArgs;
+use super::args::{ApplyArgs, ManifestArgs};
 use super::plan::{setup, wanted};
 use super::progress::Progress;
 use super::report::Advised;
+use super::saved::SavedPlan;
 use super::style::PALETTE;
 use super::{print, report};
 use crate::engine::docker::{DockerEngine, DockerReader};
@@ -21,17 +22,23 @@ use crate::reconcile::{self, Setup, Wanted};
 use crate::turn::{Holder, Turn, Turns};
 
 pub(super) async fn apply(args: &ApplyArgs) -> Result<ExitCode> {
-    let setup = setup(&args.owner, args.parallel.parallelism, args.budget.budget(Some(&args.approval)))?;
-    let wanted = wanted(&args.manifests, &setup)?;
+    let saved = args.plan.as_deref().map(SavedPlan::read).transpose()?;
+    let approved = args.approval.allow_removals.or(saved.as_ref().and_then(|saved| saved.allow_removals));
+    let setup = setup(&args.owner, args.parallel.parallelism, args.budget.budget(approved))?;
+    let manifests = saved.as_ref().map(|saved| ManifestArgs::at(saved.path.clone()));
+    let wanted = wanted(manifests.as_ref().unwrap_or(&args.manifests), &setup)?;
     let engine = DockerEngine::new(DockerReader::connect().await?);
     let turns = Turns::of(&setup.owner).context("while making a lock file")?;
     let mut turn = turn(&turns).await?;
     let mut plan = planned(&wanted, &setup, &engine).await?;
+    if let Some(saved) = &saved {
+        saved.check(&plan, &setup.owner, wanted.revision.as_str())?;
+    }
     print(&plan.to_text(&PALETTE))?;
     if plan.nodes.is_empty() {
         return Ok(code(plan.is_empty() && !wanted.has_errors()));
     }
-    if plan.disturbs() && !args.yes {
+    if plan.disturbs() && !args.yes && saved.is_none() {
         if !io::stdin().is_terminal() {
             return Err(Advised {
                 message: "this replaces or removes what is there, and there is no terminal to ask at"

@@ -43,6 +43,7 @@ Exit codes: 0 no error, 1 errors.")]
 Examples:
   invigil plan examples
   invigil plan examples -o json | jq '.changes[].resource'
+  invigil plan examples --out tomorrow.plan
   invigil plan --detailed-exitcode || notify-send 'the host is not as committed'
 
 Exit codes: 0 planned, 1 an error. With --detailed-exitcode: 0 nothing to do, 2 changes, 1 an error.")]
@@ -52,6 +53,8 @@ Exit codes: 0 planned, 1 an error. With --detailed-exitcode: 0 nothing to do, 2 
 Examples:
   invigil apply examples
   invigil apply --yes exams       for scripts: does not ask
+  invigil apply --plan tomorrow.plan
+                                  what was read, or nothing
 
 On a terminal it asks before it replaces or removes anything.
 Exit codes: 0 everything matches, 1 something does not.")]
@@ -117,6 +120,11 @@ pub(super) struct ManifestArgs {
 }
 
 impl ManifestArgs {
+    /// The manifests at another path.
+    pub(super) fn at(path: PathBuf) -> Self {
+        Self { path }
+    }
+
     /// The path as it was given.
     pub(super) fn given(&self) -> &Path {
         &self.path
@@ -192,16 +200,13 @@ pub(super) struct BudgetArgs {
 pub(super) struct ApprovalArgs {
     /// Approve that this many resources no longer in the manifests are removed, whatever the limits say
     #[arg(long, value_name = "N")]
-    allow_removals: Option<usize>,
+    pub(super) allow_removals: Option<usize>,
 }
 
 impl BudgetArgs {
-    pub(super) fn budget(&self, approval: Option<&ApprovalArgs>) -> Budget {
-        Budget {
-            count: self.max_removals,
-            share: self.max_removal_share,
-            approved: approval.and_then(|approval| approval.allow_removals),
-        }
+    /// The budget, with this many removals approved.
+    pub(super) fn budget(&self, approved: Option<usize>) -> Budget {
+        Budget { count: self.max_removals, share: self.max_removal_share, approved }
     }
 }
 
@@ -242,6 +247,9 @@ pub(super) struct PlanArgs {
     /// Exit with 2 if there is anything to do
     #[arg(long)]
     pub(super) detailed_exitcode: bool,
+    /// Save the plan for `apply --plan`
+    #[arg(long, value_name = "FILE")]
+    pub(super) out: Option<PathBuf>,
 }
 
 /// The form of a plan.
@@ -268,6 +276,9 @@ pub(super) struct ApplyArgs {
     /// Replace and remove without being asked; needed where there is no terminal to ask at
     #[arg(short, long)]
     pub(super) yes: bool,
+    /// Carry out this saved plan, if it is still the plan of now; reading it was the approval
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["path", "allow_removals"])]
+    pub(super) plan: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

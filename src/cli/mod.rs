@@ -12,6 +12,7 @@ mod plan;
 mod progress;
 mod report;
 mod run;
+mod saved;
 mod schema;
 mod style;
 mod suspend;

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 
 use super::args::{ManifestArgs, Output, OwnerArgs, PlanArgs};
+use super::saved::SavedPlan;
 use super::style::PALETTE;
 use super::{exam_server, print, report};
 use crate::diff::Budget;
@@ -17,7 +18,7 @@ use crate::source::attachment::AttachmentReader;
 use crate::source::directory;
 
 pub(super) async fn plan(args: &PlanArgs) -> Result<ExitCode> {
-    let setup = setup(&args.owner, default_parallelism(), args.budget.budget(Some(&args.approval)))?;
+    let setup = setup(&args.owner, default_parallelism(), args.budget.budget(args.approval.allow_removals))?;
     let wanted = wanted(&args.manifests, &setup)?;
     let engine = DockerReader::connect().await?;
     let plan = reconcile::plan(&wanted, &BTreeMap::new(), &setup, &engine).await.context("while planning")?;
@@ -28,6 +29,10 @@ pub(super) async fn plan(args: &PlanArgs) -> Result<ExitCode> {
             json["diagnostics"] = serde_json::to_value(seen(&wanted, &args.manifests))?;
             print(&format!("{json:#}\n"))?;
         }
+    }
+    if let Some(file) = &args.out {
+        let (path, revision) = (args.manifests.root()?, wanted.revision.as_str());
+        SavedPlan::new(&plan, &setup.owner, path, revision, args.approval.allow_removals)?.write(file)?;
     }
     Ok(if wanted.has_errors() {
         ExitCode::FAILURE

@@ -111,3 +111,45 @@ fn a_suspended_host_is_left_as_it_is_until_it_is_resumed() {
     let not = format!("Owner {owner} was not suspended on this host.\n");
     assert_eq!(networks.invigil(&["resume"], ""), (Some(0), not));
 }
+
+#[test]
+fn a_saved_plan_is_carried_out_or_refused_and_never_something_else() {
+    let networks = Networks::new("saved", 4);
+    assert_eq!(networks.invigil(&["apply"], "").0, Some(0));
+    for number in 1..=3 {
+        networks.remove(number);
+    }
+    let file = networks.state.path().join("tomorrow.plan");
+    let file = file.to_str().unwrap();
+    assert_eq!(networks.invigil(&["plan", "--allow-removals", "3", "--out", file], "").0, Some(0));
+    let apply = |plan: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_invigil"));
+        command
+            .args(["apply", "--owner", &networks.prefix, "--plan", plan, "--state-dir"])
+            .arg(networks.state.path());
+        let Output { status, stdout, stderr } = command.output().unwrap();
+        let text = String::from_utf8_lossy(&stdout) + String::from_utf8_lossy(&stderr);
+        (status.code(), text.replace(&format!("{}-", networks.prefix), "@"))
+    };
+    let gone = format!("{}-3", networks.prefix);
+    assert!(Command::new("docker").args(["network", "rm", &gone]).status().unwrap().success());
+    assert_eq!(
+        apply(file),
+        (
+            Some(1),
+            "- network/@3  remove   no longer in the manifests\n- Plan: 3 to remove; 1 unchanged.\n\
+             + Plan: 2 to remove; 1 unchanged.\n\
+             error: what is there, or wanted, has changed since the plan was made\n\
+             hint: make the plan anew and read it; nothing was changed\n"
+                .to_owned()
+        )
+    );
+    assert_eq!(networks.invigil(&["plan", "--allow-removals", "2", "--out", file], "").0, Some(0));
+    let (code, told) = apply(file);
+    assert_eq!(code, Some(0), "{told}");
+    assert_eq!(networks.invigil(&["plan"], ""), (Some(0), "Nothing to do; 1 unchanged.\n".to_owned()));
+    fs::write(file, "{}").unwrap();
+    let (code, told) = apply(file);
+    assert_eq!(code, Some(1));
+    assert!(told.contains("is not a plan that `invigil plan --out` wrote"), "{told}");
+}

@@ -1,0 +1,107 @@
+//! Saved plans: what `plan --out` writes and `apply --plan` carries out. In: a plan and where it comes from.
+//! Out: a JSON file; or the plan of now, if it is still the same one.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::report::{self, Advised};
+use crate::fields::plain;
+use crate::plan::{Palette, Plan};
+use crate::resource::name::Owner;
+
+/// The version of the file's form.
+const FORMAT_VERSION: u32 = 1;
+
+/// A plan that somebody read, and what it was made of.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct SavedPlan {
+    format_version: u32,
+    /// Whose plan it is.
+    owner: String,
+    /// Where the manifests were, from the root.
+    pub(super) path: PathBuf,
+    /// Their revision.
+    revision: String,
+    /// How many removals were approved.
+    pub(super) allow_removals: Option<usize>,
+    /// The plan in words.
+    text: String,
+    /// The plan, with the ids of what was there: the fingerprint of what was observed.
+    plan: Value,
+}
+
+impl SavedPlan {
+    pub(super) fn new(
+        plan: &Plan,
+        owner: &Owner,
+        path: PathBuf,
+        revision: &str,
+        allow_removals: Option<usize>,
+    ) -> Result<Self> {
+        Ok(Self {
+            format_version: FORMAT_VERSION,
+            owner: owner.to_string(),
+            path,
+            revision: revision.to_owned(),
+            allow_removals,
+            text: plan.to_text(&Palette::default()),
+            plan: plan.to_json()?,
+        })
+    }
+
+    pub(super) fn write(&self, file: &Path) -> Result<()> {
+        let text = format!("{:#}\n", serde_json::to_value(self)?);
+        // Beside it, then renamed: a disk that fills up leaves no half plan.
+        let beside = file.with_extension("new");
+        fs::write(&beside, text)
+            .and_then(|()| fs::rename(&beside, file))
+            .with_context(|| format!("while writing {}", file.display()))
+    }
+
+    pub(super) fn read(file: &Path) -> Result<Self> {
+        let bytes = fs::read(file).with_context(|| format!("while reading {}", file.display()))?;
+        let saved: Self = serde_json::from_slice(&bytes)
+            .with_context(|| format!("{} is not a plan that `invigil plan --out` wrote", file.display()))?;
+        if saved.format_version != FORMAT_VERSION {
+            return Err(Advised {
+                message: format!("{} was written by another version of Invigil", file.display()),
+                hint: "make the plan anew",
+            }
+            .into());
+        }
+        Ok(saved)
+    }
+
+    /// Refuses, unless the plan of now is the one that was saved.
+    pub(super) fn check(&self, now: &Plan, owner: &Owner, revision: &str) -> Result<()> {
+        let moved = |message: String| -> Result<()> {
+            Err(Advised { message, hint: "make the plan anew and read it; nothing was changed" }.into())
+        };
+        if self.owner != owner.as_str() {
+            return moved(format!("the plan is owner {}'s", self.owner.escape_debug()));
+        }
+        let text = now.to_text(&Palette::default());
+        if self.plan != now.to_json()? {
+            report::talk(&differences(&self.text, &text));
+            return moved("what is there, or wanted, has changed since the plan was made".to_owned());
+        }
+        if self.revision != revision {
+            return moved("the manifests have changed since the plan was made".to_owned());
+        }
+        Ok(())
+    }
+}
+
+/// The lines that only one of two texts has.
+fn differences(before: &str, now: &str) -> String {
+    let only = |of: &str, other: &str, sign: char| -> String {
+        let lines = of.lines().filter(|line| !other.lines().any(|there| there == *line));
+        lines.fold(String::new(), |told, line| format!("{told}{sign} {}\n", plain(line)))
+    };
+    only(before, now, '-') + &only(now, before, '+')
+}
