@@ -49,6 +49,7 @@ cases!(
     law_11_interrupted_after_the_old_one_was_renamed,
     law_11_interrupted_after_the_old_one_was_stopped,
     law_11_interrupted_and_then_taken_back_in_the_manifests,
+    law_11_interrupted_start_first_goes_on_with_the_old_one_put_aside,
     law_2_no_manifest_at_all_removes_nothing,
     law_3_an_invalid_manifest_withholds_removals,
     law_4_removals_past_the_budget_are_withheld,

@@ -46,7 +46,7 @@ impl Builder<'_> {
             self.nodes[joined].rescue = vec![Step::RemoveContainer(names.next.clone())];
         }
         let last = if old.up && container.state == State::Running && container.spec.update.starts_first() {
-            self.start_first(change, container, &names, joined)
+            self.start_first(change, old, container, &names, joined)
         } else {
             self.stop_first(change, old, container, &names, joined)
         };
@@ -108,6 +108,7 @@ impl Builder<'_> {
     fn start_first(
         &mut self,
         change: &Change,
+        old: &Old,
         container: &NewContainer,
         names: &Names,
         made: usize,
@@ -123,8 +124,11 @@ impl Builder<'_> {
         let undone = |first: &[Step]| -> Vec<Step> { first.iter().chain(&drop_next).cloned().collect() };
         let stopped = undone(std::slice::from_ref(&start_old));
         last = self.push_with_rescue(id, Step::Stop(names.old.clone()), vec![last], stopped.clone());
-        let aside = Step::Rename { container: names.old.clone(), to: names.previous.clone() };
-        last = self.push_with_rescue(id, aside, vec![last], stopped);
+        // An interrupted replacement may have put it aside already.
+        if old.name != names.previous {
+            let aside = Step::Rename { container: names.old.clone(), to: names.previous.clone() };
+            last = self.push_with_rescue(id, aside, vec![last], stopped);
+        }
         let back = Step::Rename { container: names.old.clone(), to: names.name.clone() };
         let step = Step::Rename { container: next, to: names.name.clone() };
         self.push_with_rescue(id, step, vec![last], undone(&[back, start_old]))
