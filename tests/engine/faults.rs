@@ -1,5 +1,6 @@
 //! Law 11, call by call: a pass is disturbed at every call that it makes to the engine, in every way in
-//! which a call can be, and the next pass puts everything right. Nothing of anybody else's is touched.
+//! which a call can be, and the next pass puts everything right. In: a pass that is not disturbed, whose
+//! calls are counted at a proxy. Out: how many were disturbed in which way. Never touches what is not its own.
 
 mod world;
 
@@ -179,9 +180,12 @@ struct Cases {
 }
 
 impl Cases {
-    /// Every write gets every sort, and every read one, in turn. Of a call that both ways make, each way
-    /// gets half: of a write half of the sorts, of reads every other one. Those passes make one call at a
-    /// time, so that the calls have numbers; programs with more in flight are killed at every third write.
+    const LOOKS: usize = 3;
+
+    /// Every write gets every sort, and every read one, in turn; of a container that is watched, the first
+    /// `LOOKS` looks. Of a call that both ways make, each way gets half: of a write half of the sorts, of
+    /// reads every other one. Those passes make one call at a time, so that the calls have numbers; programs
+    /// with more in flight are killed at every third write.
     fn of(to_b: &[Call], to_a: &[Call]) -> Self {
         let mut cases = Self::default();
         let (signed_b, signed_a) = (signatures(to_b), signatures(to_a));
@@ -207,7 +211,8 @@ impl Cases {
                     ));
                 } else {
                     reads += 1;
-                    if is_mine(reads) {
+                    let looked = signature.rsplit('#').next().and_then(|count| count.parse().ok());
+                    if is_mine(reads) && looked.is_none_or(|looked: usize| looked <= Self::LOOKS) {
                         let sort = turn.by_ref().find(|sort| sort.suits(call)).expect("a cycle has no end");
                         let call = signature.clone();
                         queue.push_back(Case { among: Among::Reads, nth: reads, call, sort, parallelism: 1 });
@@ -364,6 +369,7 @@ async fn law_11_a_pass_that_is_disturbed_at_any_call_is_put_right_by_the_next() 
         tally.passes,
         tally.missed
     ));
+    assert!(tally.missed * 20 <= tried, "too many calls did not come");
     assert!(tally.wrongs.is_empty(), "{} wrongs\n{}", tally.wrongs.len(), tally.wrongs.join("\n\n"));
 }
 
