@@ -282,6 +282,10 @@ impl World {
                 .map_err(|error| format!("an undisturbed pass: {error}"))?;
             let failed: Vec<&String> = outcomes.failed.values().collect();
             told.push(format!("{}{failed:?}", self.host.shown(&plan)));
+            if !outcomes.is_success() {
+                // The engine may still be at what a program asked for that was killed; the daemon waits, too.
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
         }
         Err(format!("still something to do after {MOST} undisturbed passes:\n{}", told.join("\n")))
     }
