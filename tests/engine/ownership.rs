@@ -15,7 +15,7 @@ async fn law_8_a_container_made_by_hand_is_reported_and_left_alone() {
     host.container("d", &sleeper(&format!(", dependsOn: ['{}']", host.name("c"))));
     assert_eq!(
         host.plan().await,
-        "container/@c  blocked   a container of this name is there that Invigil did not make; remove or rename it\n\
+        "container/@c  blocked   a container of this name is there that Invigil did not make; remove or rename it, or take it over with metadata.adopt: true\n\
          container/@d  create   busybox:static   (waits for container/@c)\n\nPlan: 1 to create, 1 blocked; 0 unchanged.\n"
     );
     host.try_apply().await;
