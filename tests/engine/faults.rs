@@ -312,11 +312,9 @@ async fn disturb(world: &mut World, case: &Case) -> Result<Option<usize>, String
     let struck = world.proxy.struck();
     world.proxy.reset();
     let mut wrongs = world.wrongs_after(case.sort.is_survived()).await;
-    let passes = world.settle().await?;
+    // Of several calls at once the engine goes on with some for seconds, which the first passes run into.
+    let passes = world.settle(if case.parallelism == 1 { 2 } else { 4 }).await?;
     wrongs.extend(world.wrongs().await);
-    if passes > 2 {
-        wrongs.push(format!("{passes} undisturbed passes"));
-    }
     if wrongs.is_empty() { Ok(struck.map(|_| passes)) } else { Err(wrongs.join("\n")) }
 }
 
@@ -334,7 +332,7 @@ async fn law_11_a_pass_that_is_disturbed_at_any_call_is_put_right_by_the_next() 
             ..call
         };
         ways.push(first.proxy.calls().into_iter().map(shown).collect::<Vec<_>>());
-        assert_eq!(first.settle().await, Ok(0));
+        assert_eq!(first.settle(0).await, Ok(0));
         assert_eq!(first.wrongs().await, Vec::<String>::new());
     }
     // Answers that all come late are no failure.
@@ -342,7 +340,7 @@ async fn law_11_a_pass_that_is_disturbed_at_any_call_is_put_right_by_the_next() 
     first.proxy.arm(Among::All, 1, Fault::Stall(Duration::from_millis(100)));
     assert!(first.pass(1).await.is_ok_and(|outcomes| outcomes.is_success()));
     first.proxy.reset();
-    assert_eq!(first.settle().await, Ok(0));
+    assert_eq!(first.settle(0).await, Ok(0));
 
     let cases = Cases::of(&ways[0], &ways[1]);
     let cases = Arc::new(Mutex::new(cases));
@@ -389,7 +387,7 @@ async fn work(mut world: World, cases: Arc<Mutex<Cases>>, tally: Arc<Mutex<Tally
         let Some(case) = next else {
             // Only the other way has cases left.
             world.turn().await;
-            world.settle().await.expect("nothing disturbs it");
+            world.settle(2).await.expect("nothing disturbs it");
             continue;
         };
         let result = disturb(&mut world, &case).await;

@@ -114,7 +114,7 @@ impl World {
         let (facts, anonymous) = (Facts::new(), Leftover::default());
         let mut world = Self { host, proxy, engine, side: Side::A, port, subnets, facts, anonymous };
         world.write();
-        world.settle().await.expect("the first side is made");
+        world.settle(1).await.expect("the first side is made");
         docker(&["exec", &world.host.name("web"), "sh", "-c", "echo answers > /anonymous/a"]);
         world.facts = world.look().await;
         world.anonymous.0 = world.facts[ANONYMOUS].trim_matches('"').to_owned();
@@ -263,17 +263,19 @@ impl World {
         program.ended().await
     }
 
-    /// Undisturbed passes until nothing is left to do, and how many it took.
+    /// Undisturbed passes until nothing is left to do, and how many it took: `most` at most.
     ///
     /// # Errors
-    /// If there is still something to do after `MOST` of them.
-    pub async fn settle(&self) -> Result<usize, String> {
-        const MOST: usize = 3;
+    /// If it takes more, with the plan and the failures of each.
+    pub async fn settle(&self, most: usize) -> Result<usize, String> {
         let mut told = Vec::new();
-        for passes in 0..=MOST {
+        loop {
             let plan = self.host.plan().await;
             if plan.starts_with("Nothing to do") && !plan.contains("kept") {
-                return Ok(passes);
+                return Ok(told.len());
+            }
+            if told.len() == most {
+                return Err(format!("after {most} undisturbed passes:\n{}{plan}", told.join("\n")));
             }
             let (_, outcomes) = self
                 .host
@@ -284,10 +286,9 @@ impl World {
             told.push(format!("{}{failed:?}", self.host.shown(&plan)));
             if !outcomes.is_success() {
                 // The engine may still be at what a program asked for that was killed; the daemon waits, too.
-                tokio::time::sleep(Duration::from_secs(1)).await;
+                tokio::time::sleep(Duration::from_secs(1) * u32::try_from(told.len()).expect("few")).await;
             }
         }
-        Err(format!("still something to do after {MOST} undisturbed passes:\n{}", told.join("\n")))
     }
 
     async fn get(&self, path: &str) -> Value {
