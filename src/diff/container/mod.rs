@@ -1,16 +1,19 @@
 //! Containers. Finds the live container of each resource, compares it field by field, and chooses the
 //! least disturbing act.
 
+mod namespace;
+mod operations;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Map, Value, json};
-
+use self::namespace::{let_leavers_go_first, namespace_differences, owners_first};
+use self::operations::operations;
 use super::image;
 use super::{Act, Changes, Need, NewContainer, Old, Operation, Predecessor, Told, proof, told};
 use crate::desired::{Desired, DesiredContainer, ImageOrigin};
-use crate::fields::{self, Difference, encode_endpoint, is_anonymous_volume};
+use crate::fields::{self, Difference, is_anonymous_volume};
 use crate::observed::{LiveStatus, Managed, Observed, ObservedContainer};
-use crate::resource::container::{Condition, ContainerSpec, Reference, State, Use};
+use crate::resource::container::{Condition, Reference, State, Use};
 use crate::resource::name::{Kind, Name, Owner, ResourceId};
 use crate::resource::reference::ImageId;
 
@@ -39,72 +42,6 @@ pub(super) fn diff(desired: &Desired, observed: &Observed, owner: &Owner, change
         }
     }
     let_leavers_go_first(observed, changes);
-}
-
-/// The containers, each after those whose namespaces it shares: it has to follow them.
-fn owners_first(containers: &BTreeMap<Name, DesiredContainer>) -> Vec<(&Name, &DesiredContainer)> {
-    let mut ordered = Vec::with_capacity(containers.len());
-    let mut left: BTreeMap<&Name, &DesiredContainer> = containers.iter().collect();
-    while !left.is_empty() {
-        let waits =
-            |wanted: &DesiredContainer| wanted.spec.shares_with().any(|(_, name)| left.contains_key(name));
-        let mut free: Vec<(&Name, &DesiredContainer)> =
-            left.iter().filter(|(_, wanted)| !waits(wanted)).map(|(name, wanted)| (*name, *wanted)).collect();
-        if free.is_empty() {
-            // A circle, which no valid manifests have.
-            free = left.iter().map(|(name, wanted)| (*name, *wanted)).collect();
-        }
-        for (name, _) in &free {
-            left.remove(name);
-        }
-        ordered.extend(free);
-    }
-    ordered
-}
-
-/// Who shares a namespace of a container that is made anew is left without it: it is made anew too.
-fn namespace_differences<'a>(
-    wanted: &'a DesiredContainer,
-    changes: &'a Changes,
-) -> impl Iterator<Item = Told> + 'a {
-    let is_renewed = |name: &Name| {
-        let id = ResourceId::new(Kind::Container, name.clone());
-        let renews = |act: &Act| matches!(act, Act::Create { .. } | Act::Replace { .. });
-        changes.changes.iter().any(|change| change.id == id && renews(&change.act))
-    };
-    wanted.spec.shares_with().filter(move |(_, name)| is_renewed(name)).map(|(field, name)| {
-        let mode = format!("container:{name}");
-        told(field, Some(mode.clone()), Some(format!("{mode}, which is made anew")))
-    })
-}
-
-/// Who leaves a namespace of a container goes before that one does: should it have to be put back, the
-/// namespace still has to be there. Who needs the container otherwise has to follow it all the same.
-fn let_leavers_go_first(observed: &Observed, changes: &mut Changes) {
-    let managed = observed.containers.iter().filter_map(|container| container.managed.as_ref());
-    let mut managed: Vec<&Managed> = managed.map(AsRef::as_ref).collect();
-    managed.sort_by_key(|managed| &managed.resource);
-    for managed in managed {
-        for shared in shared_live(managed) {
-            let shared = ResourceId::new(Kind::Container, shared);
-            let leaver = ResourceId::new(Kind::Container, managed.resource.clone());
-            let goes = |change: &super::Change| {
-                change.id == shared && matches!(change.act, Act::Remove(_) | Act::Replace { .. })
-            };
-            let changes_too = changes.changes.iter().any(|change| change.id == leaver);
-            if changes_too && changes.changes.iter().any(goes) && !changes.has_to_follow(&leaver, &shared) {
-                changes.let_follow(&shared, leaver);
-            }
-        }
-    }
-}
-
-/// The containers whose namespaces a live one shares.
-fn shared_live(managed: &Managed) -> BTreeSet<Name> {
-    let modes = ["networkMode", "ipcMode", "pidMode"]
-        .into_iter()
-        .filter_map(|field| managed.live.get(field)?.as_str());
-    modes.filter_map(|mode| mode.strip_prefix("container:")?.parse().ok()).collect()
 }
 
 /// The live containers of a resource, the one that stands for it first: the one that bears its name,
@@ -343,86 +280,6 @@ fn wanted_ids(
         ImageOrigin::Import { digest, .. } => vec![ImageId::of(digest.as_bytes())],
         ImageOrigin::Pull { .. } => Vec::new(),
     }
-}
-
-/// The calls that put a container right as it is, and the reasons that are not fields.
-fn operations(
-    name: &Name,
-    spec: &ContainerSpec,
-    container: &ObservedContainer,
-    differences: &[Difference],
-) -> (Vec<Operation>, Vec<Told>) {
-    let mut operations = Vec::new();
-    let mut reasons = Vec::new();
-    if container.name != name.as_str() {
-        operations.push(Operation::Rename);
-        reasons.push(told("name", Some(fields::plain(&container.name)), Some(name.to_string())));
-    }
-    let update: Map<String, Value> = differences
-        .iter()
-        .filter_map(Difference::update)
-        .map(|(key, value)| (key.to_owned(), value))
-        .collect();
-    if !update.is_empty() {
-        operations.push(Operation::Update(with_swap(update, spec)));
-    }
-    for difference in differences.iter().filter(|difference| difference.field.class == fields::Class::Connect)
-    {
-        operations.extend(reconnect(difference));
-    }
-    let state = spec.state;
-    let steps = toward(state, container.status);
-    if steps.is_empty() {
-        return (operations, reasons);
-    }
-    operations.extend(steps);
-    reasons.push(told("state", Some(container.status.as_str().to_owned()), Some(state.as_str().to_owned())));
-    (operations, reasons)
-}
-
-/// The calls that lead from what a container is doing to what it should.
-fn toward(state: State, status: LiveStatus) -> Vec<Operation> {
-    let paused = status == LiveStatus::Paused;
-    match state {
-        State::Running | State::Completed if paused => vec![Operation::Unpause],
-        State::Running if !status.is_up() => vec![Operation::Start],
-        State::Completed if status == LiveStatus::Created => vec![Operation::Start],
-        State::Paused if paused => Vec::new(),
-        State::Paused if status.is_up() => vec![Operation::Pause],
-        State::Paused => vec![Operation::Start, Operation::Pause],
-        State::Stopped | State::Created if paused => vec![Operation::Unpause, Operation::Stop],
-        State::Stopped | State::Created if status.is_up() => vec![Operation::Stop],
-        _ => Vec::new(),
-    }
-}
-
-/// Swap follows memory where the manifest is silent: the engine sets it to twice the memory at creation
-/// and then refuses a memory limit above it.
-fn with_swap(mut update: Map<String, Value>, spec: &ContainerSpec) -> Value {
-    let memory =
-        update.get("Memory").and_then(Value::as_u64).filter(|_| spec.resources.memory_swap.is_none());
-    if let Some(memory) = memory {
-        update.insert("MemorySwap".to_owned(), json!(memory.saturating_mul(2)));
-    }
-    Value::Object(update)
-}
-
-/// Leaves what should not be joined or is joined otherwise, then joins what should be.
-fn reconnect(difference: &Difference) -> Vec<Operation> {
-    let empty = Map::new();
-    let live = difference.live.as_object().unwrap_or(&empty);
-    let wanted = difference.expected.as_ref().and_then(Value::as_object).unwrap_or(&empty);
-    let leave = live
-        .iter()
-        .filter(|(network, endpoint)| wanted.get(*network) != Some(endpoint))
-        .map(|(network, _)| Operation::Disconnect { network: network.clone() });
-    let join = wanted.iter().filter(|(network, endpoint)| live.get(*network) != Some(endpoint)).map(
-        |(network, endpoint)| Operation::Connect {
-            network: network.clone(),
-            endpoint: encode_endpoint(endpoint),
-        },
-    );
-    leave.chain(join).collect()
 }
 
 impl NewContainer {

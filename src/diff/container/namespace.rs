@@ -1,0 +1,75 @@
+//! Containers that share a namespace of another: they follow it. In: desired and observed. Out: the order, and
+//! what a change of the one means for the other.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::{Act, Change, Changes, Told, told};
+use crate::desired::DesiredContainer;
+use crate::observed::{Managed, Observed};
+use crate::resource::name::{Kind, Name, ResourceId};
+
+/// The containers, each after those whose namespaces it shares: it has to follow them.
+pub(super) fn owners_first(containers: &BTreeMap<Name, DesiredContainer>) -> Vec<(&Name, &DesiredContainer)> {
+    let mut ordered = Vec::with_capacity(containers.len());
+    let mut left: BTreeMap<&Name, &DesiredContainer> = containers.iter().collect();
+    while !left.is_empty() {
+        let waits =
+            |wanted: &DesiredContainer| wanted.spec.shares_with().any(|(_, name)| left.contains_key(name));
+        let mut free: Vec<(&Name, &DesiredContainer)> =
+            left.iter().filter(|(_, wanted)| !waits(wanted)).map(|(name, wanted)| (*name, *wanted)).collect();
+        if free.is_empty() {
+            // A circle, which no valid manifests have.
+            free = left.iter().map(|(name, wanted)| (*name, *wanted)).collect();
+        }
+        for (name, _) in &free {
+            left.remove(name);
+        }
+        ordered.extend(free);
+    }
+    ordered
+}
+
+/// Who shares a namespace of a container that is made anew is left without it: it is made anew too.
+pub(super) fn namespace_differences<'a>(
+    wanted: &'a DesiredContainer,
+    changes: &'a Changes,
+) -> impl Iterator<Item = Told> + 'a {
+    let is_renewed = |name: &Name| {
+        let id = ResourceId::new(Kind::Container, name.clone());
+        let renews = |act: &Act| matches!(act, Act::Create { .. } | Act::Replace { .. });
+        changes.changes.iter().any(|change| change.id == id && renews(&change.act))
+    };
+    wanted.spec.shares_with().filter(move |(_, name)| is_renewed(name)).map(|(field, name)| {
+        let mode = format!("container:{name}");
+        told(field, Some(mode.clone()), Some(format!("{mode}, which is made anew")))
+    })
+}
+
+/// Who leaves a namespace of a container goes before that one does: should it have to be put back, the
+/// namespace still has to be there. Who needs the container otherwise has to follow it all the same.
+pub(super) fn let_leavers_go_first(observed: &Observed, changes: &mut Changes) {
+    let managed = observed.containers.iter().filter_map(|container| container.managed.as_ref());
+    let mut managed: Vec<&Managed> = managed.map(AsRef::as_ref).collect();
+    managed.sort_by_key(|managed| &managed.resource);
+    for managed in managed {
+        for shared in shared_live(managed) {
+            let shared = ResourceId::new(Kind::Container, shared);
+            let leaver = ResourceId::new(Kind::Container, managed.resource.clone());
+            let goes = |change: &Change| {
+                change.id == shared && matches!(change.act, Act::Remove(_) | Act::Replace { .. })
+            };
+            let changes_too = changes.changes.iter().any(|change| change.id == leaver);
+            if changes_too && changes.changes.iter().any(goes) && !changes.has_to_follow(&leaver, &shared) {
+                changes.let_follow(&shared, leaver);
+            }
+        }
+    }
+}
+
+/// The containers whose namespaces a live one shares.
+fn shared_live(managed: &Managed) -> BTreeSet<Name> {
+    let modes = ["networkMode", "ipcMode", "pidMode"]
+        .into_iter()
+        .filter_map(|field| managed.live.get(field)?.as_str());
+    modes.filter_map(|mode| mode.strip_prefix("container:")?.parse().ok()).collect()
+}

@@ -1,0 +1,90 @@
+//! The calls that put a container right as it is. In: what is wanted, what is there, and where they differ.
+//! Out: [`Operation`]s in order, and the reasons that are not fields.
+
+use serde_json::{Map, Value, json};
+
+use super::super::{Operation, Told, told};
+use crate::fields::{self, Difference, encode_endpoint};
+use crate::observed::{LiveStatus, ObservedContainer};
+use crate::resource::container::{ContainerSpec, State};
+use crate::resource::name::Name;
+
+/// The calls that put a container right as it is, and the reasons that are not fields.
+pub(super) fn operations(
+    name: &Name,
+    spec: &ContainerSpec,
+    container: &ObservedContainer,
+    differences: &[Difference],
+) -> (Vec<Operation>, Vec<Told>) {
+    let mut operations = Vec::new();
+    let mut reasons = Vec::new();
+    if container.name != name.as_str() {
+        operations.push(Operation::Rename);
+        reasons.push(told("name", Some(fields::plain(&container.name)), Some(name.to_string())));
+    }
+    let update: Map<String, Value> = differences
+        .iter()
+        .filter_map(Difference::update)
+        .map(|(key, value)| (key.to_owned(), value))
+        .collect();
+    if !update.is_empty() {
+        operations.push(Operation::Update(with_swap(update, spec)));
+    }
+    for difference in differences.iter().filter(|difference| difference.field.class == fields::Class::Connect)
+    {
+        operations.extend(reconnect(difference));
+    }
+    let state = spec.state;
+    let steps = toward(state, container.status);
+    if steps.is_empty() {
+        return (operations, reasons);
+    }
+    operations.extend(steps);
+    reasons.push(told("state", Some(container.status.as_str().to_owned()), Some(state.as_str().to_owned())));
+    (operations, reasons)
+}
+
+/// The calls that lead from what a container is doing to what it should.
+fn toward(state: State, status: LiveStatus) -> Vec<Operation> {
+    let paused = status == LiveStatus::Paused;
+    match state {
+        State::Running | State::Completed if paused => vec![Operation::Unpause],
+        State::Running if !status.is_up() => vec![Operation::Start],
+        State::Completed if status == LiveStatus::Created => vec![Operation::Start],
+        State::Paused if paused => Vec::new(),
+        State::Paused if status.is_up() => vec![Operation::Pause],
+        State::Paused => vec![Operation::Start, Operation::Pause],
+        State::Stopped | State::Created if paused => vec![Operation::Unpause, Operation::Stop],
+        State::Stopped | State::Created if status.is_up() => vec![Operation::Stop],
+        _ => Vec::new(),
+    }
+}
+
+/// Swap follows memory where the manifest is silent: the engine sets it to twice the memory at creation
+/// and then refuses a memory limit above it.
+fn with_swap(mut update: Map<String, Value>, spec: &ContainerSpec) -> Value {
+    let memory =
+        update.get("Memory").and_then(Value::as_u64).filter(|_| spec.resources.memory_swap.is_none());
+    if let Some(memory) = memory {
+        update.insert("MemorySwap".to_owned(), json!(memory.saturating_mul(2)));
+    }
+    Value::Object(update)
+}
+
+/// Leaves what should not be joined or is joined otherwise, then joins what should be.
+fn reconnect(difference: &Difference) -> Vec<Operation> {
+    let empty = Map::new();
+    let live = difference.live.as_object().unwrap_or(&empty);
+    let wanted = difference.expected.as_ref().and_then(Value::as_object).unwrap_or(&empty);
+    let leave = live
+        .iter()
+        .filter(|(network, endpoint)| wanted.get(*network) != Some(endpoint))
+        .map(|(network, _)| Operation::Disconnect { network: network.clone() });
+    let join = wanted.iter().filter(|(network, endpoint)| live.get(*network) != Some(endpoint)).map(
+        |(network, endpoint)| Operation::Connect {
+            network: network.clone(),
+            endpoint: encode_endpoint(endpoint),
+        },
+    );
+    leave.chain(join).collect()
+}
