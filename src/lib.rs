@@ -31,6 +31,7 @@ pub mod plan;
 
 pub mod engine;
 pub mod host;
+pub mod records;
 pub mod suspension;
 
 pub mod execute;

@@ -1,9 +1,11 @@
 //! What is: a plain value that an engine's answers were parsed into. Never knows which engine.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
 
 use crate::fields::Live;
 use crate::resource::container::ContainerSpec;
@@ -26,7 +28,29 @@ pub struct Observed {
     pub containers: Vec<ObservedContainer>,
     /// What is known of the host itself.
     pub host: HostFacts,
+    /// What was done to containers that their engine does not tell.
+    pub applied: BTreeMap<EngineId, Applied>,
 }
+
+/// What was done to a container that its engine does not tell. Of one that nothing is known of, its creation
+/// spec says it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Applied {
+    /// The token that it was last restarted for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restart_token: Option<String>,
+    /// When its program had been started before that restart. As long as the engine still says so, the restart is
+    /// yet to come: this is written before it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restart_after: Option<StartedAt>,
+    /// When the program had been started whose namespace it shares, and for which it was last restarted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub followed: Option<StartedAt>,
+}
+
+/// When a program was started: nanoseconds since 1970, by the engine's clock.
+pub type StartedAt = u64;
 
 /// What is known of the engine's host; nothing of one that is not this one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -53,7 +77,7 @@ pub struct HeldPort {
 }
 
 /// An id that an engine gave to a container or a network: 64 hexadecimal digits.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct EngineId(String);
 
@@ -158,6 +182,8 @@ pub struct Managed {
     pub created: Option<ContainerSpec>,
     /// Its fields.
     pub live: Live,
+    /// When its program was last started.
+    pub started: Option<StartedAt>,
     /// Its anonymous volumes: name and target.
     pub anonymous_volumes: Vec<(String, String)>,
 }

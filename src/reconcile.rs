@@ -15,6 +15,7 @@ use crate::manifest::Manifests;
 use crate::manifest::diagnostic::Diagnostic;
 use crate::observed::{HostFacts, Observed};
 use crate::plan::Plan;
+use crate::records::{Recorded, Records};
 use crate::resource::name::{Owner, ResourceId};
 use crate::source::attachment::{AttachmentReader, Attachments};
 use crate::source::{Extent, Revision, Snapshot};
@@ -33,6 +34,8 @@ pub struct Setup {
     pub budget: Budget,
     /// Whether the host is suspended.
     pub suspension: Suspension,
+    /// What was done to containers that their engine does not tell.
+    pub records: Records,
     /// The engine's socket on this host; `None` for an engine of which nothing else can be seen.
     pub socket: Option<PathBuf>,
 }
@@ -103,6 +106,7 @@ pub async fn compare<E: Observe>(wanted: &Wanted, setup: &Setup, engine: &E) -> 
             None => HostFacts::default(),
         }
     };
+    let engine = Recorded::new(engine, &setup.records);
     let (observed, mut host) = tokio::join!(engine.observe(&scope), at_host);
     host.suspended = setup.suspension.read().map_err(|error| EngineError::Unreadable {
         what: format!("whether the host is suspended ({})", setup.suspension.file().display()),
@@ -133,5 +137,5 @@ pub async fn apply<E: Perform>(
     stop: &watch::Receiver<bool>,
     report: &(dyn Fn(Event<'_>) + Sync),
 ) -> Outcomes {
-    execute(plan, engine, setup.parallelism, stop, report).await
+    execute(plan, &Recorded::new(engine, &setup.records), setup.parallelism, stop, report).await
 }

@@ -11,7 +11,7 @@ const FLOORS: &[&[&str]] = &[
     &["source", "manifest"],
     &["assembly", "fields"],
     &["desired", "diff", "observed", "plan"],
-    &["engine", "host", "suspension"],
+    &["engine", "host", "records", "suspension"],
     &["execute"],
     &["status", "reconcile", "turn"],
     &["daemon"],

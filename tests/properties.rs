@@ -163,6 +163,10 @@ impl Wish {
         if self.restart {
             spec["restartPolicy"] = json!("always");
         }
+        // Another token in another round.
+        if self.env.is_some() {
+            spec["restartToken"] = json!(all.shift.to_string());
+        }
         if !self.runs() {
             spec["state"] = json!(["stopped", "created"][usize::from(self.state - 4)]);
         }
@@ -343,6 +347,8 @@ fn removes_a_volume(step: &Step) -> bool {
         | Step::CreateContainer { .. }
         | Step::Start(_)
         | Step::Stop(_)
+        | Step::Restart(_)
+        | Step::Record { .. }
         | Step::Pause(_)
         | Step::Unpause(_)
         | Step::Rename { .. }

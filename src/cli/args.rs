@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::daemon::{DEFAULT_INTERVAL, logging};
 use crate::diff::Budget;
 use crate::execute::default_parallelism;
+use crate::records::Records;
 use crate::resource::name::Owner;
 use crate::suspension::{self, Suspension};
 
@@ -152,7 +153,7 @@ pub(super) struct OwnerArgs {
 /// What is remembered across restarts.
 #[derive(Debug, Args)]
 pub(super) struct StateArgs {
-    /// Where it is remembered whether the host is suspended
+    /// Where it is remembered whether the host is suspended, and for which token a container was restarted
     #[arg(long, value_name = "DIR", env = "INVIGIL_STATE_DIR", default_value = suspension::DEFAULT_DIR, hide_env_values = true)]
     state_dir: PathBuf,
 }
@@ -160,6 +161,10 @@ pub(super) struct StateArgs {
 impl StateArgs {
     pub(super) fn suspension(&self, owner: &Owner) -> Suspension {
         Suspension::of(&self.state_dir, owner)
+    }
+
+    pub(super) fn records(&self, owner: &Owner) -> Records {
+        Records::of(&self.state_dir, owner)
     }
 }
 

@@ -51,6 +51,7 @@ pub(super) fn setup(args: &OwnerArgs, parallelism: usize, budget: Budget) -> Res
         parallelism,
         budget,
         suspension: args.state.suspension(&args.owner),
+        records: args.state.records(&args.owner),
         socket: DockerReader::from_environment().socket(),
     })
 }

@@ -17,7 +17,7 @@ use serde_json::Value;
 use crate::assembly::PaperImage;
 use crate::desired::{Desired, Removals};
 pub use crate::fields::Told;
-use crate::observed::{EngineId, Observed, ObservedContainer};
+use crate::observed::{Applied, EngineId, Observed, ObservedContainer};
 use crate::plan::Await;
 use crate::resource::container::{Condition, ContainerSpec, State};
 use crate::resource::duration::Duration;
@@ -268,6 +268,10 @@ pub enum Operation {
         /// The network's name.
         network: String,
     },
+    /// Remember what is done to it.
+    Record(Box<Applied>),
+    /// Stop its program and start it again.
+    Restart,
     /// Freeze its program.
     Pause,
     /// Unfreeze its program.
@@ -376,11 +380,14 @@ impl Changes {
 
 impl Act {
     /// Whether it takes something away that is there, or stops it for a while.
-    pub const fn disturbs(&self) -> bool {
-        matches!(
-            self,
-            Self::Replace { .. } | Self::Remove(_) | Self::RemoveNetwork(_) | Self::ReplaceNetwork { .. }
-        )
+    pub fn disturbs(&self) -> bool {
+        match self {
+            Self::Replace { .. } | Self::Remove(_) | Self::RemoveNetwork(_) | Self::ReplaceNetwork { .. } => {
+                true
+            }
+            Self::Alter { operations, .. } => operations.contains(&Operation::Restart),
+            _ => false,
+        }
     }
 }
 

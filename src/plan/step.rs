@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use crate::assembly::PaperImage;
+use crate::observed::Applied;
 use crate::resource::duration::Duration;
 use crate::resource::name::{Name, Owner};
 use crate::resource::network::NetworkSpec;
@@ -89,6 +90,15 @@ pub enum Step {
     Start(String),
     /// Stop a container, in the time that it takes.
     Stop(String),
+    /// Stop a container, in the time that it takes, and start it again.
+    Restart(String),
+    /// Remember what is done to a container, which its engine does not.
+    Record {
+        /// The container's id.
+        container: String,
+        /// What is to be remembered.
+        applied: Box<Applied>,
+    },
     /// Freeze a container.
     Pause(String),
     /// Unfreeze a container.
@@ -167,6 +177,8 @@ impl Step {
             Self::RemoveNetwork(_) | Self::RemoveContainer(_) => "remove".to_owned(),
             Self::Start(_) => "start".to_owned(),
             Self::Stop(_) => "stop".to_owned(),
+            Self::Restart(_) => "restart".to_owned(),
+            Self::Record { .. } => "remember".to_owned(),
             Self::Pause(_) => "pause".to_owned(),
             Self::Unpause(_) => "unpause".to_owned(),
             Self::Rename { to, .. } => format!("rename to {to}"),
@@ -204,6 +216,8 @@ impl fmt::Display for Step {
             Self::CreateContainer { name, .. } => write!(f, "create container {name}"),
             Self::Start(container) => write!(f, "start {}", short(container)),
             Self::Stop(container) => write!(f, "stop {}", short(container)),
+            Self::Restart(container) => write!(f, "restart {}", short(container)),
+            Self::Record { container, .. } => write!(f, "remember what is done to {}", short(container)),
             Self::Pause(container) => write!(f, "pause {}", short(container)),
             Self::Unpause(container) => write!(f, "unpause {}", short(container)),
             Self::Rename { container, to } => write!(f, "rename {} to {to}", short(container)),

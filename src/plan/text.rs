@@ -30,6 +30,7 @@ pub(super) enum Verb {
     Tag,
     Create,
     Start,
+    Restart,
     Pause,
     Stop,
     Update,
@@ -39,13 +40,14 @@ pub(super) enum Verb {
 }
 
 impl Verb {
-    pub(super) const ALL: [Self; 12] = [
+    pub(super) const ALL: [Self; 13] = [
         Self::Load,
         Self::Pull,
         Self::Import,
         Self::Tag,
         Self::Create,
         Self::Start,
+        Self::Restart,
         Self::Pause,
         Self::Stop,
         Self::Update,
@@ -61,8 +63,11 @@ impl Verb {
             Act::Import { .. } => Self::Import,
             Act::Tag { .. } => Self::Tag,
             Act::CreateNetwork(_) | Act::CreateVolume(_) | Act::Create { .. } => Self::Create,
+            Act::Alter { operations, .. } if operations.contains(&Operation::Restart) => Self::Restart,
             Act::Alter { operations, .. } => match operations[..] {
-                [Operation::Start | Operation::Unpause] => Self::Start,
+                [Operation::Start | Operation::Unpause] | [Operation::Record(_), Operation::Start] => {
+                    Self::Start
+                }
                 [Operation::Pause] => Self::Pause,
                 [Operation::Stop] | [Operation::Unpause, Operation::Stop] => Self::Stop,
                 _ => Self::Update,
@@ -81,6 +86,7 @@ impl Verb {
             Self::Tag => "tag",
             Self::Create => "create",
             Self::Start => "start",
+            Self::Restart => "restart",
             Self::Pause => "pause",
             Self::Stop => "stop",
             Self::Update => "update",
@@ -101,7 +107,9 @@ impl Verb {
         match self {
             Self::Load | Self::Pull | Self::Import | Self::Tag | Self::Create | Self::Start => palette.add,
             Self::Update => palette.change,
-            Self::Pause | Self::Stop | Self::Replace | Self::Remove | Self::Blocked => palette.danger,
+            Self::Restart | Self::Pause | Self::Stop | Self::Replace | Self::Remove | Self::Blocked => {
+                palette.danger
+            }
         }
     }
 }

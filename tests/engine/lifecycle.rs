@@ -103,6 +103,40 @@ async fn a_paused_container_is_kept_paused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_restart_token_restarts_once_and_so_does_what_shares_the_network() {
+    let host = Host::new("token").await;
+    let sidecar = sleeper(&format!(", networkMode: 'container:{}'", host.name("app")));
+    host.container("app", &sleeper(", restartToken: '1'"));
+    host.container("sidecar", &sidecar);
+    host.apply().await;
+    let of = |name: &str| host.inspect(name, "{{.Id}} {{.State.StartedAt}}");
+    let (app, side) = (of("app"), of("sidecar"));
+    host.container("app", &sleeper(", restartToken: '2'"));
+    let plan = host.apply().await;
+    assert_eq!(
+        plan,
+        "container/@app  restart\n  restartToken   1 -> 2\ncontainer/@sidecar  restart\n  networkMode   \
+         container:@app -> container:@app, which is restarted\n\nPlan: 2 to restart; 0 unchanged.\n"
+    );
+    let id = |seen: &str| seen.split(' ').next().map(str::to_owned);
+    assert_eq!((id(&of("app")), id(&of("sidecar"))), (id(&app), id(&side)));
+    assert!(of("app") != app && of("sidecar") != side);
+    // Somebody restarts it: what shared its network is alone in the old one.
+    let side = of("sidecar");
+    docker(&["restart", "-t", "0", &host.name("app")]);
+    assert_eq!(
+        host.apply().await,
+        "container/@sidecar  restart\n  networkMode   container:@app -> container:@app, which was started since\n\n\
+         Plan: 1 to restart; 1 unchanged.\n"
+    );
+    assert_ne!(of("sidecar"), side);
+    assert_eq!(
+        docker(&["exec", &host.name("sidecar"), "ls", "/sys/class/net"]),
+        docker(&["exec", &host.name("app"), "ls", "/sys/class/net"])
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_job_runs_once_for_each_spec_and_is_waited_for() {
     let host = Host::new("job").await;
     let job = |exit: u8| {

@@ -14,6 +14,7 @@ use invigil::engine::docker::{DockerEngine, DockerReader};
 use invigil::execute::{Event, Outcomes};
 use invigil::plan::{Palette, Plan};
 use invigil::reconcile::{self, Setup, Wanted};
+use invigil::records::Records;
 use invigil::source::attachment::AttachmentReader;
 use invigil::source::directory;
 use invigil::suspension::Suspension;
@@ -39,6 +40,7 @@ impl Host {
         let number = COUNTER.fetch_add(1, Ordering::Relaxed);
         let prefix = format!("ivt-{test}-{}-{number:03}", std::process::id());
         let program = std::fs::read(env!("CARGO_BIN_EXE_invigil-exam")).expect("the exam server");
+        let dir = tempfile::tempdir().expect("a directory");
         let setup = Setup {
             owner: prefix.parse().expect("an owner"),
             server: ExamServer::new(&program),
@@ -48,10 +50,11 @@ impl Host {
                 std::path::Path::new(invigil::suspension::DEFAULT_DIR),
                 &prefix.parse().expect("an owner"),
             ),
+            records: Records::of(&dir.path().join(".state"), &prefix.parse().expect("an owner")),
             socket: DockerReader::from_environment().socket(),
         };
         let engine = DockerEngine::new(DockerReader::connect().await.expect("an engine"));
-        Self { dir: tempfile::tempdir().expect("a directory"), prefix, setup, engine }
+        Self { dir, prefix, setup, engine }
     }
 
     pub fn path(&self) -> &Path {

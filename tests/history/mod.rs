@@ -245,6 +245,7 @@ fn docker(engine: &MemoryEngine, command: &[&str]) -> Result<(), EngineError> {
             engine.run_foreign(name, json!({"Image": reference, "HostConfig": {"PortBindings": binding}}))
         }
         ["stop" | "kill", name] => engine.by_hand(&Step::Stop(text(name))),
+        ["restart", name] => engine.by_hand(&Step::Restart(text(name))),
         ["start", name] => engine.by_hand(&Step::Start(text(name))),
         ["pause", name] => engine.set(name, Doing::Paused),
         ["unpause", name] => engine.by_hand(&Step::Unpause(text(name))),

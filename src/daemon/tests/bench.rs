@@ -185,6 +185,10 @@ impl Bench {
                     std::path::Path::new("/nonexistent"),
                     &"test".parse().unwrap(),
                 ),
+                records: crate::records::Records::of(
+                    std::path::Path::new("/nonexistent"),
+                    &"test".parse().unwrap(),
+                ),
                 socket: None,
             },
             interval: DEFAULT_INTERVAL,

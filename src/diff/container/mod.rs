@@ -3,11 +3,13 @@
 
 mod namespace;
 mod operations;
+mod renewal;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use self::namespace::{let_leavers_go_first, namespace_differences, owners_first};
 use self::operations::operations;
+use self::renewal::Renewal;
 use super::image;
 use super::{Act, Changes, Need, NewContainer, Old, Operation, Predecessor, Told, proof, told};
 use crate::desired::{Desired, DesiredContainer, ImageOrigin};
@@ -140,13 +142,16 @@ fn diff_one(
         let act = Act::Replace { old: container.into(), container: Box::new(new), leftovers };
         return changes.push(id, act, reasons, needs);
     }
-    if let (State::Completed, LiveStatus::Exited(code @ 1..)) = (wanted.spec.state, container.status) {
+    let renewal = Renewal::of(wanted, container, managed, observed, changes);
+    if let (State::Completed, LiveStatus::Exited(code @ 1..), None) =
+        (wanted.spec.state, container.status, &renewal)
+    {
         let why = format!(
-            "it ended with exit code {code}; a changed manifest, or removing it by hand, runs it again"
+            "it ended with exit code {code}; a changed manifest, another restartToken or removing it by hand runs it again"
         );
         return changes.push(id, Act::Block(why), reasons, Vec::new());
     }
-    let (operations, more) = operations(name, &wanted.spec, container, &differences);
+    let (operations, more) = operations(name, &wanted.spec, container, &differences, renewal);
     if operations.is_empty() && leftovers.is_empty() {
         return changes.unchanged.push(id);
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::{Act, Change, Changes, Told, told};
 use crate::desired::DesiredContainer;
-use crate::observed::{Managed, Observed};
+use crate::observed::{Managed, Observed, StartedAt};
 use crate::resource::name::{Kind, Name, ResourceId};
 
 /// The containers, each after those whose namespaces it shares: it has to follow them.
@@ -64,6 +64,12 @@ pub(super) fn let_leavers_go_first(observed: &Observed, changes: &mut Changes) {
             }
         }
     }
+}
+
+/// When the program of a container was started whose namespaces others share.
+pub(super) fn shared_started(owner: &Name, observed: &Observed) -> Option<StartedAt> {
+    let (container, managed) = super::live(owner, observed).next()?;
+    managed.started.filter(|_| container.status.is_up())
 }
 
 /// The containers whose namespaces a live one shares.

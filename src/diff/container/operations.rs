@@ -4,6 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::super::{Operation, Told, told};
+use super::renewal::Renewal;
 use crate::fields::{self, Difference, encode_endpoint};
 use crate::observed::{LiveStatus, ObservedContainer};
 use crate::resource::container::{ContainerSpec, State};
@@ -15,6 +16,7 @@ pub(super) fn operations(
     spec: &ContainerSpec,
     container: &ObservedContainer,
     differences: &[Difference],
+    renewal: Option<Renewal>,
 ) -> (Vec<Operation>, Vec<Told>) {
     let mut operations = Vec::new();
     let mut reasons = Vec::new();
@@ -36,11 +38,18 @@ pub(super) fn operations(
     }
     let state = spec.state;
     let steps = toward(state, container.status);
-    if steps.is_empty() {
-        return (operations, reasons);
+    if !steps.is_empty() {
+        let (from, to) = (container.status.as_str().to_owned(), state.as_str().to_owned());
+        reasons.push(told("state", Some(from), Some(to)));
     }
-    operations.extend(steps);
-    reasons.push(told("state", Some(container.status.as_str().to_owned()), Some(state.as_str().to_owned())));
+    match renewal {
+        Some(renewal) => {
+            let (steps, more) = renewal.operations(state, container.status, steps);
+            operations.extend(steps);
+            reasons.extend(more);
+        }
+        None => operations.extend(steps),
+    }
     (operations, reasons)
 }
 

@@ -3,12 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::engine::EngineError;
 use crate::fields::{self, Live};
 use crate::observed::{
     EngineId, Health, LiveStatus, Managed, ObservedContainer, ObservedImage, ObservedNetwork, ObservedVolume,
+    StartedAt,
 };
 use crate::resource::label;
 use crate::resource::name::{Kind, Name, Owner, ResourceId};
@@ -177,11 +179,17 @@ pub(super) fn inspected_container(
             resource,
             created: label::spec_from(text(&document["Config"]["Labels"], label::SPEC)),
             live: fields::read_container(&document),
+            started: started(text(state, "StartedAt")),
             anonymous_volumes: anonymous,
         })),
         stranger: None,
         other_owner: None,
     })
+}
+
+/// When a program was started; one that never was has the year 1.
+fn started(text: &str) -> Option<StartedAt> {
+    u64::try_from(text.parse::<Timestamp>().ok()?.as_nanosecond()).ok()
 }
 
 /// An image from the engine's list.

@@ -10,7 +10,7 @@ use bollard::models::{
 use bollard::query_parameters::{
     CreateContainerOptionsBuilder, InspectContainerOptions, ListNetworksOptions,
     RemoveContainerOptionsBuilder, RemoveImageOptionsBuilder, RenameContainerOptionsBuilder,
-    StartContainerOptions, StopContainerOptions, TagImageOptionsBuilder,
+    RestartContainerOptions, StartContainerOptions, StopContainerOptions, TagImageOptionsBuilder,
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -104,6 +104,11 @@ pub(super) async fn perform(
             let docker = patient(engine, STOP).docker;
             gone(docker.stop_container(segment(container)?, None::<StopContainerOptions>).await)
         }
+        Step::Restart(container) => {
+            let docker = patient(engine, STOP).docker;
+            done(docker.restart_container(segment(container)?, None::<RestartContainerOptions>).await)
+        }
+        Step::Record { .. } => Err(EngineError::refused("an engine keeps no records")),
         Step::Pause(container) => done(docker.pause_container(segment(container)?).await),
         Step::Unpause(container) => done(docker.unpause_container(segment(container)?).await),
         Step::Rename { container, to } => {

@@ -6,7 +6,7 @@ use super::super::{EngineError, Scope};
 use super::image::Program;
 use super::world::{World, resource};
 use crate::fields;
-use crate::observed::{EngineId, Health, LiveStatus, Managed, ObservedContainer};
+use crate::observed::{EngineId, Health, LiveStatus, Managed, ObservedContainer, StartedAt};
 use crate::plan::{Await, Step};
 use crate::resource::label;
 use crate::resource::name::{Kind, Name, Owner};
@@ -53,6 +53,8 @@ pub(super) struct Container {
     pub name: String,
     pub image: ImageId,
     pub doing: Doing,
+    /// When its program was last started; every start takes one tick of the world's clock.
+    pub started: Option<StartedAt>,
     /// Endpoint settings by network.
     pub endpoints: Map<String, Value>,
     pub config: Value,
@@ -137,7 +139,7 @@ impl World {
             let created = container.config["Labels"][label::SPEC].as_str().and_then(label::spec_from);
             let live = fields::read_container(&inspection);
             let anonymous_volumes = anonymous.clone().cloned().collect();
-            Box::new(Managed { resource, created, live, anonymous_volumes })
+            Box::new(Managed { resource, created, live, started: container.started, anonymous_volumes })
         };
         ObservedContainer {
             id: container.id.clone(),
@@ -173,6 +175,15 @@ impl World {
                 if container.doing.is_up() {
                     container.doing = Doing::Exited;
                 }
+                Ok(())
+            }
+            Step::Restart(name) => {
+                self.act_on_container(&Step::Stop(name.clone()))?;
+                self.start(name)
+            }
+            Step::Record { container, applied } => {
+                let id = self.container(container)?.id.clone();
+                self.applied.insert(id, (**applied).clone());
                 Ok(())
             }
             Step::Pause(name) => {
@@ -223,7 +234,8 @@ impl World {
                         "you cannot remove a running container {name}: stop it first"
                     )));
                 }
-                self.containers.remove(index);
+                let removed = self.containers.remove(index);
+                self.applied.remove(&removed.id);
                 Ok(())
             }
             _ => Ok(()),
@@ -264,9 +276,12 @@ impl World {
             }
         }
         let image = container.image.clone();
+        let now = self.tick();
         let program =
             self.images.iter().find(|there| there.id == image).map_or(Program::Runs, |there| there.program);
-        self.container(name)?.doing = match program {
+        let container = self.container(name)?;
+        container.started = Some(now);
+        container.doing = match program {
             Program::Runs => Doing::Running,
             Program::Sickens => Doing::Sick,
             Program::Exits => Doing::Failed,

@@ -84,6 +84,7 @@ impl World {
             name: name.to_owned(),
             image: image.id,
             doing: Doing::Created,
+            started: None,
             endpoints: Map::new(),
             config,
             host,

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::super::{EngineError, Scope};
 use super::container::{Container, Doing};
 use super::image::{Image, Program};
-use crate::observed::{EngineId, HostFacts, Observed, ObservedNetwork, ObservedVolume};
+use crate::observed::{Applied, EngineId, HostFacts, Observed, ObservedNetwork, ObservedVolume, StartedAt};
 use crate::plan::Step;
 use crate::resource::label;
 use crate::resource::name::{Kind, Name, Owner, ResourceId};
@@ -28,7 +28,10 @@ pub(super) struct World {
     pub volumes: BTreeMap<String, Volume>,
     /// What is said of the host.
     pub host: HostFacts,
+    /// What was done to containers that an engine does not tell.
+    pub applied: BTreeMap<EngineId, Applied>,
     counter: u64,
+    clock: StartedAt,
 }
 
 #[derive(Debug, Clone)]
@@ -63,6 +66,12 @@ impl World {
         self.counter += 1;
         // The first digits count, because the first 12 are what is shown.
         format!("{:012x}{}", self.counter, "0".repeat(52))
+    }
+
+    /// The next moment.
+    pub(super) fn tick(&mut self) -> StartedAt {
+        self.clock += 1;
+        self.clock
     }
 
     pub(super) fn has_network(&self, name: &str) -> bool {
@@ -178,6 +187,7 @@ impl World {
                 .collect(),
             containers: self.containers.iter().map(|one| self.observe_container(one, scope)).collect(),
             host: self.host.clone(),
+            applied: self.applied.clone(),
         })
     }
 

@@ -325,6 +325,10 @@ impl Builder<'_> {
                 Operation::Disconnect { network } => {
                     Step::Disconnect { container: target.clone(), network: network.clone() }
                 }
+                Operation::Record(applied) => {
+                    Step::Record { container: target.clone(), applied: applied.clone() }
+                }
+                Operation::Restart => Step::Restart(target.clone()),
                 Operation::Pause => Step::Pause(target.clone()),
                 Operation::Unpause => Step::Unpause(target.clone()),
                 Operation::Start => Step::Start(target.clone()),
@@ -333,6 +337,10 @@ impl Builder<'_> {
             let mut needs: Vec<usize> = last.into_iter().collect();
             match operation {
                 Operation::Start => needs.extend(self.before_start(change)),
+                Operation::Restart => {
+                    needs.extend(self.before_start(change));
+                    needs.extend(self.ready_nodes(&change.needs));
+                }
                 Operation::Connect { .. } | Operation::Disconnect { .. } => {
                     needs.extend(self.ready_nodes(&change.needs));
                 }

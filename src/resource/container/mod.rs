@@ -213,6 +213,9 @@ pub struct ContainerSpec {
     /// What it should be doing.
     #[serde(skip_serializing_if = "State::is_running")]
     pub state: State,
+    /// Whatever is written here: changing it restarts the container, once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restart_token: Option<String>,
     /// How it gives way to its successor.
     #[serde(skip_serializing_if = "Update::is_default")]
     pub update: Update,

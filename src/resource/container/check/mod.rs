@@ -82,6 +82,7 @@ impl ContainerSpec {
             ("volumeDriver", &self.volume_driver),
             ("cgroupParent", &self.cgroup_parent),
             ("runtime", &self.runtime),
+            ("restartToken", &self.restart_token),
         ];
         for (field, word) in words {
             if word.as_ref().is_some_and(|word| word.is_empty() || word.contains(char::is_control)) {
