@@ -44,6 +44,12 @@ pub struct Applied {
     /// yet to come: this is written before it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub restart_after: Option<StartedAt>,
+    /// The digests of the files that were put into it, by path.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, String>,
+    /// Whether what a job leaves was taken out of it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub collected: bool,
     /// When the program had been started whose namespace it shares, and for which it was last restarted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub followed: Option<StartedAt>,
@@ -180,6 +186,9 @@ pub struct Managed {
     pub resource: Name,
     /// The spec that it was created from; `None` if its label cannot be read.
     pub created: Option<ContainerSpec>,
+    /// The digests of the files that were put into it at its creation, by path. Of one that never ran: of those that
+    /// are there, for its creation may have been interrupted.
+    pub files: BTreeMap<String, String>,
     /// Its fields.
     pub live: Live,
     /// When its program was last started.

@@ -12,7 +12,7 @@ use invigil::execute::{Outcomes, execute};
 use invigil::observed::{LiveStatus, Observed};
 use invigil::plan::{Palette, Plan, Step};
 use invigil::problemset::set::ProblemSet;
-use invigil::resource::container::ContainerSpec;
+use invigil::resource::container::{ContainerSpec, PlacedFile};
 use invigil::resource::name::{Name, Owner};
 use invigil::resource::network::NetworkSpec;
 use proptest::prelude::*;
@@ -145,6 +145,14 @@ impl Wish {
         self.state < 4
     }
 
+    /// A file that restarts, or replaces, when it changes.
+    fn files(&self) -> Vec<PlacedFile> {
+        let Some(pids) = self.pids else { return Vec::new() };
+        let on_change = ["replace", "restart", "SIGHUP"][usize::from(self.image) % 3];
+        let file = json!({"path": "/etc/exam.conf", "onChange": on_change});
+        vec![PlacedFile::new(&serde_json::from_value(file).expect("a file"), &[pids])]
+    }
+
     fn spec(&self, index: usize, all: &Wishes) -> ContainerSpec {
         let other = |index: usize| all.containers.get(index).and_then(Option::as_ref);
         let mut spec = json!({"image": self.image(all.paper)});
@@ -210,9 +218,12 @@ impl Wishes {
                     .networks
                     .insert(network.name.clone(), NetworkSpec { internal, ..NetworkSpec::default() });
             }
+            let files = wish.files();
             let reference = spec.image.clone().expect("an image");
             let image = (reference.repository() == "midterm").then(|| "midterm".parse().expect("a name"));
-            desired.containers.insert(name(index), DesiredContainer { spec, image, reference, adopt: false });
+            desired
+                .containers
+                .insert(name(index), DesiredContainer { spec, files, image, reference, adopt: false });
         }
         if let Some(variant) = self.paper {
             let tags = ["midterm:latest".parse().expect("a tag")].into();
@@ -349,6 +360,9 @@ fn removes_a_volume(step: &Step) -> bool {
         | Step::Stop(_)
         | Step::Restart(_)
         | Step::Record { .. }
+        | Step::Put { .. }
+        | Step::Collect { .. }
+        | Step::Signal { .. }
         | Step::Pause(_)
         | Step::Unpause(_)
         | Step::Rename { .. }

@@ -9,7 +9,7 @@ use crate::manifest::diagnostic::Diagnostic;
 use crate::manifest::{Manifest, Manifests, Spec};
 use crate::problemset::set::ProblemSet;
 use crate::resource::bind::BindSource;
-use crate::resource::container::{Capability, ContainerSpec};
+use crate::resource::container::{Capability, ContainerSpec, PlacedFile};
 use crate::resource::digest::sha256_hex;
 use crate::resource::image::{ImageSource, ImageSpec, PullPolicy};
 use crate::resource::mount::MountSource;
@@ -27,7 +27,10 @@ pub fn attachments(manifests: &Manifests) -> BTreeSet<Request> {
         .flat_map(|manifest| match &manifest.spec {
             Spec::Container(spec) => {
                 let env_files = env_files(manifest, spec).map(Request::EnvFile);
-                env_files.chain(profiles(manifest, spec).map(|(_, path)| Request::Document(path))).collect()
+                let profiles = profiles(manifest, spec).map(|(_, path)| Request::Document(path));
+                let sources = spec.files.iter().filter_map(|file| file.source.as_ref());
+                let sources = sources.map(|source| Request::Content(absolute(&manifest.base_dir, source)));
+                env_files.chain(profiles).chain(sources).collect()
             }
             Spec::Image(spec) => archive(manifest, spec).into_iter().collect(),
             Spec::ProblemSet(_) | Spec::Network(_) | Spec::Volume(_) => Vec::new(),
@@ -232,13 +235,14 @@ impl Build<'_> {
         }
         self.read_env_files(manifest, &mut spec)?;
         self.read_profiles(manifest, &mut spec)?;
+        let files = self.read_files(manifest, &spec)?;
         resolve_paths(&manifest.base_dir, &mut spec);
         let withheld =
             |name: &Name| self.desired.invalid.contains(&ResourceId::new(Kind::Image, name.clone()));
         if image.as_ref().is_some_and(withheld) {
             return Ok(None);
         }
-        Ok(Some(DesiredContainer { spec, image, reference, adopt: manifest.adopt }))
+        Ok(Some(DesiredContainer { spec, files, image, reference, adopt: manifest.adopt }))
     }
 
     fn read_env_files(
@@ -259,6 +263,25 @@ impl Build<'_> {
         spec.env.0 = variables;
         spec.env_files = Vec::new();
         Ok(())
+    }
+
+    fn read_files(
+        &self,
+        manifest: &Manifest,
+        spec: &ContainerSpec,
+    ) -> Result<Vec<PlacedFile>, (FieldPath, String)> {
+        let placed = spec.files.iter().enumerate().map(|(index, file)| {
+            let Some(source) = &file.source else {
+                return Ok(PlacedFile::new(file, file.content.as_deref().unwrap_or_default().as_bytes()));
+            };
+            let at = FieldPath::root().key("files").index(index).key("source");
+            match self.attached(&Request::Content(absolute(&manifest.base_dir, source))) {
+                Ok(Attachment::Bytes(bytes)) => Ok(PlacedFile::new(file, bytes)),
+                Ok(_) => Err((at, "this file was not read as a container's".to_owned())),
+                Err(why) => Err((at, why)),
+            }
+        });
+        placed.collect()
     }
 
     fn read_profiles(
@@ -294,6 +317,9 @@ fn resolve_paths(base: &Path, spec: &mut ContainerSpec) {
         if let BindSource::Path(path) = &mut bind.source {
             resolve(path);
         }
+    }
+    for collect in &mut spec.collect {
+        resolve(&mut collect.to);
     }
     for mount in &mut spec.mounts {
         if let MountSource::Bind { path, .. } = &mut mount.source {

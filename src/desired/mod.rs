@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use crate::assembly::PaperImage;
-use crate::resource::container::ContainerSpec;
+use crate::resource::container::{ContainerSpec, PlacedFile};
 use crate::resource::name::{Kind, Name, ResourceId};
 use crate::resource::network::NetworkSpec;
 use crate::resource::platform::Platform;
@@ -123,6 +123,8 @@ pub enum ImageOrigin {
 pub struct DesiredContainer {
     /// Its spec: paths absolute, env files read in, the image named by reference.
     pub spec: ContainerSpec,
+    /// The files that are put into it.
+    pub files: Vec<PlacedFile>,
     /// The image's resource, where a manifest describes one.
     pub image: Option<Name>,
     /// The image's reference.

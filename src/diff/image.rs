@@ -148,7 +148,9 @@ fn make(
 /// Takes our marks, and the tags beside them, from images that nothing describes any more: of removed
 /// manifests, and former generations of those that are there. An image in use stays.
 pub(super) fn diff_leftovers(desired: &Desired, observed: &Observed, owner: &Owner, changes: &mut Changes) {
-    for there in &observed.images {
+    let mut images: Vec<&ObservedImage> = observed.images.iter().collect();
+    images.sort_by(|a, b| a.id.cmp(&b.id));
+    for there in images {
         let marked: BTreeSet<Name> = marks(there, owner).collect();
         let Some(name) = marked.first() else { continue };
         let wanted = desired.images.iter().any(|(name, image)| {

@@ -19,7 +19,7 @@ use crate::desired::{Desired, Removals};
 pub use crate::fields::Told;
 use crate::observed::{Applied, EngineId, Observed, ObservedContainer};
 use crate::plan::Await;
-use crate::resource::container::{Condition, ContainerSpec, State};
+use crate::resource::container::{Condition, ContainerSpec, PlacedFile, State};
 use crate::resource::duration::Duration;
 use crate::resource::name::{Kind, Name, Owner, ResourceId};
 use crate::resource::network::NetworkSpec;
@@ -201,6 +201,17 @@ pub struct Old {
     pub name: String,
     /// Whether its program is there.
     pub up: bool,
+    /// What is taken out of it before it is removed.
+    pub collect: Vec<Collection>,
+}
+
+/// What is taken out of a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Collection {
+    /// The file or directory in it.
+    pub path: String,
+    /// The archive on the host that keeps it.
+    pub archive: PathBuf,
 }
 
 /// What goes only when its successor has proved itself (law 7).
@@ -217,6 +228,8 @@ pub struct Predecessor {
 pub struct NewContainer {
     /// Its spec.
     pub spec: ContainerSpec,
+    /// The files that are put into it before it starts.
+    pub files: Vec<PlacedFile>,
     /// The image, as the engine finds it.
     pub image: ImageReference,
     /// Whether the image has to be pulled first, because no manifest describes it and it is absent.
@@ -268,6 +281,12 @@ pub enum Operation {
         /// The network's name.
         network: String,
     },
+    /// Put files into it.
+    Put(Vec<PlacedFile>),
+    /// Take something out of it.
+    Collect(Collection),
+    /// Send its program a signal.
+    Signal(String),
     /// Remember what is done to it.
     Record(Box<Applied>),
     /// Stop its program and start it again.

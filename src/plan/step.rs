@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::assembly::PaperImage;
 use crate::observed::Applied;
+use crate::resource::container::PlacedFile;
 use crate::resource::duration::Duration;
 use crate::resource::name::{Name, Owner};
 use crate::resource::network::NetworkSpec;
@@ -99,6 +100,29 @@ pub enum Step {
         /// What is to be remembered.
         applied: Box<Applied>,
     },
+    /// Put files into a container's own file system.
+    Put {
+        /// The container.
+        container: String,
+        /// The files.
+        files: Vec<PlacedFile>,
+    },
+    /// Keep what is at a path of a container in a tar archive, which is there whole or not at all.
+    Collect {
+        /// The container.
+        container: String,
+        /// The path in it. If nothing is there, nothing is kept.
+        path: String,
+        /// The archive.
+        archive: PathBuf,
+    },
+    /// Send a container's program a signal.
+    Signal {
+        /// The container.
+        container: String,
+        /// The signal.
+        signal: String,
+    },
     /// Freeze a container.
     Pause(String),
     /// Unfreeze a container.
@@ -179,6 +203,9 @@ impl Step {
             Self::Stop(_) => "stop".to_owned(),
             Self::Restart(_) => "restart".to_owned(),
             Self::Record { .. } => "remember".to_owned(),
+            Self::Put { files, .. } => format!("put in {}", named(files)),
+            Self::Collect { path, archive, .. } => format!("collect {path} into {}", archive.display()),
+            Self::Signal { signal, .. } => format!("send {signal}"),
             Self::Pause(_) => "pause".to_owned(),
             Self::Unpause(_) => "unpause".to_owned(),
             Self::Rename { to, .. } => format!("rename to {to}"),
@@ -218,6 +245,9 @@ impl fmt::Display for Step {
             Self::Stop(container) => write!(f, "stop {}", short(container)),
             Self::Restart(container) => write!(f, "restart {}", short(container)),
             Self::Record { container, .. } => write!(f, "remember what is done to {}", short(container)),
+            Self::Put { container, files } => write!(f, "put {} into {}", named(files), short(container)),
+            Self::Collect { container, path, .. } => write!(f, "collect {path} of {}", short(container)),
+            Self::Signal { container, signal } => write!(f, "send {signal} to {}", short(container)),
             Self::Pause(container) => write!(f, "pause {}", short(container)),
             Self::Unpause(container) => write!(f, "unpause {}", short(container)),
             Self::Rename { container, to } => write!(f, "rename {} to {to}", short(container)),
@@ -249,6 +279,14 @@ impl fmt::Display for Step {
 fn short(target: &str) -> &str {
     let is_id = target.len() == 64 && target.bytes().all(|b| b.is_ascii_hexdigit());
     if is_id { target.get(..12).unwrap_or(target) } else { target }
+}
+
+/// Files by their paths, the first few.
+fn named(files: &[PlacedFile]) -> String {
+    const SHOWN: usize = 3;
+    let shown: Vec<&str> = files.iter().take(SHOWN).map(|file| file.path.as_str()).collect();
+    let more = if files.len() > SHOWN { format!(" and {} more", files.len() - SHOWN) } else { String::new() };
+    format!("{}{more}", shown.join(", "))
 }
 
 fn short_image(image: Option<&String>) -> String {

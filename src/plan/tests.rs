@@ -7,6 +7,7 @@ use crate::resource::container::State;
 fn replacement(name: &str, up: bool) -> Changes {
     let spec = serde_json::from_value(json!({"image": "nginx:1.15"})).unwrap();
     let container = NewContainer {
+        files: Vec::new(),
         spec,
         image: "nginx:1.15".parse().unwrap(),
         pull: false,
@@ -14,7 +15,7 @@ fn replacement(name: &str, up: bool) -> Changes {
         state: State::Running,
         checked: Some(false),
     };
-    let old = Old { id: "a".repeat(64).parse().unwrap(), name: name.to_owned(), up };
+    let old = Old { id: "a".repeat(64).parse().unwrap(), name: name.to_owned(), up, collect: Vec::new() };
     let change = Change {
         id: "container/web".parse().unwrap(),
         act: Act::Replace { old, container: Box::new(container), leftovers: Vec::new() },

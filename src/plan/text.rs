@@ -31,6 +31,7 @@ pub(super) enum Verb {
     Create,
     Start,
     Restart,
+    Collect,
     Pause,
     Stop,
     Update,
@@ -40,7 +41,7 @@ pub(super) enum Verb {
 }
 
 impl Verb {
-    pub(super) const ALL: [Self; 13] = [
+    pub(super) const ALL: [Self; 14] = [
         Self::Load,
         Self::Pull,
         Self::Import,
@@ -48,6 +49,7 @@ impl Verb {
         Self::Create,
         Self::Start,
         Self::Restart,
+        Self::Collect,
         Self::Pause,
         Self::Stop,
         Self::Update,
@@ -68,6 +70,7 @@ impl Verb {
                 [Operation::Start | Operation::Unpause] | [Operation::Record(_), Operation::Start] => {
                     Self::Start
                 }
+                [Operation::Collect(_), ..] => Self::Collect,
                 [Operation::Pause] => Self::Pause,
                 [Operation::Stop] | [Operation::Unpause, Operation::Stop] => Self::Stop,
                 _ => Self::Update,
@@ -87,6 +90,7 @@ impl Verb {
             Self::Create => "create",
             Self::Start => "start",
             Self::Restart => "restart",
+            Self::Collect => "collect",
             Self::Pause => "pause",
             Self::Stop => "stop",
             Self::Update => "update",
@@ -105,7 +109,13 @@ impl Verb {
 
     const fn style(self, palette: &Palette) -> &'static str {
         match self {
-            Self::Load | Self::Pull | Self::Import | Self::Tag | Self::Create | Self::Start => palette.add,
+            Self::Load
+            | Self::Pull
+            | Self::Import
+            | Self::Tag
+            | Self::Create
+            | Self::Start
+            | Self::Collect => palette.add,
             Self::Update => palette.change,
             Self::Restart | Self::Pause | Self::Stop | Self::Replace | Self::Remove | Self::Blocked => {
                 palette.danger

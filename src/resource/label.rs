@@ -1,6 +1,8 @@
 //! The labels and tags that say whose a resource is and what was once asked. They never answer
 //! "does it match".
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -57,10 +59,14 @@ pub fn spec_text(spec: &impl Serialize) -> String {
     serde_json::json!({"version": SPEC_VERSION, "spec": spec}).to_string()
 }
 
-/// The same of a container, without the values of its variables: labels are listed and passed on far more
-/// widely than environments are. That a variable was set is all that comparing needs.
-pub fn container_spec_text(spec: &ContainerSpec) -> String {
+/// The same of a container, with the digests of the files that are put into it, by path, and without their
+/// content or the values of its variables: labels are listed and passed on far more widely than those are. That
+/// a variable was set is all that comparing needs.
+pub fn container_spec_text(spec: &ContainerSpec, files: &BTreeMap<String, String>) -> String {
     let mut spec = spec.clone();
+    for file in &mut spec.files {
+        (file.content, file.source) = (None, None);
+    }
     for value in spec.env.0.values_mut() {
         value.clear();
     }
@@ -69,7 +75,7 @@ pub fn container_spec_text(spec: &ContainerSpec) -> String {
             value.clear();
         }
     }
-    spec_text(&spec)
+    serde_json::json!({"version": SPEC_VERSION, "spec": spec, "files": files}).to_string()
 }
 
 /// The spec that something was created from; `None` if the text is not one of ours.
@@ -79,6 +85,12 @@ pub fn spec_from<T: DeserializeOwned>(text: &str) -> Option<T> {
         return None;
     }
     serde_json::from_value(value["spec"].take()).ok()
+}
+
+/// The digests of the files that were put into a container at its creation, by path.
+pub fn files_from(text: &str) -> BTreeMap<String, String> {
+    let value: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
+    serde_json::from_value(value["files"].clone()).unwrap_or_default()
 }
 
 /// Every rule that a manifest's own labels break.
@@ -96,12 +108,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn law_12_a_label_holds_no_variables_value() {
+    fn law_12_a_label_holds_no_variables_value_and_no_files_content() {
         let spec: ContainerSpec = serde_json::from_str(
-            r#"{"image": "a1", "env": {"DB": "canary-1"}, "logging": {"options": {"splunk-token": "canary-2", "max-size": "1m"}}}"#,
+            r#"{"image": "a1", "env": {"DB": "canary-1"}, "files": [{"path": "/a", "content": "canary-3"}], "logging": {"options": {"splunk-token": "canary-2", "max-size": "1m"}}}"#,
         )
         .expect("a spec");
-        let text = container_spec_text(&spec);
+        let digests = [("/a".to_owned(), "12ab".to_owned())].into();
+        let text = container_spec_text(&spec, &digests);
+        assert_eq!(files_from(&text), digests);
         assert!(!text.contains("canary"), "{text}");
         let read: ContainerSpec = spec_from(&text).expect("a spec");
         assert!(read.env.0.contains_key("DB") && text.contains("1m"));

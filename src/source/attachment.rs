@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
@@ -24,6 +25,8 @@ pub enum Request {
     Archive(PathBuf),
     /// Its JSON.
     Document(PathBuf),
+    /// All of it, to be put into a container.
+    Content(PathBuf),
 }
 
 /// What a file says.
@@ -37,6 +40,8 @@ pub enum Attachment {
     Digest(String),
     /// JSON in canonical form.
     Json(String),
+    /// Bytes.
+    Bytes(Arc<[u8]>),
 }
 
 /// What files say, or in a sentence why they cannot be read.
@@ -60,6 +65,8 @@ struct Stamp {
 
 /// The largest env file or profile: far more than an environment can hold.
 const TEXT_MAX: u64 = 1 << 20;
+/// The largest file that is put into a container: it is kept in memory as long as its manifest is there.
+const CONTENT_MAX: u64 = 8 << 20;
 /// The largest metadata document of a saved image.
 const DOCUMENT_MAX: u64 = 8 << 20;
 
@@ -102,6 +109,7 @@ impl AttachmentReader {
             ),
             Request::Archive(_) => Attachment::Digest(digest(&file).map_err(sentence)?),
             Request::Document(path) => json(path, &file, stamp.size)?,
+            Request::Content(path) => content(path, &file, stamp.size)?,
         };
         Ok((stamp, attachment))
     }
@@ -110,7 +118,11 @@ impl AttachmentReader {
 impl Request {
     fn path(&self) -> &Path {
         match self {
-            Self::EnvFile(path) | Self::SavedImage(path) | Self::Archive(path) | Self::Document(path) => path,
+            Self::EnvFile(path)
+            | Self::SavedImage(path)
+            | Self::Archive(path)
+            | Self::Document(path)
+            | Self::Content(path) => path,
         }
     }
 }
@@ -153,6 +165,20 @@ fn json(path: &Path, file: &File, size: u64) -> Result<Attachment, String> {
     let value: serde_json::Value =
         serde_json::from_str(&text).map_err(|error| format!("{} is no JSON: {error}", path.display()))?;
     Ok(Attachment::Json(value.to_string()))
+}
+
+fn content(path: &Path, file: &File, size: u64) -> Result<Attachment, String> {
+    let shown = path.display();
+    if size > CONTENT_MAX {
+        return Err(format!(
+            "{shown} is larger than a file of a container may be (8Mi); bind it, or put it into the image"
+        ));
+    }
+    let mut bytes = Vec::new();
+    file.take(CONTENT_MAX)
+        .read_to_end(&mut bytes)
+        .map_err(|error| format!("{shown} cannot be read: {error}"))?;
+    Ok(Attachment::Bytes(bytes.into()))
 }
 
 fn digest(mut file: &File) -> io::Result<String> {

@@ -4,6 +4,7 @@
 mod daemon;
 mod faults;
 mod fields;
+mod files;
 mod images;
 mod lifecycle;
 mod ownership;

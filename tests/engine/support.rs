@@ -33,6 +33,9 @@ pub struct Host {
     engine: DockerEngine,
 }
 
+/// Beside the manifests, where nobody looks for any.
+const STATE: &str = ".state";
+
 impl Host {
     /// A host whose names begin with `ivt-TEST-`.
     pub async fn new(test: &str) -> Self {
@@ -50,7 +53,7 @@ impl Host {
                 std::path::Path::new(invigil::suspension::DEFAULT_DIR),
                 &prefix.parse().expect("an owner"),
             ),
-            records: Records::of(&dir.path().join(".state"), &prefix.parse().expect("an owner")),
+            records: Records::of(&dir.path().join(STATE), &prefix.parse().expect("an owner")),
             socket: DockerReader::from_environment().socket(),
         };
         let engine = DockerEngine::new(DockerReader::connect().await.expect("an engine"));
@@ -59,6 +62,11 @@ impl Host {
 
     pub fn path(&self) -> &Path {
         self.dir.path()
+    }
+
+    /// Where it is remembered what was done to containers.
+    pub fn state(&self) -> PathBuf {
+        self.dir.path().join(STATE)
     }
 
     /// The host after an upgrade of Invigil that brought another exam server.

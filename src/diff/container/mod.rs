@@ -1,15 +1,17 @@
 //! Containers. Finds the live container of each resource, compares it field by field, and chooses the
 //! least disturbing act.
 
+mod files;
 mod namespace;
 mod operations;
 mod renewal;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use self::files::{FileChanges, collected, collections};
 use self::namespace::{let_leavers_go_first, namespace_differences, owners_first};
 use self::operations::operations;
-use self::renewal::Renewal;
+use self::renewal::{Renewal, applied};
 use super::image;
 use super::{Act, Changes, Need, NewContainer, Old, Operation, Predecessor, Told, proof, told};
 use crate::desired::{Desired, DesiredContainer, ImageOrigin};
@@ -38,8 +40,10 @@ pub(super) fn diff(desired: &Desired, observed: &Observed, owner: &Owner, change
     for name in gone {
         let id = ResourceId::new(Kind::Container, name.clone());
         if changes.may_remove(desired, &id) {
-            let old = live(name, observed).map(|(container, _)| Old::from(container)).collect();
-            let reasons = vec![told("", None, Some("no longer in the manifests".to_owned()))];
+            let old: Vec<Old> =
+                live(name, observed).map(|(container, _)| Old::new(name, container, None)).collect();
+            let mut reasons = vec![told("", None, Some("no longer in the manifests".to_owned()))];
+            reasons.extend(old.iter().flat_map(|old| collected(&old.collect)));
             changes.push(id, Act::Remove(old), reasons, Vec::new());
         }
     }
@@ -70,9 +74,14 @@ fn live<'a>(
     found.into_iter().map(|(_, container, managed)| (container, managed))
 }
 
-impl From<&ObservedContainer> for Old {
-    fn from(container: &ObservedContainer) -> Self {
-        Self { id: container.id.clone(), name: container.name.clone(), up: container.status.is_up() }
+impl Old {
+    fn new(name: &Name, container: &ObservedContainer, wanted: Option<&DesiredContainer>) -> Self {
+        Self {
+            id: container.id.clone(),
+            name: container.name.clone(),
+            up: container.status.is_up(),
+            collect: collections(name, container, wanted.map(|wanted| &wanted.spec)),
+        }
     }
 }
 
@@ -117,7 +126,7 @@ fn diff_one(
     let mut leftovers: Vec<Old> = containers
         .map(|(container, _)| container)
         .filter(|container| ours_by_name(container))
-        .map(Old::from)
+        .map(|container| Old::new(name, container, Some(wanted)))
         .collect();
     if container.status == LiveStatus::Removing {
         return changes.block(id, "the engine is still removing the container of this name");
@@ -128,7 +137,8 @@ fn diff_one(
         container.image.as_ref().and_then(|id| observed.image(id)).and_then(|image| image.config.as_ref());
     let differences = fields::differences(&wanted.spec, managed.created.as_ref(), &managed.live, config);
     let namespaces: Vec<Told> = namespace_differences(wanted, changes).collect();
-    let reasons: Vec<Told> = image
+    let files = FileChanges::of(wanted, container.status, &applied(container, managed, observed));
+    let mut reasons: Vec<Told> = image
         .iter()
         .chain(&namespaces)
         .cloned()
@@ -136,15 +146,19 @@ fn diff_one(
         .collect();
     if image.is_some()
         || !namespaces.is_empty()
+        || files.replace
         || differences.iter().any(|difference| !difference.in_place())
     {
+        let old = Old::new(name, container, Some(wanted));
+        reasons.extend(files.reasons);
+        reasons.extend(collected(&old.collect));
         let new = NewContainer::new(wanted, managed.anonymous_volumes.clone(), desired, observed);
-        let act = Act::Replace { old: container.into(), container: Box::new(new), leftovers };
+        let act = Act::Replace { old, container: Box::new(new), leftovers };
         return changes.push(id, act, reasons, needs);
     }
-    let renewal = Renewal::of(wanted, container, managed, observed, changes);
-    if let (State::Completed, LiveStatus::Exited(code @ 1..), None) =
-        (wanted.spec.state, container.status, &renewal)
+    let renewal = Renewal::of(name, wanted, container, managed, observed, changes);
+    if let (State::Completed, LiveStatus::Exited(code @ 1..), true) =
+        (wanted.spec.state, container.status, renewal.is_empty())
     {
         let why = format!(
             "it ended with exit code {code}; a changed manifest, another restartToken or removing it by hand runs it again"
@@ -166,7 +180,8 @@ fn diff_one(
         container: leftovers.remove(index),
         until: proof(&wanted.spec, is_checked(wanted, desired, observed)),
     });
-    let act = Act::Alter { container: container.into(), operations, leftovers, predecessor };
+    let act =
+        Act::Alter { container: Old::new(name, container, Some(wanted)), operations, leftovers, predecessor };
     changes.push(id, act, reasons, needs);
 }
 
@@ -192,7 +207,9 @@ fn adopt(
     let differences = fields::all_differences(&wanted.spec, &stranger.live, config);
     reasons.extend(differences.iter().flat_map(Difference::told));
     let new = NewContainer::new(wanted, stranger.anonymous_volumes.clone(), desired, observed);
-    let act = Act::Replace { old: there.into(), container: Box::new(new), leftovers: Vec::new() };
+    let old = Old::new(&id.name, there, Some(wanted));
+    reasons.extend(collected(&old.collect));
+    let act = Act::Replace { old, container: Box::new(new), leftovers: Vec::new() };
     changes.push(id, act, reasons, needs(wanted));
 }
 
@@ -304,6 +321,7 @@ impl NewContainer {
             .filter(|(name, target)| is_anonymous_volume(name) && !targets.contains(&target.as_str()));
         Self {
             spec: spec.clone(),
+            files: wanted.files.clone(),
             image: wanted.reference.clone(),
             pull: wanted.image.is_none() && observed.image_at(&wanted.reference).is_none(),
             carried: carried.collect(),

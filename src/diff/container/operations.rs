@@ -16,7 +16,7 @@ pub(super) fn operations(
     spec: &ContainerSpec,
     container: &ObservedContainer,
     differences: &[Difference],
-    renewal: Option<Renewal>,
+    renewal: Renewal,
 ) -> (Vec<Operation>, Vec<Told>) {
     let mut operations = Vec::new();
     let mut reasons = Vec::new();
@@ -42,14 +42,9 @@ pub(super) fn operations(
         let (from, to) = (container.status.as_str().to_owned(), state.as_str().to_owned());
         reasons.push(told("state", Some(from), Some(to)));
     }
-    match renewal {
-        Some(renewal) => {
-            let (steps, more) = renewal.operations(state, container.status, steps);
-            operations.extend(steps);
-            reasons.extend(more);
-        }
-        None => operations.extend(steps),
-    }
+    let (steps, more) = renewal.operations(state, container.status, steps);
+    operations.extend(steps);
+    reasons.extend(more);
     (operations, reasons)
 }
 

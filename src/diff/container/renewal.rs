@@ -1,43 +1,93 @@
-//! What a restart is needed for, though no field differs: a new token, a restart that was interrupted, a
-//! namespace whose owner was started since. In: what is wanted, what is there, what was done before. Out: a
-//! [`Renewal`].
+//! What a container needs though no field differs: a restart for a new token, one that was interrupted, one
+//! after the container whose namespace it shares; a file that changed; what a job leaves. In: what is wanted,
+//! what is there, what was done before. Out: a [`Renewal`].
 
-use super::super::{Act, Changes, Operation, Told, told};
+use super::super::{Act, Changes, Collection, Operation, Told, told};
+use super::files::{FileChanges, collected, collections, digests};
 use super::namespace::shared_started;
 use crate::desired::DesiredContainer;
 use crate::observed::{Applied, LiveStatus, Managed, Observed, ObservedContainer};
-use crate::resource::container::State;
+use crate::resource::container::{OnChange, PlacedFile, State};
 use crate::resource::name::{Kind, Name, ResourceId};
 
-/// Why a container's program is to be started anew, and what is to be remembered of it.
+/// What is to be done to a container though no field differs, and why.
+#[derive(Default)]
 pub(super) struct Renewal {
     reasons: Vec<Told>,
-    /// What is to be remembered before it; `None` if that is remembered already, or shows by itself.
+    put: Vec<PlacedFile>,
+    collect: Vec<Collection>,
+    restart: bool,
+    /// What is to be remembered of it; `None` if that is remembered already, or shows by itself.
     record: Option<Applied>,
 }
 
 impl Renewal {
-    /// What `wanted` asks of a container; `None` if nothing.
+    /// What `wanted` asks of a container.
     pub(super) fn of(
+        name: &Name,
         wanted: &DesiredContainer,
         container: &ObservedContainer,
         managed: &Managed,
         observed: &Observed,
         changes: &Changes,
-    ) -> Option<Self> {
+    ) -> Self {
         let was = applied(container, managed, observed);
-        let spec = &wanted.spec;
-        let mut renewal = Self { reasons: Vec::new(), record: None };
-        let mut record = Applied { restart_token: spec.restart_token.clone(), ..was.clone() };
-        if spec.restart_token.is_some() && spec.restart_token != was.restart_token {
-            record.restart_after = managed.started;
-            renewal.reasons.push(told("restartToken", was.restart_token.clone(), spec.restart_token.clone()));
-            renewal.record = Some(record.clone());
-        } else if was.restart_after.is_some() && was.restart_after == managed.started {
-            let why = "the restart that was interrupted".to_owned();
-            renewal.reasons.push(told("", None, Some(why)));
+        let mut renewal = Self::default();
+        renewal.token(wanted, managed, &was);
+        renewal.files(FileChanges::of(wanted, container.status, &was), &was);
+        if container.status.is_up() {
+            renewal.namespaces(wanted, managed, observed, changes, &was);
         }
-        for (field, owner) in spec.shares_with().filter(|_| container.status.is_up()) {
+        let is_done = wanted.spec.state == State::Completed && container.status == LiveStatus::Exited(0);
+        if is_done && !renewal.restart && !was.collected && !wanted.spec.collect.is_empty() {
+            renewal.collect = collections(name, container, Some(&wanted.spec));
+            renewal.reasons.extend(collected(&renewal.collect));
+            renewal.record.get_or_insert_with(|| was.clone()).collected = true;
+        }
+        if let Some(record) = &mut renewal.record {
+            record.restart_token.clone_from(&wanted.spec.restart_token);
+            record.files = digests(&wanted.files);
+            record.restart_after = managed.started.filter(|_| renewal.restart);
+            record.collected &= !renewal.restart;
+        }
+        renewal
+    }
+
+    /// Whether there is nothing to do.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.reasons.is_empty()
+    }
+
+    fn token(&mut self, wanted: &DesiredContainer, managed: &Managed, was: &Applied) {
+        let token = &wanted.spec.restart_token;
+        if token.is_some() && *token != was.restart_token {
+            self.reasons.push(told("restartToken", was.restart_token.clone(), token.clone()));
+            self.restart = true;
+            self.record = Some(was.clone());
+        } else if was.restart_after.is_some() && was.restart_after == managed.started {
+            self.reasons.push(told("", None, Some("the restart that was interrupted".to_owned())));
+            self.restart = true;
+        }
+    }
+
+    fn files(&mut self, changes: FileChanges, was: &Applied) {
+        self.reasons.extend(changes.reasons);
+        self.restart |= changes.put.iter().any(|file| file.on_change == OnChange::Restart);
+        if !changes.put.is_empty() {
+            self.record.get_or_insert_with(|| was.clone());
+        }
+        self.put = changes.put;
+    }
+
+    fn namespaces(
+        &mut self,
+        wanted: &DesiredContainer,
+        managed: &Managed,
+        observed: &Observed,
+        changes: &Changes,
+        was: &Applied,
+    ) {
+        for (field, owner) in wanted.spec.shares_with() {
             let mode = format!("container:{owner}");
             let now = if restarts(owner, changes) {
                 "which is restarted"
@@ -46,16 +96,15 @@ impl Renewal {
                 if since.is_none() || since <= managed.started || since == was.followed {
                     continue;
                 }
-                record.followed = since;
-                renewal.record = Some(record.clone());
+                self.record.get_or_insert_with(|| was.clone()).followed = since;
                 "which was started since"
             };
-            renewal.reasons.push(told(field, Some(mode.clone()), Some(format!("{mode}, {now}"))));
+            self.restart = true;
+            self.reasons.push(told(field, Some(mode.clone()), Some(format!("{mode}, {now}"))));
         }
-        (!renewal.reasons.is_empty()).then_some(renewal)
     }
 
-    /// The calls that start a program anew, given those that lead it to its state anyway.
+    /// The calls that do it, given those that lead the container to its state anyway.
     pub(super) fn operations(
         self,
         state: State,
@@ -63,32 +112,54 @@ impl Renewal {
         steps: Vec<Operation>,
     ) -> (Vec<Operation>, Vec<Told>) {
         let starts = steps.contains(&Operation::Start);
-        let again = state == State::Completed && matches!(status, LiveStatus::Exited(_));
+        let is_to_rest = matches!(state, State::Stopped | State::Created);
+        if is_to_rest && self.put.is_empty() {
+            return (steps, Vec::new());
+        }
+        let signals: Vec<Operation> = self.signals(status);
         let restart = match (state, status) {
-            _ if starts => Vec::new(),
-            _ if again => vec![Operation::Start],
-            (State::Stopped | State::Created, _) => return (steps, Vec::new()),
+            _ if !self.restart || starts || is_to_rest => Vec::new(),
+            (State::Completed, LiveStatus::Exited(_)) => vec![Operation::Start],
             (_, LiveStatus::Paused) => vec![Operation::Unpause, Operation::Restart],
             _ => vec![Operation::Restart],
         };
-        let unpauses = |step: &Operation| *step == Operation::Unpause;
-        let rest = steps.into_iter().filter(|step| restart.is_empty() || !unpauses(step));
-        let pause_again = state == State::Paused && status == LiveStatus::Paused;
-        let operations = self
-            .record
+        let is_restarted = !restart.is_empty();
+        let is_unpaused = |step: &Operation| is_restarted && *step == Operation::Unpause;
+        let rest = steps.into_iter().filter(|step| !is_unpaused(step));
+        let pause_again = is_restarted && state == State::Paused && status == LiveStatus::Paused;
+        let record = self.record.map(|applied| Operation::Record(Box::new(applied)));
+        // What is remembered before a restart says that it is yet to come; a signal may well come twice.
+        let operations = (!self.put.is_empty())
+            .then_some(Operation::Put(self.put))
             .into_iter()
-            .map(|applied| Operation::Record(Box::new(applied)))
-            .chain(restart.iter().cloned())
+            .chain(self.collect.into_iter().map(Operation::Collect))
+            .chain(signals.into_iter().filter(|_| !is_restarted && !starts))
+            .chain(record)
+            .chain(restart)
             .chain(rest)
             .chain(pause_again.then_some(Operation::Pause));
         (operations.collect(), self.reasons)
     }
+
+    /// The signals that tell a running program of its files.
+    fn signals(&self, status: LiveStatus) -> Vec<Operation> {
+        let signals: std::collections::BTreeSet<&String> = self
+            .put
+            .iter()
+            .filter_map(|file| match &file.on_change {
+                OnChange::Signal(signal) if status.is_up() => Some(signal),
+                _ => None,
+            })
+            .collect();
+        signals.into_iter().cloned().map(Operation::Signal).collect()
+    }
 }
 
 /// What was done to a container: as it is remembered, else as it was created.
-fn applied(container: &ObservedContainer, managed: &Managed, observed: &Observed) -> Applied {
+pub(super) fn applied(container: &ObservedContainer, managed: &Managed, observed: &Observed) -> Applied {
     let created = || Applied {
         restart_token: managed.created.as_ref().and_then(|created| created.restart_token.clone()),
+        files: managed.files.clone(),
         ..Applied::default()
     };
     observed.applied.get(&container.id).cloned().unwrap_or_else(created)

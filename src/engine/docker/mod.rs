@@ -4,6 +4,7 @@
 mod connect;
 mod error;
 mod events;
+mod files;
 mod observe;
 mod parse;
 mod perform;

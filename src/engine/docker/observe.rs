@@ -12,10 +12,10 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::error::{failed, is_absent, is_passing};
-use super::{Session, parse};
+use super::{Session, files, parse};
 use crate::engine::{EngineError, Scope};
 use crate::fields::{self, Live};
-use crate::observed::{Observed, ObservedContainer};
+use crate::observed::{LiveStatus, Observed, ObservedContainer};
 use crate::resource::label;
 use crate::resource::name::{Kind, Name};
 
@@ -191,8 +191,14 @@ async fn inspect(
             Err(error) => Err(error),
         }
     };
-    match read(engine, &what, ask).await? {
-        Some(answer) => parse::inspected_container(&document(&what, &answer)?, name, names).map(Some),
-        None => Ok(None),
+    let Some(answer) = read(engine, &what, ask).await? else { return Ok(None) };
+    let mut container = parse::inspected_container(&document(&what, &answer)?, name, names)?;
+    if let (LiveStatus::Created, Some(managed)) = (container.status, &mut container.managed) {
+        for path in std::mem::take(&mut managed.files).into_keys() {
+            if let Some(digest) = files::digest(engine, &what, &id, &path).await? {
+                managed.files.insert(path, digest);
+            }
+        }
     }
+    Ok(Some(container))
 }

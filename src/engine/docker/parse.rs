@@ -178,6 +178,7 @@ pub(super) fn inspected_container(
         managed: Some(Box::new(Managed {
             resource,
             created: label::spec_from(text(&document["Config"]["Labels"], label::SPEC)),
+            files: label::files_from(text(&document["Config"]["Labels"], label::SPEC)),
             live: fields::read_container(&document),
             started: started(text(state, "StartedAt")),
             anonymous_volumes: anonymous,

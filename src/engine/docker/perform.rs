@@ -8,7 +8,7 @@ use bollard::models::{
     NetworkDisconnectRequest, VolumeCreateRequest,
 };
 use bollard::query_parameters::{
-    CreateContainerOptionsBuilder, InspectContainerOptions, ListNetworksOptions,
+    CreateContainerOptionsBuilder, InspectContainerOptions, KillContainerOptionsBuilder, ListNetworksOptions,
     RemoveContainerOptionsBuilder, RemoveImageOptionsBuilder, RenameContainerOptionsBuilder,
     RestartContainerOptions, StartContainerOptions, StopContainerOptions, TagImageOptionsBuilder,
 };
@@ -17,13 +17,14 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use super::error::{failed, is_absent, is_already};
-use super::{Session, transfer, wait};
+use super::{Session, files, transfer, wait};
 use crate::engine::{EngineError, Progress};
 use crate::fields;
 use crate::plan::Step;
 use crate::resource::label;
-use crate::resource::name::Name;
-use crate::resource::reference::ImageId;
+use crate::resource::name::{Name, Owner};
+use crate::resource::platform::Platform;
+use crate::resource::reference::{ImageId, ImageReference};
 
 /// How long a stop may take in all: a container's own stop timeout has no bound in the engine.
 const STOP: Duration = Duration::from_hours(1);
@@ -63,19 +64,7 @@ pub(super) async fn perform(
         Step::Import { archive, changes, tag } => {
             transfer::import(&patient(engine, TRANSFER), archive, changes, tag, progress).await
         }
-        Step::Tag { image, tags, mark } => {
-            let id = image_id(engine, &what, image).await?;
-            // The mark comes first: an image that bears the tags without it would be somebody's.
-            let mark = mark.iter().map(|(owner, name)| label::image_mark(owner, name, &id));
-            for tag in &mark.chain(tags.iter().cloned()).collect::<Vec<_>>() {
-                let options = TagImageOptionsBuilder::new()
-                    .repo(&tag.repository())
-                    .tag(tag.tag().unwrap_or("latest"))
-                    .build();
-                done(docker.tag_image(id.as_str(), Some(options)).await)?;
-            }
-            Ok(())
-        }
+        Step::Tag { image, tags, mark } => tag(engine, &what, image, tags, mark.as_ref()).await,
         Step::Untag(tag) => {
             let options = RemoveImageOptionsBuilder::new().force(false).noprune(false).build();
             gone(docker.remove_image(segment(&tag.to_string())?, Some(options), None).await.map(|_| ()))
@@ -89,13 +78,7 @@ pub(super) async fn perform(
             done(docker.create_volume(VolumeCreateRequest::default()).await.map(|_| ()))
         }
         Step::CreateContainer { name, body, platform } => {
-            let mut options = CreateContainerOptionsBuilder::new().name(segment(name)?);
-            if let Some(platform) = platform {
-                options = options.platform(platform.as_str());
-            }
-            let docker = engine.sending(body);
-            let created = docker.create_container(Some(options.build()), ContainerCreateBody::default());
-            done(created.await.map(|_| ()))
+            create_container(engine, &what, name, body, platform.as_ref()).await
         }
         Step::Start(container) => {
             done(docker.start_container(segment(container)?, None::<StartContainerOptions>).await)
@@ -107,6 +90,17 @@ pub(super) async fn perform(
         Step::Restart(container) => {
             let docker = patient(engine, STOP).docker;
             done(docker.restart_container(segment(container)?, None::<RestartContainerOptions>).await)
+        }
+        Step::Put { container, files: placed } => {
+            files::put(engine, &what, segment(container)?, placed).await
+        }
+        Step::Collect { container, path, archive } => {
+            files::collect(&patient(engine, TRANSFER), &what, segment(container)?, path, archive, progress)
+                .await
+        }
+        Step::Signal { container, signal } => {
+            let options = KillContainerOptionsBuilder::new().signal(signal).build();
+            done(docker.kill_container(segment(container)?, Some(options)).await)
         }
         Step::Record { .. } => Err(EngineError::refused("an engine keeps no records")),
         Step::Pause(container) => done(docker.pause_container(segment(container)?).await),
@@ -174,6 +168,41 @@ async fn create_network(engine: &Session, what: &str, name: &Name, body: &Value)
         return Err(EngineError::refused(format!("{what}: a network of this name is there")));
     }
     engine.sending(body).create_network(NetworkCreateRequest::default()).await.map(|_| ()).map_err(error)
+}
+
+async fn create_container(
+    engine: &Session,
+    what: &str,
+    name: &str,
+    body: &Value,
+    platform: Option<&Platform>,
+) -> Result<(), EngineError> {
+    let mut options = CreateContainerOptionsBuilder::new().name(segment(name)?);
+    if let Some(platform) = platform {
+        options = options.platform(platform.as_str());
+    }
+    let docker = engine.sending(body);
+    let created = docker.create_container(Some(options.build()), ContainerCreateBody::default()).await;
+    created.map(|_| ()).map_err(|error| failed(&engine.endpoint, what, error))
+}
+
+async fn tag(
+    engine: &Session,
+    what: &str,
+    image: &[String],
+    tags: &[ImageReference],
+    mark: Option<&(Owner, Name)>,
+) -> Result<(), EngineError> {
+    let id = image_id(engine, what, image).await?;
+    // The mark comes first: an image that bears the tags without it would be somebody's.
+    let mark = mark.into_iter().map(|(owner, name)| label::image_mark(owner, name, &id));
+    for tag in &mark.chain(tags.iter().cloned()).collect::<Vec<_>>() {
+        let options =
+            TagImageOptionsBuilder::new().repo(&tag.repository()).tag(tag.tag().unwrap_or("latest")).build();
+        let tagged = engine.docker.tag_image(id.as_str(), Some(options)).await;
+        tagged.map_err(|error| failed(&engine.endpoint, what, error))?;
+    }
+    Ok(())
 }
 
 /// The id of the first of `images` that is there.

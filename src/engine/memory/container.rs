@@ -1,5 +1,7 @@
 //! Containers of the engine in memory: how create bodies become inspections, and what each step does.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 
 use super::super::{EngineError, Scope};
@@ -59,6 +61,8 @@ pub(super) struct Container {
     pub endpoints: Map<String, Value>,
     pub config: Value,
     pub host: Value,
+    /// The digests of what was put into it, by path.
+    pub files: BTreeMap<String, String>,
     /// Volumes, by name and target.
     pub volumes: Vec<(String, String)>,
 }
@@ -73,6 +77,7 @@ impl Container {
             "Id": self.id.as_str(),
             "Image": self.image.as_str(),
             "State": {"Status": self.doing.word()},
+            "Files": self.files,
             "Config": self.config,
             "HostConfig": self.host,
             "NetworkSettings": {"Networks": self.endpoints},
@@ -139,7 +144,19 @@ impl World {
             let created = container.config["Labels"][label::SPEC].as_str().and_then(label::spec_from);
             let live = fields::read_container(&inspection);
             let anonymous_volumes = anonymous.clone().cloned().collect();
-            Box::new(Managed { resource, created, live, started: container.started, anonymous_volumes })
+            let mut files =
+                label::files_from(container.config["Labels"][label::SPEC].as_str().unwrap_or_default());
+            if container.doing == Doing::Created {
+                files.retain(|path, digest| container.files.get(path) == Some(digest));
+            }
+            Box::new(Managed {
+                resource,
+                created,
+                files,
+                live,
+                started: container.started,
+                anonymous_volumes,
+            })
         };
         ObservedContainer {
             id: container.id.clone(),
@@ -180,6 +197,25 @@ impl World {
             Step::Restart(name) => {
                 self.act_on_container(&Step::Stop(name.clone()))?;
                 self.start(name)
+            }
+            Step::Put { container, files } => {
+                let container = self.container(container)?;
+                container.files.extend(files.iter().map(|file| (file.path.to_string(), file.digest.clone())));
+                Ok(())
+            }
+            Step::Collect { container, path, archive } => {
+                let container = self.container(container)?;
+                let kept = format!("{path} of {}", container.name);
+                self.collected.insert(archive.clone(), kept);
+                Ok(())
+            }
+            Step::Signal { container, .. } => {
+                let container = self.container(container)?;
+                if container.doing.is_up() {
+                    Ok(())
+                } else {
+                    Err(EngineError::refused(format!("container {} is not running", container.name)))
+                }
             }
             Step::Record { container, applied } => {
                 let id = self.container(container)?.id.clone();

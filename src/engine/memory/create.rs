@@ -1,6 +1,8 @@
 //! How create bodies become containers of the engine in memory: merged with the image, completed with
 //! the engine's defaults, with their volumes made.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 
 use super::super::EngineError;
@@ -85,6 +87,7 @@ impl World {
             image: image.id,
             doing: Doing::Created,
             started: None,
+            files: BTreeMap::new(),
             endpoints: Map::new(),
             config,
             host,

@@ -30,6 +30,8 @@ pub(super) struct World {
     pub host: HostFacts,
     /// What was done to containers that an engine does not tell.
     pub applied: BTreeMap<EngineId, Applied>,
+    /// What was taken out of containers, by where it is kept.
+    pub collected: BTreeMap<std::path::PathBuf, String>,
     counter: u64,
     clock: StartedAt,
 }
@@ -208,7 +210,7 @@ impl World {
             .collect();
         let volumes: BTreeMap<&str, &VolumeSpec> =
             self.volumes.iter().map(|(name, volume)| (name.as_str(), &volume.spec)).collect();
-        json!({"containers": containers, "networks": networks, "volumes": volumes, "images": images})
+        json!({"containers": containers, "networks": networks, "volumes": volumes, "images": images, "collected": self.collected})
     }
 
     pub(super) fn inspect(&self, name: &str) -> Option<Value> {

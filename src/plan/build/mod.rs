@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{Await, Node, Step};
-use crate::diff::{Act, Change, Need, NewContainer, Old, Operation, Predecessor};
+use crate::diff::{Act, Change, Collection, Need, NewContainer, Old, Operation, Predecessor};
 use crate::fields;
 use crate::resource::container::{Condition, ContainerSpec, State};
 use crate::resource::label;
@@ -287,6 +287,7 @@ impl Builder<'_> {
         let platform = container.spec.platform.clone();
         let made = self.push(id, Step::CreateContainer { name: name.clone(), body, platform }, needs);
         let made = self.connect_more(id, &name, &container.spec, made);
+        let made = self.put_files(id, &name, container, made);
         if !container.state.starts() {
             return made;
         }
@@ -309,6 +310,15 @@ impl Builder<'_> {
         last
     }
 
+    /// Puts the files into a container that has not started.
+    fn put_files(&mut self, id: &ResourceId, name: &str, container: &NewContainer, after: usize) -> usize {
+        if container.files.is_empty() {
+            return after;
+        }
+        let step = Step::Put { container: name.to_owned(), files: container.files.clone() };
+        self.push(id, step, vec![after])
+    }
+
     fn alter(&mut self, change: &Change, container: &Old, operations: &[Operation]) -> Option<usize> {
         let id = &change.id;
         let target = container.id.as_str().to_owned();
@@ -324,6 +334,11 @@ impl Builder<'_> {
                 },
                 Operation::Disconnect { network } => {
                     Step::Disconnect { container: target.clone(), network: network.clone() }
+                }
+                Operation::Put(files) => Step::Put { container: target.clone(), files: files.clone() },
+                Operation::Collect(one) => collect(&target, one),
+                Operation::Signal(signal) => {
+                    Step::Signal { container: target.clone(), signal: signal.clone() }
                 }
                 Operation::Record(applied) => {
                     Step::Record { container: target.clone(), applied: applied.clone() }
@@ -390,8 +405,22 @@ impl Builder<'_> {
         if old.up {
             needs = vec![self.push(id, Step::Stop(target.clone()), needs)];
         }
-        self.push(id, Step::RemoveContainer(target), needs)
+        self.remove_stopped(id, old, needs)
     }
+
+    /// A container that does not run goes once what is taken out of it is kept.
+    fn remove_stopped(&mut self, id: &ResourceId, old: &Old, mut needs: Vec<usize>) -> usize {
+        let target = old.id.as_str();
+        for one in &old.collect {
+            needs = vec![self.push(id, collect(target, one), needs)];
+        }
+        self.push(id, Step::RemoveContainer(target.to_owned()), needs)
+    }
+}
+
+fn collect(container: &str, collection: &Collection) -> Step {
+    let Collection { path, archive } = collection;
+    Step::Collect { container: container.to_owned(), path: path.clone(), archive: archive.clone() }
 }
 
 /// The whole create body of a container: its fields, image, labels, and what goes over from its predecessor.
@@ -401,9 +430,10 @@ fn create_body(owner: &Owner, id: &ResourceId, container: &NewContainer) -> Valu
     if !body["Labels"].is_object() {
         body["Labels"] = json!({});
     }
+    let digests = container.files.iter().map(|file| (file.path.to_string(), file.digest.clone())).collect();
     body["Labels"][label::OWNER] = json!(owner.as_str());
     body["Labels"][label::RESOURCE] = json!(id.to_string());
-    body["Labels"][label::SPEC] = json!(label::container_spec_text(&container.spec));
+    body["Labels"][label::SPEC] = json!(label::container_spec_text(&container.spec, &digests));
     if !container.carried.is_empty() {
         let carried = container
             .carried

@@ -42,6 +42,7 @@ impl Builder<'_> {
         let create = Step::CreateContainer { name: names.next.clone(), body, platform };
         let made = self.push(id, create, needs);
         let joined = self.connect_more(id, &names.next, &container.spec, made);
+        let joined = self.put_files(id, &names.next, container, joined);
         if joined != made {
             self.nodes[joined].rescue = vec![Step::RemoveContainer(names.next.clone())];
         }
@@ -50,7 +51,7 @@ impl Builder<'_> {
         } else {
             self.stop_first(change, old, container, &names, joined)
         };
-        self.push(id, Step::RemoveContainer(names.old), vec![last])
+        self.remove_stopped(id, old, vec![last])
     }
 
     /// The predecessor is stopped and put aside, then the successor is started and watched.

@@ -4,6 +4,7 @@
 mod capability;
 mod check;
 mod dependency;
+mod file;
 mod reference;
 mod resources;
 mod state;
@@ -34,6 +35,7 @@ use crate::resource::security::SecurityOption;
 
 pub use capability::Capability;
 pub use dependency::{Condition, Dependency};
+pub use file::{Collect, File, FileOwner, OnChange, PlacedFile};
 pub use reference::{Reference, Use};
 pub use resources::Resources;
 pub use state::State;
@@ -104,6 +106,12 @@ pub struct ContainerSpec {
     /// The driver of volumes that the engine makes for it; the engine's own by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub volume_driver: Option<String>,
+    /// Files that are put into its own file system before it starts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<File>,
+    /// What is taken out of it before it is removed or replaced. It stays until that has worked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub collect: Vec<Collect>,
     /// The size of `/dev/shm`; 64Mi by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shm_size: Option<ByteSize>,

@@ -172,13 +172,21 @@ impl World {
                 "still",
                 &format!("{{image: '{BUSYBOX}', {sleep}, networks: ['@net']}}"),
             ),
-            manifest("Container", "limits", &format!("{{image: '{BUSYBOX}', {sleep}, networkMode: none, {limits}}}")),
+            manifest(
+                "Container",
+                "limits",
+                &format!(
+                    "{{image: '{BUSYBOX}', {sleep}, networkMode: none, {limits}, restartToken: {side}, \
+                      files: [{{path: /etc/side, content: {side}, onChange: restart}}]}}"
+                ),
+            ),
             manifest(
                 "Container",
                 "web",
                 &format!(
                     "{{image: '@withvolume', {sleep}, networks: ['@keep'], ports: ['127.0.0.1:{web}:80'], \
-                      binds: ['@data:/data'], env: {{SIDE: {side}}}}}"
+                      binds: ['@data:/data'], env: {{SIDE: {side}}}, files: [{{path: /etc/side, content: {side}}}], \
+                      collect: [{{path: /etc/side, to: .kept}}]}}"
                 ),
             ),
             manifest(
@@ -256,6 +264,7 @@ impl World {
             .arg(small_exam_server())
             .arg(self.host.path())
             .env("DOCKER_HOST", self.proxy.endpoint())
+            .env("INVIGIL_STATE_DIR", self.host.state())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
@@ -451,6 +460,8 @@ impl World {
             .filter_map(|value| value.as_str().filter(|value| value.starts_with("SIDE=")).map(str::to_owned))
             .collect();
         let side = if self.side == Side::A { "SIDE=a" } else { "SIDE=b" };
+        let inside = docker(&["exec", &self.host.name("limits"), "cat", "/etc/side"]);
+        differ("the file", vec![inside], &[if self.side == Side::A { "a" } else { "b" }]);
         differ("environments", env.into_iter().collect(), &[side]);
         let listed = self.get("/networks").await;
         let mut found: Vec<String> = listed

@@ -1,6 +1,7 @@
 //! The rules that a container's spec can break by itself. In: a spec. Out: violations with paths from it.
 //! Never looks at other manifests or at the host.
 
+mod files;
 mod limits;
 mod network;
 
@@ -37,6 +38,7 @@ impl ContainerSpec {
         }
         violations.extend(self.check_texts(&root));
         violations.extend(self.check_targets(&root));
+        violations.extend(self.check_files(&root));
         violations.extend(self.check_network(&root));
         violations.extend(self.resources.check(&root.key("resources")));
         violations.extend(self.check_times(&root));
@@ -177,7 +179,7 @@ impl ContainerSpec {
 }
 
 /// A signal's number (1 to 64) or its name with or without `SIG` (signal(7), without the real-time range).
-fn is_signal(text: &str) -> bool {
+pub(super) fn is_signal(text: &str) -> bool {
     const NAMES: [&str; 31] = [
         "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE",
         "ALRM", "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ",

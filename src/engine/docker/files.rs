@@ -1,0 +1,127 @@
+//! Files into containers and out of them, as tar archives. Nothing that comes out is ever unpacked: its
+//! names, links and devices are those of whoever was in the container (law 13).
+
+use std::io::Read;
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bollard::query_parameters::{DownloadFromContainerOptionsBuilder, UploadToContainerOptionsBuilder};
+use futures_util::StreamExt;
+use tokio::fs::{self, File};
+use tokio::io::AsyncWriteExt;
+
+use super::Session;
+use super::error::{failed, is_absent};
+use crate::engine::{EngineError, Progress};
+use crate::resource::container::{FileOwner, PlacedFile};
+use crate::resource::mount::Mode;
+use crate::resource::quantity::ByteSize;
+
+/// More than the largest file that is put into a container, packed.
+const PUT_MAX: usize = 9 << 20;
+
+/// Puts files into a container's file system; directories on the way are made.
+pub(super) async fn put(
+    engine: &Session,
+    what: &str,
+    container: &str,
+    files: &[PlacedFile],
+) -> Result<(), EngineError> {
+    let archive = archive(files)
+        .map_err(|error| EngineError::refused(format!("the files cannot be packed: {error}")))?;
+    let options = UploadToContainerOptionsBuilder::new().path("/").build();
+    let body = bollard::body_full(archive.into());
+    engine
+        .docker
+        .upload_to_container(container, Some(options), body)
+        .await
+        .map_err(|error| failed(&engine.endpoint, what, error))
+}
+
+fn archive(files: &[PlacedFile]) -> std::io::Result<Vec<u8>> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let mut archive = tar::Builder::new(Vec::new());
+    for file in files {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(tar::EntryType::Regular);
+        header.set_size(file.bytes.len() as u64);
+        header.set_mode(file.mode.bits());
+        header.set_uid(file.owner.uid.into());
+        header.set_gid(file.owner.gid.into());
+        header.set_mtime(now);
+        archive.append_data(&mut header, file.path.as_str().trim_start_matches('/'), &*file.bytes)?;
+    }
+    archive.into_inner()
+}
+
+/// The digest of a file in a container; `None` if it is not there.
+pub(super) async fn digest(
+    engine: &Session,
+    what: &str,
+    container: &str,
+    path: &str,
+) -> Result<Option<String>, EngineError> {
+    let options = DownloadFromContainerOptionsBuilder::new().path(path).build();
+    let mut chunks = std::pin::pin!(engine.docker.download_from_container(container, Some(options)));
+    let mut archive = Vec::new();
+    while let Some(chunk) = chunks.next().await {
+        match chunk {
+            Ok(chunk) => archive.extend_from_slice(&chunk),
+            Err(error) if is_absent(&error) => return Ok(None),
+            Err(error) => return Err(failed(&engine.endpoint, what, error)),
+        }
+        if archive.len() > PUT_MAX {
+            return Ok(None);
+        }
+    }
+    let unreadable = |error: std::io::Error| EngineError::Unreadable {
+        what: format!("{what}, its file {path}"),
+        cause: error.to_string(),
+    };
+    let mut archive = tar::Archive::new(&*archive);
+    let Some(entry) = archive.entries().map_err(unreadable)?.next() else { return Ok(None) };
+    let mut entry = entry.map_err(unreadable)?;
+    let number = |number: std::io::Result<u64>| u32::try_from(number.unwrap_or_default()).unwrap_or_default();
+    let header = entry.header();
+    let mode = Mode::from_bits(header.mode().map_err(unreadable)?);
+    let owner = FileOwner { uid: number(header.uid()), gid: number(header.gid()) };
+    let mut bytes = Vec::new();
+    entry.read_to_end(&mut bytes).map_err(unreadable)?;
+    Ok(Some(PlacedFile::digest(mode, owner, &bytes)))
+}
+
+/// Keeps what is at a path of a container in an archive, which is there whole or not at all.
+pub(super) async fn collect(
+    engine: &Session,
+    what: &str,
+    container: &str,
+    path: &str,
+    archive: &Path,
+    progress: &Progress<'_>,
+) -> Result<(), EngineError> {
+    let at_disk = |error: std::io::Error| EngineError::refused(format!("{what}: {error}"));
+    let options = DownloadFromContainerOptionsBuilder::new().path(path).build();
+    let mut chunks = std::pin::pin!(engine.docker.download_from_container(container, Some(options)));
+    let mut next = match chunks.next().await {
+        // There is no such path, or no such container any more.
+        Some(Err(error)) if is_absent(&error) => return Ok(()),
+        next => next,
+    };
+    if let Some(directory) = archive.parent() {
+        fs::create_dir_all(directory).await.map_err(at_disk)?;
+    }
+    let mut beside = archive.as_os_str().to_owned();
+    beside.push(".partial");
+    let mut file = File::create(&beside).await.map_err(at_disk)?;
+    let mut size = 0;
+    while let Some(chunk) = next {
+        let chunk = chunk.map_err(|error| failed(&engine.endpoint, what, error))?;
+        file.write_all(&chunk).await.map_err(at_disk)?;
+        size += chunk.len() as u64;
+        progress(ByteSize::from_bytes(size >> 10 << 10).to_string());
+        next = chunks.next().await;
+    }
+    file.sync_all().await.map_err(at_disk)?;
+    drop(file);
+    fs::rename(&beside, archive).await.map_err(at_disk)
+}
