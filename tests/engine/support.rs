@@ -217,7 +217,7 @@ impl Drop for Host {
     }
 }
 
-fn run(arguments: &[&str]) -> Output {
+pub fn run(arguments: &[&str]) -> Output {
     Command::new("docker").args(arguments).output().expect("the docker command")
 }
 

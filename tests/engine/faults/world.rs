@@ -15,7 +15,7 @@ use invigil::execute::Outcomes;
 use serde_json::Value;
 
 use crate::proxy::{Proxy, ask, real_engine};
-use crate::support::{BUSYBOX, Host, docker};
+use crate::support::{BUSYBOX, Host, docker, run};
 
 /// How long a program that was started may take.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -90,8 +90,13 @@ impl World {
         let mut host = Host::new("fault").await;
         host.serve_with(small_exam_server());
         let name = |name: &str| host.name(name);
-        let subnets = free_subnets();
-        docker(&["network", "create", "--subnet", &subnets[3], &name("theirs")]);
+        let subnets = loop {
+            let subnets = free_subnets();
+            // A run that was killed may have left networks behind.
+            if run(&["network", "create", "--subnet", &subnets[3], &name("theirs")]).status.success() {
+                break subnets;
+            }
+        };
         docker(&["volume", "create", &name("theirs")]);
         let theirs = [name("theirs"), format!("{}:/v", name("theirs"))];
         docker(&[
