@@ -4,11 +4,15 @@
 
 #![allow(clippy::print_stdout, reason = "a table on stdout is what this program is for")]
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::fs;
+use std::io::{Read, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bollard::Docker;
@@ -18,6 +22,14 @@ use bollard::query_parameters::{
     StartContainerOptions,
 };
 use futures_util::{StreamExt, stream};
+use invigil::assembly::ExamServer;
+use invigil::diff::Budget;
+use invigil::engine::memory::{MemoryEngine, Program};
+use invigil::reconcile::{self, Setup, Wanted};
+use invigil::records::Records;
+use invigil::source::attachment::AttachmentReader;
+use invigil::source::directory;
+use invigil::suspension::Suspension;
 
 /// What every name of this benchmark begins with; also its owner.
 const PREFIX: &str = "ivbench";
@@ -28,7 +40,9 @@ const PAPERS: usize = 100;
 /// `docker build` is measured on this many papers and scaled.
 const BUILDS: usize = 20;
 const MANIFESTS: usize = 10_000;
-const RESTING: usize = 100;
+const RESTING: usize = 1000;
+/// How long the bench waits for a page, at most.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// As many calls in flight as an engine on two cores is fastest with.
 const IN_FLIGHT: usize = 8;
 
@@ -40,6 +54,7 @@ fn main() {
     bench.clean();
     println!("{:<44} {:>9} {:>9} {:>9} {:>7}  goal", "", "median", "min", "max", "ratio");
     bench.containers();
+    bench.downtime();
     bench.papers();
     bench.manifests();
     bench.at_rest();
@@ -160,6 +175,42 @@ impl Bench {
         quiet(Command::new(&self.compose).args(["-p", PREFIX, "-f"]).arg(file).args(["up", "-d"]));
     }
 
+    /// One changed environment value: how long nobody answers on the container's port.
+    fn downtime(&self) {
+        let dir = tempfile::tempdir().expect("a directory");
+        let composed = tempfile::tempdir().expect("a directory");
+        let file = composed.path().join("compose.yaml");
+        let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
+        let command = "[sh, -c, 'echo it answers > /tmp/index.html; exec httpd -f -p 8080 -h /tmp']";
+        let (mut ours, mut theirs) = (Times::default(), Times::default());
+        for round in 0..=ROUNDS {
+            let manifest = format!(
+                "apiVersion: invigil/v1\nkind: Container\nmetadata: {{name: {PREFIX}-web}}\nspec: {{image: '{IMAGE}', \
+                 command: {command}, stopSignal: SIGKILL, env: {{ROUND: '{round}'}}, ports: ['127.0.0.1:{port}:8080']}}\n"
+            );
+            fs::write(dir.path().join("web.yaml"), manifest).expect("a file");
+            let gap = gap(port, || self.apply(dir.path()));
+            if round > 0 {
+                ours.add(gap);
+            }
+        }
+        self.clean();
+        for round in 0..=ROUNDS {
+            let service = format!(
+                "services:\n  web: {{image: '{IMAGE}', container_name: {PREFIX}-web, command: {command}, stop_signal: SIGKILL, \
+                 environment: {{ROUND: '{round}'}}, ports: ['127.0.0.1:{port}:8080']}}\n"
+            );
+            fs::write(&file, service).expect("a file");
+            let gap = gap(port, || self.up(&file));
+            if round > 0 {
+                theirs.add(gap);
+            }
+        }
+        quiet(Command::new(&self.compose).args(["-p", PREFIX, "-f"]).arg(&file).arg("down"));
+        line("a replaced container is away: Compose up -d", &theirs, None);
+        line("  invigil apply", &ours, Some((&theirs, "< 1")));
+    }
+
     fn papers(&self) {
         let (mut ours, mut theirs) = (Times::default(), Times::default());
         let server = fs::read(self.invigil.with_file_name("invigil-exam")).expect("the exam server");
@@ -231,6 +282,34 @@ impl Bench {
             times.add(begun.elapsed());
         }
         line(&format!("10,000 manifests checked, {} MB at most", peak / 1024), &times, None);
+        let mut times = Times::default();
+        let engine = MemoryEngine::default();
+        let setup = Setup {
+            owner: PREFIX.parse().expect("an owner"),
+            server: ExamServer::new(b"not a real server"),
+            parallelism: IN_FLIGHT,
+            budget: Budget::default(),
+            suspension: Suspension::of(Path::new("/nonexistent"), &PREFIX.parse().expect("an owner")),
+            records: Records::of(Path::new("/nonexistent"), &PREFIX.parse().expect("an owner")),
+            socket: None,
+        };
+        engine.publish(&IMAGE.parse().expect("a reference"), serde_json::json!({}), Program::Runs);
+        for round in 0..=ROUNDS {
+            let begun = Instant::now();
+            let snapshot = directory::read(dir.path()).expect("a snapshot");
+            let wanted = Wanted::read(&snapshot, &mut AttachmentReader::default(), &setup.server);
+            let held = BTreeMap::new();
+            let plan = reconcile::plan(&wanted, &held, &setup, &engine);
+            let plan = self.runtime.block_on(plan).expect("a plan");
+            if round > 0 {
+                times.add(begun.elapsed());
+            } else {
+                let (_stop, watched) = tokio::sync::watch::channel(false);
+                let outcomes = reconcile::apply(&plan, &setup, &engine, &watched, &|_| {});
+                assert!(self.runtime.block_on(outcomes).is_success());
+            }
+        }
+        line("  and compared, engine in memory; goal <= 2 s", &times, None);
     }
 
     fn at_rest(&self) {
@@ -240,11 +319,18 @@ impl Bench {
             let _ = writeln!(
                 manifests,
                 "---\napiVersion: invigil/v1\nkind: Container\nmetadata: {{name: {PREFIX}-{number}}}\n\
-                 spec: {{image: '{IMAGE}', command: [sleep, '1000'], stopSignal: SIGKILL, networkMode: none}}"
+                 spec: {{image: '{IMAGE}', command: [sleep, '1000'], networkMode: none, state: created}}"
             );
         }
         fs::write(dir.path().join("all.yaml"), manifests).expect("a file");
         self.apply(dir.path());
+        let mut times = Times::default();
+        for _ in 0..ROUNDS {
+            times.add(timed(|| {
+                quiet(Command::new(&self.invigil).args(["plan", "--owner", PREFIX]).arg(dir.path()));
+            }));
+        }
+        line(&format!("plan with {RESTING} containers; goal <= 0.15 s"), &times, None);
         let mut daemon = Command::new(&self.invigil);
         daemon.args(["run", "--interval", "5s", "--owner", PREFIX]).arg(dir.path()).stderr(Stdio::null());
         let mut daemon = daemon.spawn().expect("the daemon");
@@ -254,7 +340,7 @@ impl Bench {
         daemon.kill().expect("the daemon's end");
         daemon.wait().expect("the daemon's end");
         println!(
-            "daemon at rest, 100 containers: {:.1} MB resident, {:.1} MB of it its own; goal < 25 MB",
+            "daemon at rest, {RESTING} containers: {:.1} MB resident, {:.1} MB of it its own; goal < 25 MB",
             f64::from(resident) / 1024.0,
             f64::from(own) / 1024.0
         );
@@ -283,6 +369,46 @@ impl Bench {
             quiet(Command::new("docker").arg("rmi").args(mine));
         }
     }
+}
+
+/// How long a page was away while `work` was done: from the last answer of before to the first of after.
+fn gap(port: u16, work: impl FnOnce()) -> Duration {
+    let is_over = Arc::new(AtomicBool::new(false));
+    let watcher = {
+        let is_over = Arc::clone(&is_over);
+        std::thread::spawn(move || {
+            let (mut last, mut longest) = (Instant::now(), Duration::ZERO);
+            let begun = Instant::now();
+            while begun.elapsed() < PATIENCE {
+                let over = is_over.load(Ordering::Relaxed);
+                if answers(port) {
+                    longest = longest.max(last.elapsed());
+                    last = Instant::now();
+                    if over {
+                        return longest;
+                    }
+                }
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            panic!("nobody answers on port {port}");
+        })
+    };
+    work();
+    is_over.store(true, Ordering::Relaxed);
+    watcher.join().expect("a watcher")
+}
+
+/// Whether a page is served: a proxy may accept where nobody is behind it.
+fn answers(port: u16) -> bool {
+    let ask = || -> std::io::Result<bool> {
+        let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+        stream.set_read_timeout(Some(Duration::from_millis(200)))?;
+        stream.write_all(b"GET / HTTP/1.0\r\n\r\n")?;
+        let mut page = String::new();
+        stream.read_to_string(&mut page)?;
+        Ok(page.contains("it answers"))
+    };
+    ask().unwrap_or(false)
 }
 
 fn timed(work: impl FnOnce()) -> Duration {

@@ -8,7 +8,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::watch;
 
 use crate::engine::{EngineError, Perform};
-use crate::plan::{Node, Plan};
+use crate::plan::{Node, Plan, Step};
 use crate::resource::name::ResourceId;
 
 /// What happens while a plan is walked, for whoever watches. Nodes are places in the plan.
@@ -22,8 +22,8 @@ pub enum Event<'a> {
     Done(usize, &'a Node, Duration),
     /// A step failed.
     Failed(usize, &'a Node, &'a EngineError),
-    /// What a failed step had interrupted is being undone; with whether that worked.
-    Rescued(usize, &'a Node, Result<(), String>),
+    /// What a failed step had interrupted was undone, after this long if a program was stopped for it; or could not be.
+    Rescued(usize, &'a Node, Result<Option<Duration>, String>),
     /// A step was not tried because one that it needs failed, or because it was time to stop.
     Skipped(usize, &'a Node),
 }
@@ -69,6 +69,7 @@ pub async fn execute<E: Perform>(
     let mut flying = FuturesUnordered::new();
     let mut outcomes = Outcomes::default();
     let mut interrupted: BTreeSet<&ResourceId> = BTreeSet::new();
+    let mut stopped: BTreeMap<&ResourceId, Instant> = BTreeMap::new();
     loop {
         while flying.len() < parallelism.max(1) && !outcomes.engine_lost {
             let stopping = *stop.borrow();
@@ -78,7 +79,12 @@ pub async fn execute<E: Perform>(
             if plan.nodes[index].step.interrupts() {
                 interrupted.extend(&plan.nodes[index].resources);
             }
-            flying.push(run(index, &plan.nodes[index], engine, report));
+            let resources = &plan.nodes[index].resources;
+            if matches!(plan.nodes[index].step, Step::Stop(_)) {
+                stopped.extend(resources.iter().map(|id| (id, Instant::now())));
+            }
+            let since = resources.iter().find_map(|id| stopped.get(id).copied());
+            flying.push(run(index, &plan.nodes[index], since, engine, report));
         }
         let Some((index, result)) = flying.next().await else { break };
         match result {
@@ -106,6 +112,7 @@ pub async fn execute<E: Perform>(
 async fn run<E: Perform>(
     index: usize,
     node: &Node,
+    since: Option<Instant>,
     engine: &E,
     report: &(dyn Fn(Event<'_>) + Sync),
 ) -> (usize, Result<(), EngineError>) {
@@ -118,7 +125,8 @@ async fn run<E: Perform>(
         Err(error) => {
             report(Event::Failed(index, node, error));
             if !node.rescue.is_empty() {
-                report(Event::Rescued(index, node, rescue(node, engine).await));
+                let rescued = rescue(node, engine).await;
+                report(Event::Rescued(index, node, rescued.map(|()| since.map(|since| since.elapsed()))));
             }
         }
     }

@@ -61,8 +61,9 @@ impl Progress {
                 let failed = format!("{}failed{}", colours.danger, colours.reset);
                 self.end(*index, &format!("{failed} {}: {}", who(node), plain(&error.to_string())));
             }
-            Event::Rescued(_, node, Ok(())) => {
-                self.say(&format!("{}: what was there before is back", who(node)));
+            Event::Rescued(_, node, Ok(away)) => {
+                let away = away.map(|away| format!(", after {:.1}s", away.as_secs_f64())).unwrap_or_default();
+                self.say(&format!("{}: what was there before is back{away}", who(node)));
             }
             Event::Rescued(_, node, Err(error)) => self.say(&format!(
                 "{}failed{} {}: what was there before could not be brought back: {}",

@@ -57,9 +57,10 @@ impl<'a> Progress<'a> {
                     error!(resource = %id, action, reasons, step = %node.step, why = %printable(&why), "failed");
                 }
             }
-            Event::Rescued(_, node, Ok(())) => {
+            Event::Rescued(_, node, Ok(away)) => {
+                let away = away.map(seconds);
                 for id in &node.resources {
-                    warn!(resource = %id, "what was there before is put back");
+                    warn!(resource = %id, away, "what was there before is put back");
                 }
             }
             Event::Rescued(_, node, Err(why)) => {

@@ -180,8 +180,13 @@ impl World {
             manifest(
                 "Container",
                 "limits",
+                &format!("{{image: '{BUSYBOX}', {sleep}, networkMode: none, {limits}}}"),
+            ),
+            manifest(
+                "Container",
+                "again",
                 &format!(
-                    "{{image: '{BUSYBOX}', {sleep}, networkMode: none, {limits}, restartToken: {side}, \
+                    "{{image: '{BUSYBOX}', {sleep}, networkMode: none, restartToken: {side}, \
                       files: [{{path: /etc/side, content: {side}, onChange: restart}}]}}"
                 ),
             ),
@@ -434,6 +439,7 @@ impl World {
         let (running, networks): (&[&str], &[&str]) = match self.side {
             Side::A => (
                 &[
+                    "again running",
                     "idle created",
                     "limits running",
                     "seat running",
@@ -447,6 +453,7 @@ impl World {
             Side::B => (
                 &[
                     "after running",
+                    "again running",
                     "idle created",
                     "limits running",
                     "still running",
@@ -465,7 +472,7 @@ impl World {
             .filter_map(|value| value.as_str().filter(|value| value.starts_with("SIDE=")).map(str::to_owned))
             .collect();
         let side = if self.side == Side::A { "SIDE=a" } else { "SIDE=b" };
-        let inside = docker(&["exec", &self.host.name("limits"), "cat", "/etc/side"]);
+        let inside = docker(&["exec", &self.host.name("again"), "cat", "/etc/side"]);
         differ("the file", vec![inside], &[if self.side == Side::A { "a" } else { "b" }]);
         differ("environments", env.into_iter().collect(), &[side]);
         let listed = self.get("/networks").await;
