@@ -219,3 +219,41 @@ fn wrong_usage_is_an_error_and_never_2_which_means_changes() {
         assert_eq!(Test::new(arguments).run().status.code(), Some(1), "{arguments:?}");
     }
 }
+
+/// An engine that says one thing, once.
+fn answering(socket: &Path, body: &'static str) {
+    let listener = std::os::unix::net::UnixListener::bind(socket).expect("a socket");
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a client");
+        let mut asked = [0; 1024];
+        let _ = std::io::Read::read(&mut stream, &mut asked).expect("a request");
+        let length = body.len();
+        let head =
+            format!("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n");
+        stream.write_all(format!("{head}{body}").as_bytes()).expect("an answer");
+    });
+}
+
+#[test]
+fn engines_that_cannot_be_worked_with_are_refused() {
+    let podman = r#"{"ApiVersion": "1.41", "Components": [{"Name": "Podman Engine", "Version": "4.3.1"}]}"#;
+    let old = r#"{"ApiVersion": "1.40", "Components": [{"Name": "Engine", "Version": "19.03.15"}]}"#;
+    for (body, why) in [
+        (
+            podman,
+            "is Podman, which tells of its containers otherwise than Docker does: every pass would replace them; Invigil \
+             needs Docker 20.10 or later",
+        ),
+        (old, "speaks API 1.40; Invigil needs 1.41 (Docker 20.10) or later"),
+    ] {
+        let test = Test::new(&["plan", "m"]).file("m/v.yaml", GOOD);
+        let socket = test.dir.path().join("engine.sock");
+        answering(&socket, body);
+        let host = format!("unix://{}", socket.display());
+        test.env("DOCKER_HOST", &host).says(
+            1,
+            "",
+            &format!("error: the engine at unix://DIR/engine.sock {why}\n"),
+        );
+    }
+}

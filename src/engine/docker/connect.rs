@@ -10,7 +10,10 @@ use super::error::{cause, failed};
 use crate::engine::EngineError;
 use crate::fields::plain;
 
-/// The API that this module speaks: Docker 20.10's, and the compatible one of Podman 4.
+/// What the part of Podman calls itself that counts.
+const PODMAN: &str = "Podman";
+
+/// The API that this module speaks: Docker 20.10's.
 const API: Version = Version { major: 1, minor: 41 };
 
 /// Where an engine listens when nothing else is said.
@@ -50,6 +53,13 @@ pub(super) async fn connect(endpoint: &str) -> Result<Session, EngineError> {
         .version()
         .await
         .map_err(|error| failed(endpoint, &format!("asking {endpoint} for its version"), error))?;
+    let components = answer.components.iter().flatten();
+    if components.into_iter().any(|component| component.name.starts_with(PODMAN)) {
+        return Err(EngineError::refused(format!(
+            "the engine at {endpoint} is Podman, which tells of its containers otherwise than Docker does: every pass would \
+             replace them; Invigil needs Docker 20.10 or later"
+        )));
+    }
     let spoken = answer.api_version.as_deref().and_then(Version::parse).unwrap_or(API);
     if spoken < API {
         return Err(EngineError::refused(format!(
