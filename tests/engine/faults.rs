@@ -102,6 +102,49 @@ async fn one_changed_env_value_of_one_manifest_is_one_replacement_and_no_other_w
     assert_eq!(host.plan().await, "Nothing to do; 100 unchanged.\n");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn law_1_whatever_cannot_be_read_ends_the_pass_and_is_never_taken_for_absent() {
+    let host = Host::new("lawone").await;
+    host.write("net.yaml", "apiVersion: invigil/v1\nkind: Network\nmetadata: {name: '@net'}\n");
+    host.write("vol.yaml", "apiVersion: invigil/v1\nkind: Volume\nmetadata: {name: '@vol'}\n");
+    for name in ["stays", "changes", "goes"] {
+        host.container(name, &sleeper(", networks: ['@net'], binds: ['@vol:/data']"));
+    }
+    host.apply().await;
+    host.remove("goes.yaml");
+    host.container("changes", &sleeper(", networks: ['@net'], binds: ['@vol:/data'], env: {A: b}"));
+    let truth = host.plan().await;
+    assert!(truth.ends_with("\nPlan: 1 to replace, 1 to remove; 3 unchanged.\n"), "{truth}");
+
+    let proxy = Proxy::start();
+    let mut failed = 0;
+    for fault in [
+        Fault::Cut(When::Before),
+        Fault::Cut(When::After),
+        Fault::Refuse(When::Before),
+        Fault::Gone(When::After),
+        Fault::Truncate,
+        Fault::Garble,
+    ] {
+        for nth in 1.. {
+            proxy.reset();
+            proxy.arm(Among::All, nth, fault.clone());
+            let planned = host.plan_by(&engine_at(&proxy.endpoint())).await;
+            assert_eq!(proxy.writes(), []);
+            if proxy.struck().is_none() {
+                assert!(nth > 7, "{nth} calls");
+                break;
+            }
+            match planned {
+                // It asked again.
+                Ok(plan) => assert_eq!(plan, truth),
+                Err(_) => failed += 1,
+            }
+        }
+    }
+    assert!(failed > 20, "{failed}");
+}
+
 /// Tells what was tried, to whoever asks with `--nocapture`.
 #[expect(clippy::print_stdout, reason = "a test's summary is read on the terminal")]
 fn say(summary: &str) {

@@ -141,6 +141,12 @@ impl Host {
         text.replace(&format!("{}-", self.prefix), "@")
     }
 
+    /// The plan's text by way of an engine of one's own choice, with the test's prefix as `@`.
+    pub async fn plan_by(&self, engine: &DockerEngine) -> Result<String, EngineError> {
+        let plan = reconcile::plan(&self.wanted(), &BTreeMap::new(), &self.setup, engine).await?;
+        Ok(self.shown(&plan.to_text(&Palette::default())))
+    }
+
     /// One pass as a program makes it, on an engine of one's own choice, however it ends.
     pub async fn pass(
         &self,
