@@ -38,6 +38,11 @@ test: build ## every test, on a real engine, which is started if none answers
 test-engines: build ## the tests that speak to an engine, on each of ENGINES
 	@scripts/with-engines "$(ENGINES)" cargo test --locked $(ENGINE_TESTS)
 
+.PHONY: test-unit
+test-unit: build ## the systemd unit, in a container with a real systemd
+	@scripts/engine ensure
+	scripts/test-unit "$(dir $(BIN))debug"
+
 .PHONY: lint
 lint: ## formatting, clippy, the scripts, the systemd unit
 	cargo fmt --all --check
