@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Act, Changes, Need};
+use super::{Act, Changes, Need, Told};
 use crate::desired::{Desired, DesiredImage, ImageOrigin};
 use crate::observed::{Observed, ObservedImage};
 use crate::resource::label::{SOURCE, image_mark, is_mark, marked_image};
@@ -71,26 +71,30 @@ fn diff_tags(
     if let Some(tag) = foreign_tag(missing.iter(), observed, owner) {
         return changes.block(id.clone(), taken(tag));
     }
-    if missing.is_empty() {
-        return changes.unchanged.push(id.clone());
-    }
-    let reasons = missing
+    let mut reasons: Vec<Told> = missing
         .iter()
         .map(|tag| {
             let from = observed.image_at(tag).map(|image| image.id.to_string());
             super::told(&format!("tags.{tag}"), from, Some(there.id.to_string()))
         })
         .collect();
-    let mut tags = missing;
     // What Invigil assembled is its own, also where the mark was lost; what was loaded and bears no tag is
     // nobody's: a load was interrupted. The mark comes first, as without it the rest would be somebody's.
     let is_ours = match &image.source {
-        ImageOrigin::Paper(_) => true,
+        // Another owner's, whose paper is the same, is left to that owner while it has every tag.
+        ImageOrigin::Paper(_) => !missing.is_empty() || !there.references.iter().any(is_mark),
         ImageOrigin::Load { .. } => there.references.is_empty(),
         _ => false,
     };
+    let mut tags = missing;
     if is_ours && marks(there, owner).next().is_none() {
+        if tags.is_empty() {
+            reasons.push(super::told("", None, Some("the mark that makes it ours is missing".to_owned())));
+        }
         tags.insert(0, image_mark(owner, &id.name, &there.id));
+    }
+    if tags.is_empty() {
+        return changes.unchanged.push(id.clone());
     }
     changes.push(id.clone(), Act::Tag { image: there.id.clone(), tags }, reasons, Vec::new());
 }

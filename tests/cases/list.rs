@@ -52,6 +52,7 @@ cases!(
     job_that_failed_is_told_and_not_run_again,
     job_that_ran_gives_its_answers_once,
     job_that_ran_is_left,
+    law_11_a_paper_whose_mark_was_lost_is_marked,
     law_11_files_that_an_interrupted_creation_left_out_are_put_in,
     law_11_interrupted_after_an_import,
     law_11_interrupted_after_next_was_made,

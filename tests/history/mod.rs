@@ -183,6 +183,18 @@ fn happen(engine: &MemoryEngine, line: &str, directory: &Path) {
             );
             engine.mend();
         }
+        ["lose", "the", "mark", "of", name] => {
+            let of = format!("io.invigil.owner/default/{name}:");
+            let everything = engine.everything();
+            let images = everything["images"].as_object().expect("images").values();
+            let all = images.flat_map(|references| references.as_array().expect("references"));
+            let marks: Vec<&str> =
+                all.filter_map(Value::as_str).filter(|reference| reference.starts_with(&of)).collect();
+            assert!(!marks.is_empty(), "{line}: there is none");
+            for mark in marks {
+                engine.by_hand(&Step::Untag(image(mark))).expect("an untagged image");
+            }
+        }
         ["host", "listens", port] => engine.on_host(|host| {
             let ip = "0.0.0.0".parse().expect("an address");
             let port = port.parse().expect("a port");
