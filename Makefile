@@ -38,6 +38,10 @@ test: build ## every test, on a real engine, which is started if none answers
 test-engines: build ## the tests that speak to an engine, on each of ENGINES
 	@scripts/with-engines "$(ENGINES)" cargo test --locked $(ENGINE_TESTS)
 
+.PHONY: fuzz
+fuzz: ## look for inputs that nobody thought of: FUZZ_SECONDS=30 for each target (needs g++)
+	@scripts/fuzz
+
 .PHONY: lint
 lint: ## formatting, clippy, the scripts, the systemd unit
 	cargo fmt --all --check
