@@ -10,6 +10,7 @@ use invigil::engine::docker::answers;
 use invigil::plan::{Palette, Plan};
 use invigil::resource::container::ContainerSpec;
 use invigil::resource::name::Owner;
+use invigil::resource::printable::printable;
 use serde_json::Value;
 
 /// Reads the input as an engine's answers and plans against them.
@@ -26,11 +27,12 @@ pub fn run(input: &[u8]) {
     let changes = diff(desired(), &observed, &owner, Budget::default());
     let plan = Plan::new(changes, &owner, &BTreeMap::new());
     assert_plain(&plan.to_text(&Palette::default()));
+    assert_plain(&plan.steps_text());
     plan.to_json().expect("a plan has a JSON form");
 }
 
 fn assert_plain(text: &str) {
-    assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "{text:?}");
+    assert!(text.lines().all(|line| printable(line) == line), "{text:?}");
 }
 
 /// A container with every field, one with none, and a network and a volume.
