@@ -280,7 +280,14 @@ impl Notation for Mount {
             (MountType::Volume, Some(source)) => {
                 MountSource::Volume { name: source.parse()?, no_copy: long.no_copy.unwrap_or(false) }
             }
-            (MountType::Tmpfs, None) => MountSource::Tmpfs { size: long.tmpfs_size, mode: long.tmpfs_mode },
+            (MountType::Tmpfs, None) => {
+                // The engine takes 0 for its default: no limit, and 1777.
+                if long.tmpfs_mode.is_some_and(|mode| mode.bits() == 0) {
+                    return Err("a tmpfs with the mode 0000 cannot be made".to_owned());
+                }
+                let size = long.tmpfs_size.filter(|size| size.bytes() > 0);
+                MountSource::Tmpfs { size, mode: long.tmpfs_mode }
+            }
             (MountType::Tmpfs, Some(_)) => return Err("a tmpfs mount has no source".to_owned()),
             (MountType::Volume, None) => {
                 return Err("a volume mount needs a source; a volume without a name is a line of `volumes`"
@@ -419,6 +426,14 @@ mod tests {
                 .map_err(|error| error.to_string()),
             Err("`/a,readonly` has a comma, which a mount cannot have; say it with `binds` at line 1 column 57"
                 .to_owned())
+        );
+        assert_eq!(
+            "type=tmpfs,target=/y,tmpfs-size=0".parse::<Mount>().map(|mount| mount.to_string()),
+            Ok("type=tmpfs,target=/y".to_owned())
+        );
+        assert_eq!(
+            "type=tmpfs,target=/y,tmpfs-mode=0".parse::<Mount>(),
+            Err("a tmpfs with the mode 0000 cannot be made".to_owned())
         );
         assert_eq!(
             "type=bind,source=,target=/y".parse::<Mount>(),
