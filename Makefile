@@ -43,6 +43,10 @@ test-unit: build ## the systemd unit, in a container with a real systemd
 	@scripts/engine ensure
 	scripts/test-unit "$(dir $(BIN))debug"
 
+.PHONY: fuzz
+fuzz: ## look for inputs that nobody thought of: FUZZ_SECONDS=30 for each target (needs g++)
+	@scripts/fuzz
+
 .PHONY: lint
 lint: ## formatting, clippy, the scripts, the systemd unit
 	cargo fmt --all --check

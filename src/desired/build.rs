@@ -8,12 +8,13 @@ use crate::assembly::{ExamServer, PaperImage};
 use crate::manifest::diagnostic::Diagnostic;
 use crate::manifest::{Manifest, Manifests, Spec};
 use crate::problemset::set::ProblemSet;
-use crate::resource::bind::BindSource;
+use crate::resource::bind::{Bind, BindSource};
 use crate::resource::container::{Capability, ContainerSpec, PlacedFile};
 use crate::resource::digest::sha256_hex;
 use crate::resource::image::{ImageSource, ImageSpec, PullPolicy};
 use crate::resource::mount::MountSource;
 use crate::resource::name::{Kind, Name, ResourceId};
+use crate::resource::printable::printable;
 use crate::resource::reference::ImageReference;
 use crate::resource::security::{Seccomp, SecurityOption};
 use crate::resource::violation::{FieldPath, Severity};
@@ -236,7 +237,7 @@ impl Build<'_> {
         self.read_env_files(manifest, &mut spec)?;
         self.read_profiles(manifest, &mut spec)?;
         let files = self.read_files(manifest, &spec)?;
-        resolve_paths(&manifest.base_dir, &mut spec);
+        resolve_paths(&manifest.base_dir, &mut spec)?;
         let withheld =
             |name: &Name| self.desired.invalid.contains(&ResourceId::new(Kind::Image, name.clone()));
         if image.as_ref().is_some_and(withheld) {
@@ -311,19 +312,69 @@ fn guard(spec: &mut ContainerSpec) {
     spec.no_new_privileges.get_or_insert(true);
 }
 
-fn resolve_paths(base: &Path, spec: &mut ContainerSpec) {
-    let resolve = |path: &mut String| *path = absolute(base, path).to_string_lossy().into_owned();
-    for bind in &mut spec.binds {
+/// Makes paths absolute. The directory of the manifest may have what a path cannot have there.
+fn resolve_paths(base: &Path, spec: &mut ContainerSpec) -> Result<(), (FieldPath, String)> {
+    let resolve = |path: &str| {
+        let path = absolute(base, path);
+        let text = path.to_str().map(str::to_owned);
+        text.ok_or_else(|| format!("`{}` is not UTF-8", printable(&path.to_string_lossy())))
+    };
+    let unreadable = |path: &str| format!("`{}` is not a path that can be bound", printable(path));
+    for (index, bind) in spec.binds.iter_mut().enumerate() {
+        let at = |message| (FieldPath::root().key("binds").index(index), message);
         if let BindSource::Path(path) = &mut bind.source {
-            resolve(path);
+            *path = resolve(path).map_err(at)?;
+            let path = path.clone();
+            if !bind.to_string().parse().is_ok_and(|read: Bind| read.source == bind.source) {
+                return Err(at(unreadable(&path)));
+            }
         }
     }
-    for collect in &mut spec.collect {
-        resolve(&mut collect.to);
+    for (index, collect) in spec.collect.iter_mut().enumerate() {
+        let at = |message| (FieldPath::root().key("collect").index(index).key("to"), message);
+        collect.to = resolve(&collect.to).map_err(at)?;
     }
-    for mount in &mut spec.mounts {
+    for (index, mount) in spec.mounts.iter_mut().enumerate() {
+        let at = |message| (FieldPath::root().key("mounts").index(index), message);
         if let MountSource::Bind { path, .. } = &mut mount.source {
-            resolve(path);
+            *path = resolve(path).map_err(at)?;
+            let path = path.clone();
+            if mount.to_string().parse() != Ok(mount.clone()) {
+                return Err(at(unreadable(&path)));
+            }
         }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    use super::*;
+
+    fn resolved(base: &OsStr, spec: &str) -> String {
+        let mut spec: ContainerSpec = serde_json::from_str(spec).expect("a spec");
+        match resolve_paths(Path::new(base), &mut spec) {
+            Ok(()) => spec.binds.iter().map(ToString::to_string).collect(),
+            Err((path, message)) => format!("{path}: {message}"),
+        }
+    }
+
+    #[test]
+    fn a_directory_whose_name_would_make_another_path_of_a_relative_one_is_told() {
+        let binds = r#"{"image": "a1", "binds": ["/b:/b", "./logs:/logs"]}"#;
+        let mounts = r#"{"image": "a1", "mounts": ["type=bind,source=./logs,target=/logs"]}"#;
+        assert_eq!(resolved(OsStr::new("/a,readonly"), binds), "/b:/b/a,readonly/logs:/logs");
+        assert_eq!(
+            resolved(OsStr::new("/a:b"), binds),
+            "binds[1]: `/a:b/logs` is not a path that can be bound"
+        );
+        assert_eq!(
+            resolved(OsStr::new("/a,readonly"), mounts),
+            "mounts[0]: `/a,readonly/logs` is not a path that can be bound"
+        );
+        assert_eq!(resolved(OsStr::from_bytes(b"/a\xff"), binds), "binds[1]: `/a\u{fffd}/logs` is not UTF-8");
     }
 }

@@ -36,12 +36,13 @@ pub(super) static FIELDS: &[Field] = &[
                 ("timeout", check.timeout),
                 ("startPeriod", check.start_period),
             ];
+            // The engine takes 0 for silence: what the image says, or its own default.
             for (key, duration) in durations {
-                if let Some(duration) = duration {
+                if let Some(duration) = duration.filter(|duration| duration.nanos() > 0) {
                     keys.insert(key.to_owned(), json!(duration.nanos()));
                 }
             }
-            if let Some(retries) = check.retries {
+            if let Some(retries) = check.retries.filter(|retries| *retries > 0) {
                 keys.insert("retries".to_owned(), json!(retries));
             }
             Value::Object(keys)

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::codec::texts;
 use crate::resource::duration::Duration;
 use crate::resource::env::{looks_secret, without_password};
+use crate::resource::printable::printable;
 use crate::resource::quantity::{ByteSize, Cpus};
 
 /// What stands for a secret value.
@@ -15,16 +16,7 @@ const HIDDEN: &str = "(hidden)";
 
 /// Text without characters that could steer a terminal.
 pub(crate) fn plain(text: &str) -> String {
-    let unsafe_on_terminal = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    if !text.contains(unsafe_on_terminal) {
-        return text.to_owned();
-    }
-    text.chars()
-        .map(|c| if unsafe_on_terminal(c) { c.escape_default().to_string() } else { c.to_string() })
-        .collect()
+    printable(text).into_owned()
 }
 
 /// Whether there is nothing to show.

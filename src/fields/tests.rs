@@ -50,6 +50,23 @@ fn a_changed_port_is_told_as_just_that_port() {
 }
 
 #[test]
+fn law_9_what_an_engine_takes_for_silence_is_no_difference() {
+    for same in [
+        json!({"healthcheck": {"test": "x", "interval": "0s", "timeout": "0s", "startPeriod": "0s", "retries": 0}}),
+        json!({"mounts": ["type=tmpfs,target=/t,tmpfs-size=0"]}),
+    ] {
+        assert_eq!(told(same.clone(), same), Vec::<String>::new());
+    }
+    assert_eq!(
+        told(
+            json!({"healthcheck": {"test": "x", "retries": 3}}),
+            json!({"healthcheck": {"test": "x", "retries": 0}})
+        ),
+        ["replace: healthcheck.retries 3 -> "]
+    );
+}
+
+#[test]
 fn a_line_removed_from_the_manifest_is_seen() {
     assert_eq!(
         told(json!({"env": {"A": "1", "B": "2"}}), json!({"env": {"A": "1"}})),

@@ -10,6 +10,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::diagnostic::Diagnostic;
 use super::kinds::ManifestKind;
+use super::parse::FAULTS_MAX;
 use super::reader;
 use super::suggestion::did_you_mean;
 use super::tree::{self, Fault, Node, Value};
@@ -122,9 +123,16 @@ pub(super) fn read<'t>(
         hint: fault.hint,
     }));
     let refused = findings.violations.iter().any(|violation| violation.severity == Severity::Error);
-    diagnostics.extend(findings.violations.into_iter().map(|Violation { path, severity, message, hint }| {
-        Diagnostic { file: file.name.clone(), position: root.place(&path), path, severity, message, hint }
-    }));
+    diagnostics.extend(findings.violations.into_iter().take(FAULTS_MAX).map(
+        |Violation { path, severity, message, hint }| Diagnostic {
+            file: file.name.clone(),
+            position: root.place(&path),
+            path,
+            severity,
+            message,
+            hint,
+        },
+    ));
     let manifest = parts.filter(|_| !refused).map(|(kind, metadata, spec)| Manifest {
         id: ResourceId::new(kind.resource(), metadata.name),
         adopt: metadata.adopt,

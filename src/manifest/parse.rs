@@ -13,6 +13,12 @@ use crate::resource::violation::{FieldPath, Segment};
 /// How deep mappings and lists may stand in each other. No kind needs a tenth of it.
 pub const DEPTH_MAX: usize = 64;
 
+/// The longest key, in bytes. YAML itself takes no more characters where a key stands without a `?`.
+const KEY_MAX: usize = 1024;
+
+/// The most faults told of one document: past it, more lines do not help anybody.
+pub const FAULTS_MAX: usize = 50;
+
 /// Reads a file's documents. Documents that say nothing are left out.
 pub fn read(text: &str) -> Vec<Document<'_>> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -200,6 +206,9 @@ impl<'t> Reader<'t> {
                 if matches!(&node.value, Value::Plain(text) if text == "<<") {
                     *key = Some(Key { text: Cow::Borrowed("<<"), position, refused: true });
                     self.fault(position, "the merge key `<<` is not supported", Some("write the fields out"));
+                } else if node.text().is_some_and(|text| text.len() > KEY_MAX) {
+                    *key = Some(Key { text: Cow::Borrowed("?"), position, refused: true });
+                    self.fault(position, format!("a key has at most {KEY_MAX} bytes"), None);
                 } else if let Value::Plain(text) | Value::Quoted(text) = node.value {
                     *key = Some(Key { text, position, refused: node.refused });
                 } else {
@@ -220,10 +229,14 @@ impl<'t> Reader<'t> {
         for entry in sorted {
             match first {
                 Some((key, position)) if key == entry.key => {
+                    entry.value.refused = true;
+                    // At the top they are all told: which resource this is depends on them.
+                    if self.faults.len() >= FAULTS_MAX && !self.open.is_empty() {
+                        continue;
+                    }
                     let path = path(&self.open).key(&entry.key);
                     let message = format!("this key already stands at {position}");
                     self.faults.push(Fault { position: entry.position, path, message, hint: None });
-                    entry.value.refused = true;
                 }
                 _ => first = Some((&entry.key, entry.position)),
             }
@@ -231,6 +244,9 @@ impl<'t> Reader<'t> {
     }
 
     fn fault(&mut self, position: Position, message: impl Into<String>, hint: Option<&str>) {
+        if self.faults.len() >= FAULTS_MAX {
+            return;
+        }
         let hint = hint.map(str::to_owned);
         self.faults.push(Fault { position, path: FieldPath::root(), message: message.into(), hint });
     }

@@ -4,12 +4,10 @@
 use serde::de::DeserializeOwned;
 
 use super::deserializer::Reading;
+use super::parse::FAULTS_MAX;
 use super::tree::{Fault, Node};
 use super::wording::About;
 use crate::resource::violation::FieldPath;
-
-/// The most faults told of one value: past it, more lines do not help anybody.
-const FAULTS_MAX: usize = 50;
 
 /// Reads a value.
 ///
@@ -21,7 +19,11 @@ const FAULTS_MAX: usize = 50;
 pub(super) fn read<T: DeserializeOwned>(node: &mut Node<'_>, at: &FieldPath) -> Result<T, Vec<Fault>> {
     let mut faults = Vec::new();
     let mut refused: Vec<FieldPath> = Vec::new();
-    while faults.len() < FAULTS_MAX {
+    // Each round reads the whole value; a consequence is no fault, and there may be as many as lines.
+    for _ in 0..2 * FAULTS_MAX {
+        if faults.len() == FAULTS_MAX {
+            break;
+        }
         let error = match T::deserialize(Reading(node)) {
             Ok(value) if faults.is_empty() => return Ok(value),
             Ok(_) => break,

@@ -18,6 +18,8 @@ use crate::resource::violation::FieldPath;
 
 /// The most suggestions of one snapshot: each looks at every name.
 const SUGGESTIONS_MAX: usize = 100;
+/// The most circles that are told of one container.
+const TOLD_OF_A_CONTAINER: usize = 10;
 /// The most containers of a circle that are shown by name.
 const SHOWN_OF_A_CIRCLE: usize = 12;
 
@@ -183,57 +185,96 @@ pub(super) fn check_cycles(valid: &[Valid<'_, '_>], references: &[Reference], fi
     }
     let mut visits = vec![Visit::Not; valid.len()];
     for start in 0..valid.len() {
-        // A walk with its own stack: ten thousand containers in a row must not exhaust the thread's.
-        let mut way = vec![(start, 0)];
-        while let Some((node, next)) = way.last_mut() {
-            let node = *node;
-            if visits[node] == Visit::Done {
-                way.pop();
-                continue;
-            }
-            visits[node] = Visit::OnTheWay;
-            let Some(&(to, path)) = edges[node].get(*next) else {
-                visits[node] = Visit::Done;
-                way.pop();
-                continue;
-            };
-            *next += 1;
-            match visits[to] {
-                Visit::Not => way.push((to, 0)),
-                Visit::Done => {}
-                Visit::OnTheWay => {
-                    let circle = way.iter().map(|(node, _)| *node).skip_while(|node| *node != to);
-                    let circle: Vec<&Valid> = circle.filter_map(|node| valid.get(node)).collect();
-                    let hint = Some("take one of these dependencies away".to_owned());
-                    findings.error(valid[node].draft, path.clone(), shown(&circle), hint);
-                    findings.invalid.extend(circle.iter().map(|this| this.manifest.id.clone()));
-                }
-            }
+        if visits[start] == Visit::Not {
+            walk(start, valid, &edges, &mut visits, findings);
         }
     }
+}
+
+/// Walks from a container to all that it waits for, and tells of every circle.
+///
+/// With a stack of its own: ten thousand containers in a row must not exhaust the thread's. Each edge takes
+/// the same time, however long the circle is that it closes.
+fn walk(
+    start: usize,
+    valid: &[Valid<'_, '_>],
+    edges: &[Vec<(usize, &FieldPath)>],
+    visits: &mut [Visit],
+    findings: &mut Findings<'_>,
+) {
+    let begin = |node: usize| Stop { node, next: 0, leads_back_to: usize::MAX, told: 0 };
+    let mut way = vec![begin(start)];
+    visits[start] = Visit::OnTheWay(0);
+    while let Some(stop) = way.last_mut() {
+        let node = stop.node;
+        if let Some(&(to, path)) = edges[node].get(stop.next) {
+            stop.next += 1;
+            match visits[to] {
+                Visit::Not => {
+                    visits[to] = Visit::OnTheWay(way.len());
+                    way.push(begin(to));
+                }
+                Visit::Done => {}
+                Visit::OnTheWay(place) => {
+                    stop.leads_back_to = stop.leads_back_to.min(place);
+                    stop.told += 1;
+                    if stop.told > TOLD_OF_A_CONTAINER {
+                        continue;
+                    }
+                    let hint = Some("take one of these dependencies away".to_owned());
+                    findings.error(valid[node].draft, path.clone(), shown(&way[place..], valid), hint);
+                }
+            }
+            continue;
+        }
+        let back = stop.leads_back_to;
+        visits[node] = Visit::Done;
+        way.pop();
+        if back <= way.len() {
+            findings.invalid.insert(valid[node].manifest.id.clone());
+        }
+        if back < way.len()
+            && let Some(before) = way.last_mut()
+        {
+            before.leads_back_to = before.leads_back_to.min(back);
+        }
+    }
+}
+
+/// A container on the way from another one.
+struct Stop {
+    node: usize,
+    /// Which of its references is followed next.
+    next: usize,
+    /// The first place of the way that it waits for again, by whatever way.
+    leads_back_to: usize,
+    /// How many circles it closes, so far.
+    told: usize,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Visit {
     Not,
-    OnTheWay,
+    /// At this place of it.
+    OnTheWay(usize),
     Done,
 }
 
-fn shown(circle: &[&Valid<'_, '_>]) -> String {
+fn shown(circle: &[Stop], valid: &[Valid<'_, '_>]) -> String {
+    let id = |stop: &Stop| &valid[stop.node].manifest.id;
     if let [alone] = circle {
-        return format!("{} waits for itself", alone.manifest.id);
+        return format!("{} waits for itself", id(alone));
     }
     let mut text = "these containers wait for each other: ".to_owned();
-    for this in circle.iter().take(SHOWN_OF_A_CIRCLE) {
+    for stop in circle.iter().take(SHOWN_OF_A_CIRCLE) {
         // Writing to a String cannot fail.
-        let _ = write!(text, "{} -> ", this.manifest.id);
+        let _ = write!(text, "{} -> ", id(stop));
     }
     if circle.len() > SHOWN_OF_A_CIRCLE {
         let _ = write!(text, "{} more -> ", circle.len() - SHOWN_OF_A_CIRCLE);
     }
     if let Some(first) = circle.first() {
-        let _ = write!(text, "{}", first.manifest.id);
+        let _ = write!(text, "{}", id(first));
     }
     text
 }

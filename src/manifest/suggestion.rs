@@ -6,11 +6,14 @@
 /// swapped. Of equally near candidates the first is taken.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = word.to_lowercase();
-    let most = (word.chars().count() / 4).max(1);
+    let letters = word.chars().count();
+    let most = (letters / 4).max(1);
     candidates
         .into_iter()
-        .filter(|candidate| candidate.len().abs_diff(word.len()) <= most * 4)
-        .map(|candidate| (strsim::damerau_levenshtein(&word, &candidate.to_lowercase()), candidate))
+        .map(|candidate| (candidate.to_lowercase(), candidate))
+        // As many letters at least are missing; comparing takes the time of both lengths multiplied.
+        .filter(|(lower, _)| lower.chars().count().abs_diff(letters) <= most)
+        .map(|(lower, candidate)| (strsim::damerau_levenshtein(&word, &lower), candidate))
         .filter(|(distance, _)| *distance <= most)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
@@ -34,5 +37,6 @@ mod tests {
         assert_eq!(nearest("sat-01", ["seat-02", "seat-01"]), Some("seat-01"));
         assert_eq!(nearest("seat-99", ["seat-01"]), None);
         assert_eq!(nearest("", ["a1"]), None);
+        assert_eq!(nearest(&"x".repeat(1 << 20), ["ports", &"y".repeat(100)]), None);
     }
 }

@@ -270,6 +270,127 @@ fn a_file_of_1_mib_is_read_in_seconds() {
     }
 }
 
+/// A quarter of the largest file, so that the test takes seconds.
+const SIZE: usize = 1 << 18;
+
+/// One piece as often as it fits, each with its number.
+fn numbered(size: usize, piece: impl Fn(usize) -> String) -> String {
+    let mut text = String::new();
+    for piece in (0..).map(piece) {
+        if text.len() + piece.len() > size {
+            break;
+        }
+        text += &piece;
+    }
+    text
+}
+
+fn filled(piece: &str) -> String {
+    numbered(SIZE, |_| piece.to_owned())
+}
+
+#[test]
+fn a_hostile_file_is_read_in_seconds_and_in_little_memory() {
+    let long = "k".repeat(SIZE / 2);
+    let many = |piece: &dyn Fn(usize) -> String| numbered(SIZE, piece);
+    let chain = |n: usize| {
+        let others = if n == 999 { many(&|k| format!("c{}, ", k % 1000)) } else { format!("c{}", n + 1) };
+        container(&format!("c{n}"), &format!("dependsOn: [{others}]"))
+    };
+    let item = "id: a, type: single_choice, prompt: p, choices: ";
+    let exam = |items: &str| {
+        format!(
+            "apiVersion: invigil/v1\nkind: ProblemSet\nmetadata: {{name: exam}}\nspec: {{title: t, items: [{items}]}}\n"
+        )
+    };
+    for (what, text) in [
+        ("published ranges", container("aa", &format!("ports: [{}]", filled("'1-65535:1-65535', ")))),
+        ("ranges without the host's", container("aa", &format!("ports: [{}]", filled("1-65535, ")))),
+        (
+            "ranges, startFirst",
+            container("aa", &format!("update: {{order: startFirst}}, ports: [{}]", filled("1-65535, "))),
+        ),
+        (
+            "one port on many addresses",
+            container(
+                "aa",
+                &format!(
+                    "ports: [{}]",
+                    many(&|n| format!("'10.{}.{}.{}:80:80', ", n >> 16, n >> 8 & 255, n & 255))
+                ),
+            ),
+        ),
+        ("exposed ranges", container("aa", &format!("expose: [{}]", filled("1-65535, ")))),
+        ("a long name of a field", container("aa", &format!("? {long} : 1"))),
+        ("a long kind", format!("apiVersion: invigil/v1\nkind: {long}\nmetadata: {{name: aa}}\n")),
+        ("a long word", container("aa", &format!("state: {long}"))),
+        (
+            "repeated keys under a long one",
+            container("aa", &format!("? {long} : {{{}}}", numbered(SIZE / 2, |_| "a, ".to_owned()))),
+        ),
+        ("aliases", container("aa", &format!("dns: [{}]", filled("*a, ").replacen("*a", "&a x", 1)))),
+        (
+            "aliases that are missed",
+            container(
+                "aa",
+                &format!("dependsOn: [{}]", filled("{container: *a}, ").replacen("*a", "&a x", 1)),
+            ),
+        ),
+        ("texts of the wrong type", container("aa", &format!("dns: [{}]", filled("[], ")))),
+        ("bad variables", container("aa", &format!("env: {{{}}}", many(&|n| format!("'{n} ': '', "))))),
+        (
+            "labels of ours",
+            container("aa", &format!("labels: {{{}}}", many(&|n| format!("io.invigil.{n}: '', ")))),
+        ),
+        ("one target", container("aa", &format!("binds: [{}]", filled("'/a:/b', ")))),
+        ("missing networks", container("aa", &format!("networks: [{}]", many(&|n| format!("n{n}, "))))),
+        ("missing containers", container("aa", &format!("dependsOn: [{}]", many(&|n| format!("n{n}, "))))),
+        ("a circle with many chords", (0..1000).map(chain).collect()),
+        ("one resource again and again", filled(&container("aa", ""))),
+        (
+            "tags",
+            format!(
+                "apiVersion: invigil/v1\nkind: Image\nmetadata: {{name: aa}}\nspec: {{pull: {{reference: aa}}, tags: [{}]}}\n",
+                many(&|n| format!("t{n}, "))
+            ),
+        ),
+        (
+            "subnets",
+            format!(
+                "apiVersion: invigil/v1\nkind: Network\nmetadata: {{name: aa}}\nspec: {{subnets: [{}]}}\n",
+                filled("{subnet: x}, ")
+            ),
+        ),
+        ("items", exam(&filled(&format!("{{{item}[]}}, ")))),
+        (
+            "choices",
+            exam(&format!(
+                "{{{item}[{}], key: {{choices: [{}]}}}}",
+                numbered(SIZE / 2, |n| format!("{{id: i{n}, text: a}}, ")),
+                numbered(SIZE / 2, |n| format!("i{n}, "))
+            )),
+        ),
+        (
+            "keys that name no choice",
+            exam(&format!(
+                "{{{item}[{}], key: {{choices: [{}]}}}}",
+                numbered(SIZE / 2, |n| format!("{{id: i{n}, text: a}}, ")),
+                numbered(SIZE / 2, |n| format!("x{n}, "))
+            )),
+        ),
+        (
+            "blanks",
+            exam(&format!("{{id: a, type: fill_in_blank, prompt: p, key: {{blanks: [{}]}}}}", filled("a, "))),
+        ),
+    ] {
+        let begin = std::time::Instant::now();
+        let manifests = parse(&[("a.yaml", &text)]);
+        let size: usize = told(&manifests).iter().map(String::len).sum();
+        assert!(begin.elapsed().as_secs() < 10, "{what} took {:?}", begin.elapsed());
+        assert!(size < 16 * SIZE, "{what}: {size} bytes are told");
+    }
+}
+
 proptest! {
     #[test]
     fn no_bytes_make_the_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {

@@ -12,6 +12,7 @@ use crate::resource::duration::Duration;
 use crate::resource::name::{Name, Owner};
 use crate::resource::network::NetworkSpec;
 use crate::resource::platform::Platform;
+use crate::resource::printable::printable;
 use crate::resource::reference::{ImageId, ImageReference};
 use crate::resource::volume::VolumeSpec;
 
@@ -192,7 +193,7 @@ pub enum Await {
 impl Step {
     /// What it does, for a sentence that already names the resource: `start`, `pull nginx:1.15`.
     pub fn task(&self) -> String {
-        match self {
+        let task = match self {
             Self::LoadPapers(_) => "load".to_owned(),
             Self::Tag { .. } => "tag".to_owned(),
             Self::CreateNetwork { .. } | Self::CreateVolume { .. } | Self::CreateContainer { .. } => {
@@ -217,60 +218,68 @@ impl Step {
             Self::Await { until: Await::Well(_), .. } => "wait until well".to_owned(),
             Self::Await { until: Await::Completed, .. } => "wait until completed".to_owned(),
             Self::LoadArchive { .. } | Self::Pull { .. } | Self::Import { .. } | Self::Untag(_) => {
-                self.to_string()
+                self.words()
             }
-        }
+        };
+        printable(&task).into_owned()
     }
 }
 
 impl fmt::Display for Step {
+    /// In words for people: a path or the name of a foreign network may hold anything (law 13).
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&printable(&self.words()))
+    }
+}
+
+impl Step {
+    fn words(&self) -> String {
         match self {
-            Self::LoadPapers(images) if images.len() == 1 => f.write_str("load 1 problem set image"),
-            Self::LoadPapers(images) => write!(f, "load {} problem set images", images.len()),
-            Self::LoadArchive { archive, .. } => write!(f, "load {}", archive.display()),
-            Self::Pull { reference, .. } => write!(f, "pull {reference}"),
-            Self::Import { archive, tag, .. } => write!(f, "import {} as {tag}", archive.display()),
+            Self::LoadPapers(images) if images.len() == 1 => "load 1 problem set image".to_owned(),
+            Self::LoadPapers(images) => format!("load {} problem set images", images.len()),
+            Self::LoadArchive { archive, .. } => format!("load {}", archive.display()),
+            Self::Pull { reference, .. } => format!("pull {reference}"),
+            Self::Import { archive, tag, .. } => format!("import {} as {tag}", archive.display()),
             Self::Tag { image, tags, mark } => {
                 let tags: Vec<String> = tags.iter().map(ToString::to_string).collect();
                 let marked = if mark.is_some() { " and mark it" } else { "" };
-                write!(f, "tag {} as {}{marked}", short_image(image.first()), tags.join(", "))
+                format!("tag {} as {}{marked}", short_image(image.first()), tags.join(", "))
             }
-            Self::Untag(tag) => write!(f, "untag {tag}"),
-            Self::CreateNetwork { name, .. } => write!(f, "create network {name}"),
-            Self::RemoveNetwork(network) => write!(f, "remove network {}", short(network)),
-            Self::CreateVolume { name, .. } => write!(f, "create volume {name}"),
-            Self::CreateContainer { name, .. } => write!(f, "create container {name}"),
-            Self::Start(container) => write!(f, "start {}", short(container)),
-            Self::Stop(container) => write!(f, "stop {}", short(container)),
-            Self::Restart(container) => write!(f, "restart {}", short(container)),
-            Self::Record { container, .. } => write!(f, "remember what is done to {}", short(container)),
-            Self::Put { container, files } => write!(f, "put {} into {}", named(files), short(container)),
-            Self::Collect { container, path, .. } => write!(f, "collect {path} of {}", short(container)),
-            Self::Signal { container, signal } => write!(f, "send {signal} to {}", short(container)),
-            Self::Pause(container) => write!(f, "pause {}", short(container)),
-            Self::Unpause(container) => write!(f, "unpause {}", short(container)),
-            Self::Rename { container, to } => write!(f, "rename {} to {to}", short(container)),
-            Self::Update { container, .. } => write!(f, "update {}", short(container)),
+            Self::Untag(tag) => format!("untag {tag}"),
+            Self::CreateNetwork { name, .. } => format!("create network {name}"),
+            Self::RemoveNetwork(network) => format!("remove network {}", short(network)),
+            Self::CreateVolume { name, .. } => format!("create volume {name}"),
+            Self::CreateContainer { name, .. } => format!("create container {name}"),
+            Self::Start(container) => format!("start {}", short(container)),
+            Self::Stop(container) => format!("stop {}", short(container)),
+            Self::Restart(container) => format!("restart {}", short(container)),
+            Self::Record { container, .. } => format!("remember what is done to {}", short(container)),
+            Self::Put { container, files } => format!("put {} into {}", named(files), short(container)),
+            Self::Collect { container, path, .. } => format!("collect {path} of {}", short(container)),
+            Self::Signal { container, signal } => format!("send {signal} to {}", short(container)),
+            Self::Pause(container) => format!("pause {}", short(container)),
+            Self::Unpause(container) => format!("unpause {}", short(container)),
+            Self::Rename { container, to } => format!("rename {} to {to}", short(container)),
+            Self::Update { container, .. } => format!("update {}", short(container)),
             Self::Connect { container, network, .. } => {
-                write!(f, "connect {} to {network}", short(container))
+                format!("connect {} to {network}", short(container))
             }
             Self::Disconnect { container, network } => {
-                write!(f, "disconnect {} from {network}", short(container))
+                format!("disconnect {} from {network}", short(container))
             }
             Self::Await { container, until: Await::Healthy } => {
-                write!(f, "wait until {} is healthy", short(container))
+                format!("wait until {} is healthy", short(container))
             }
             Self::Await { container, until: Await::Well(_) } => {
-                write!(f, "wait until {} is well", short(container))
+                format!("wait until {} is well", short(container))
             }
             Self::Await { container, until: Await::Completed } => {
-                write!(f, "wait until {} has run to its end", short(container))
+                format!("wait until {} has run to its end", short(container))
             }
             Self::Await { container, until: Await::Steady(_) } => {
-                write!(f, "wait until {} stays up", short(container))
+                format!("wait until {} stays up", short(container))
             }
-            Self::RemoveContainer(container) => write!(f, "remove container {}", short(container)),
+            Self::RemoveContainer(container) => format!("remove container {}", short(container)),
         }
     }
 }

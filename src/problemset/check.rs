@@ -16,6 +16,9 @@ use super::text::{Text, quoted};
 /// The most that one item can be worth.
 const MAX_POINTS: f64 = 10_000.0;
 
+/// The most choices that a hint lists.
+const LISTED_MAX: usize = 26;
+
 /// One item under examination.
 pub(super) struct ItemCheck<'a> {
     path: FieldPath,
@@ -139,18 +142,20 @@ impl<'a> ItemCheck<'a> {
             }
             _ => {}
         }
-        let known: Vec<&str> = self.item.choices.iter().map(|choice| choice.id.as_str()).collect();
+        let choices = &self.item.choices;
+        let known: BTreeSet<&str> = choices.iter().map(|choice| choice.id.as_str()).collect();
         let mut chosen = BTreeSet::new();
+        let mut listed = known.is_empty() || choices.len() > LISTED_MAX;
         for (index, id) in ids.iter().enumerate() {
-            // "Did you mean" would tell the key to whoever reads the log: the choices are listed instead.
-            if !known.contains(&id.as_str()) {
+            if !known.contains(id.as_str()) {
                 let violation =
                     Violation::error(path.index(index), "names a choice that the item does not have");
-                let list = known.iter().map(|id| quoted(id)).collect::<Vec<_>>().join(", ");
-                self.violations.push(if known.is_empty() {
+                // "Did you mean" would tell the key to whoever reads the log: the choices are listed instead.
+                self.violations.push(if std::mem::replace(&mut listed, true) {
                     violation
                 } else {
-                    violation.with_hint(format!("the item's choices are {list}"))
+                    let list: Vec<String> = choices.iter().map(|choice| quoted(&choice.id)).collect();
+                    violation.with_hint(format!("the item's choices are {}", list.join(", ")))
                 });
             }
             if !chosen.insert(id.to_string()) {

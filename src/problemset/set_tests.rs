@@ -195,7 +195,6 @@ items[1].choices[1].id: the choice `A` is there twice
 items[1].key.choices[0]: names a choice that the item does not have
   the item's choices are `A`, `A`
 items[1].key.choices[1]: names a choice that the item does not have
-  the item's choices are `A`, `A`
 items[1].key.choices[1]: names a choice for the second time
 items[1].points: 10001 is not between 0 and 10000
 items[1].createdAt: `2018-02-30T00:00:00Z` is not a moment: there is no such day or time

@@ -186,6 +186,11 @@ pub(super) fn quoted(text: &str) -> String {
 pub(super) fn closest<'a>(written: &str, candidates: &[&'a str]) -> Option<&'a str> {
     // Names here are short: more than a third of the letters wrong is another name.
     let near = |candidate: &&str| strsim::damerau_levenshtein(written, candidate);
+    // Comparing takes the time of both lengths multiplied.
+    let longest = candidates.iter().map(|candidate| candidate.chars().count()).max()?;
+    if written.chars().nth(longest * 2).is_some() {
+        return None;
+    }
     let best = candidates.iter().min_by_key(|candidate| near(candidate))?;
     let allowed = (best.chars().count() / 3).max(1);
     (near(best) <= allowed && best.chars().count() > 1).then_some(*best)

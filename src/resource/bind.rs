@@ -89,7 +89,10 @@ fn bind_source(text: &str) -> Result<BindSource, String> {
         ));
     }
     if text.contains('/') || text.starts_with('.') {
-        return host_path(text).map(BindSource::Path);
+        let path = host_path(text)?;
+        // `logs/` without its slash would name a volume.
+        let is_path = path.contains('/') || path.starts_with('.');
+        return Ok(BindSource::Path(if is_path { path } else { format!("./{path}") }));
     }
     text.parse().map(BindSource::Volume)
 }
@@ -156,6 +159,7 @@ mod tests {
             ("/home/cloud/logs:/usr/src/logs", "/home/cloud/logs:/usr/src/logs"),
             ("/etc/localtime:/etc/localtime:ro", "/etc/localtime:/etc/localtime:ro"),
             ("./logs/:/logs:rw", "./logs:/logs"),
+            ("logs/:/logs", "./logs:/logs"),
             ("responses:/exam/responses", "responses:/exam/responses"),
         ] {
             assert_eq!(text.parse::<Bind>().map(|bind| bind.to_string()), Ok(shown.to_owned()), "{text}");

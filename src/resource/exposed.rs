@@ -17,6 +17,11 @@ pub struct ExposedPorts {
 }
 
 impl ExposedPorts {
+    /// How many ports these are.
+    pub fn count(&self) -> usize {
+        usize::from(self.ports.further()) + 1
+    }
+
     /// Each port in the engine's words: `8080/tcp`.
     pub fn each(&self) -> impl Iterator<Item = String> + '_ {
         self.ports.ports().map(|port| format!("{port}/{}", self.protocol.as_str()))

@@ -12,7 +12,8 @@ use super::notation::{NoLongForm, Notation, notation};
 use super::quantity::ByteSize;
 
 pub(super) fn host_path(text: &str) -> Result<String, String> {
-    if text.contains(|c: char| c.is_control() || c == ':') {
+    // An empty one would be taken for the host's root.
+    if text.is_empty() || text.contains(|c: char| c.is_control() || c == ':') {
         return Err(format!("`{}` is not a path that can be bound", text.escape_debug()));
     }
     let trimmed = text.trim_end_matches('/');
@@ -263,6 +264,13 @@ impl Notation for Mount {
         only("noCopy", "volume", long.no_copy.is_some(), MountType::Volume)?;
         only("tmpfsSize", "tmpfs", long.tmpfs_size.is_some(), MountType::Tmpfs)?;
         only("tmpfsMode", "tmpfs", long.tmpfs_mode.is_some(), MountType::Tmpfs)?;
+        // It is kept in the short form, where a comma ends a path.
+        if let Some(path) = long.source.iter().chain([&long.target]).find(|path| path.contains(',')) {
+            return Err(format!(
+                "`{}` has a comma, which a mount cannot have; say it with `binds`",
+                path.escape_debug()
+            ));
+        }
         let source = match (long.r#type, long.source) {
             (MountType::Bind, Some(source)) => MountSource::Bind {
                 path: host_path(&source)?,
@@ -272,7 +280,14 @@ impl Notation for Mount {
             (MountType::Volume, Some(source)) => {
                 MountSource::Volume { name: source.parse()?, no_copy: long.no_copy.unwrap_or(false) }
             }
-            (MountType::Tmpfs, None) => MountSource::Tmpfs { size: long.tmpfs_size, mode: long.tmpfs_mode },
+            (MountType::Tmpfs, None) => {
+                // The engine takes 0 for its default: no limit, and 1777.
+                if long.tmpfs_mode.is_some_and(|mode| mode.bits() == 0) {
+                    return Err("a tmpfs with the mode 0000 cannot be made".to_owned());
+                }
+                let size = long.tmpfs_size.filter(|size| size.bytes() > 0);
+                MountSource::Tmpfs { size, mode: long.tmpfs_mode }
+            }
             (MountType::Tmpfs, Some(_)) => return Err("a tmpfs mount has no source".to_owned()),
             (MountType::Volume, None) => {
                 return Err("a volume mount needs a source; a volume without a name is a line of `volumes`"
@@ -406,6 +421,24 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Mount>().map(|mount| mount.to_string()), Ok(text.to_owned()));
         }
+        assert_eq!(
+            serde_json::from_str::<Mount>(r#"{"type": "bind", "source": "/a,readonly", "target": "/b"}"#)
+                .map_err(|error| error.to_string()),
+            Err("`/a,readonly` has a comma, which a mount cannot have; say it with `binds` at line 1 column 57"
+                .to_owned())
+        );
+        assert_eq!(
+            "type=tmpfs,target=/y,tmpfs-size=0".parse::<Mount>().map(|mount| mount.to_string()),
+            Ok("type=tmpfs,target=/y".to_owned())
+        );
+        assert_eq!(
+            "type=tmpfs,target=/y,tmpfs-mode=0".parse::<Mount>(),
+            Err("a tmpfs with the mode 0000 cannot be made".to_owned())
+        );
+        assert_eq!(
+            "type=bind,source=,target=/y".parse::<Mount>(),
+            Err("`` is not a path that can be bound".to_owned())
+        );
         assert_eq!(
             "type=tmpfs,source=/x,target=/y".parse::<Mount>(),
             Err("a tmpfs mount has no source".to_owned())

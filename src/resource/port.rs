@@ -59,7 +59,8 @@ impl PortRange {
         self.first..=self.last
     }
 
-    const fn count(self) -> u16 {
+    /// How many ports there are beside the first.
+    pub(super) const fn further(self) -> u16 {
         self.last - self.first
     }
 }
@@ -158,9 +159,19 @@ impl PortMapping {
         })
     }
 
+    /// How many ports this publishes.
+    pub fn count(&self) -> usize {
+        usize::from(self.container.further()) + 1
+    }
+
+    /// Whether it says which ports of the host.
+    pub const fn is_fixed(&self) -> bool {
+        self.host.is_some()
+    }
+
     fn checked(self) -> Result<Self, String> {
         match self.host {
-            Some(host) if host.count() != self.container.count() => {
+            Some(host) if host.further() != self.container.further() => {
                 Err(format!("the ranges {host} and {} have different lengths", self.container))
             }
             _ => Ok(self),

@@ -57,7 +57,9 @@ fn scaled(number: &str, factor: u64) -> Option<u64> {
     }
     let scale = 10_u128.pow(u32::try_from(fraction.len()).ok()?);
     let fraction: u128 = if fraction.is_empty() { 0 } else { fraction.parse().ok()? };
-    let total = (whole.parse::<u64>().map(u128::from).ok()? * scale + fraction) * u128::from(factor) / scale;
+    let whole = u128::from(whole.parse::<u64>().ok()?);
+    // 64 bits times 10^9 fit, and times a factor they may not.
+    let total = (whole * scale + fraction).checked_mul(u128::from(factor))? / scale;
     // The engine takes signed 64-bit numbers.
     i64::try_from(total).ok().and_then(|total| u64::try_from(total).ok())
 }
@@ -221,7 +223,26 @@ mod tests {
             let size: ByteSize = text.parse().expect(text);
             assert_eq!((size.bytes(), size.to_string().as_str()), (bytes, shown), "{text}");
         }
-        for bad in ["", "m", "-1m", "1x", "1..5g", "1.", "99999999999999999999", "9999999t", "1 2"] {
+        assert_eq!(
+            "8388607.999999999t".parse::<ByteSize>().map(ByteSize::bytes),
+            Ok(9_223_372_036_854_774_708)
+        );
+        assert_eq!(
+            "309485009821345068.724781056t".parse::<ByteSize>(),
+            Err("`309485009821345068.724781056t` is not a size (like 64Mi, 512m, 1.5g)".to_owned())
+        );
+        for bad in [
+            "18446744073709551615.000000001t",
+            "",
+            "m",
+            "-1m",
+            "1x",
+            "1..5g",
+            "1.",
+            "99999999999999999999",
+            "9999999t",
+            "1 2",
+        ] {
             assert!(bad.parse::<ByteSize>().is_err(), "{bad:?}");
         }
     }

@@ -8,8 +8,10 @@ use super::notation::{NoLongForm, Notation, notation};
 
 /// The registry of references that name none.
 const DEFAULT_DOMAIN: &str = "docker.io";
+/// Its former name, which Docker still takes for it.
+const FORMER_DEFAULT_DOMAIN: &str = "index.docker.io";
 /// Where the default registry keeps repositories of one component.
-const DEFAULT_NAMESPACE: &str = "library/";
+const DEFAULT_NAMESPACE: &str = "library";
 
 /// A reference to an image by repository and tag, or by repository and digest; normalised, so that
 /// `nginx`, `nginx:latest` and `docker.io/library/nginx:latest` are equal. Shown in the short form.
@@ -52,10 +54,15 @@ impl ImageReference {
 
     /// The repository in its short form, without tag or digest.
     pub fn repository(&self) -> String {
-        if self.domain == DEFAULT_DOMAIN {
-            self.path.strip_prefix(DEFAULT_NAMESPACE).unwrap_or(&self.path).to_owned()
-        } else {
-            format!("{}/{}", self.domain, self.path)
+        let whole = || format!("{}/{}", self.domain, self.path);
+        if self.domain != DEFAULT_DOMAIN {
+            return whole();
+        }
+        match self.path.split_once('/') {
+            // Without its registry it would read as a reference to another one.
+            Some((first, _)) if names_a_registry(first) => whole(),
+            Some((DEFAULT_NAMESPACE, name)) if !name.contains('/') => name.to_owned(),
+            _ => self.path.clone(),
         }
     }
 
@@ -65,6 +72,11 @@ impl ImageReference {
             && text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
             && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'))
     }
+}
+
+/// Whether the first component of a reference is a registry (Docker's rule).
+fn names_a_registry(component: &str) -> bool {
+    component.contains(['.', ':']) || component == "localhost"
 }
 
 fn is_domain(text: &str) -> bool {
@@ -77,7 +89,8 @@ fn is_domain(text: &str) -> bool {
             && label.ends_with(|c: char| c.is_ascii_alphanumeric())
             && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
     };
-    host.split('.').all(label) && port.is_none_or(|port| port.parse::<u16>().is_ok())
+    let number = |port: &str| port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok();
+    host.split('.').all(label) && port.is_none_or(number)
 }
 
 impl Notation for ImageReference {
@@ -95,11 +108,14 @@ impl Notation for ImageReference {
             _ => (name, None),
         };
         let (domain, path) = match name.split_once('/') {
-            Some((first, rest)) if first.contains(['.', ':']) || first == "localhost" => {
-                (first, rest.to_owned())
-            }
-            Some(_) => (DEFAULT_DOMAIN, name.to_owned()),
-            None => (DEFAULT_DOMAIN, format!("{DEFAULT_NAMESPACE}{name}")),
+            Some((FORMER_DEFAULT_DOMAIN, rest)) => (DEFAULT_DOMAIN, rest),
+            Some((first, rest)) if names_a_registry(first) => (first, rest),
+            _ => (DEFAULT_DOMAIN, name),
+        };
+        let path = if domain == DEFAULT_DOMAIN && !path.contains('/') {
+            format!("{DEFAULT_NAMESPACE}/{path}")
+        } else {
+            path.to_owned()
         };
         if !is_domain(domain) {
             return refused("its registry is no host name");
@@ -118,7 +134,9 @@ impl Notation for ImageReference {
             return refused("its tag is not one (letters, digits, `_`, `.` and `-`, at most 128)");
         }
         let version = match digest {
-            Some(digest) if digest.parse::<ImageId>().is_ok() => Version::Digest(digest.to_owned()),
+            Some(digest) if digest.starts_with(ImageId::ALGORITHM) && digest.parse::<ImageId>().is_ok() => {
+                Version::Digest(digest.to_owned())
+            }
             Some(_) => return refused("its digest is not sha256: and 64 hexadecimal digits"),
             None => Version::Tag(tag.unwrap_or("latest").to_owned()),
         };
@@ -207,8 +225,37 @@ mod tests {
     }
 
     #[test]
+    fn a_reference_reads_back_what_it_shows() {
+        for (text, shown) in [
+            ("docker.io/nginx", "nginx:latest"),
+            ("index.docker.io/library/nginx:1", "nginx:1"),
+            ("library/team/app", "library/team/app:latest"),
+            ("docker.io/a.b/c", "docker.io/a.b/c:latest"),
+            ("docker.io/localhost/c", "docker.io/localhost/c:latest"),
+            ("docker.io/library/a.b", "a.b:latest"),
+        ] {
+            let reference: ImageReference = text.parse().expect(text);
+            assert_eq!(reference.to_string(), shown, "{text}");
+            assert_eq!(shown.parse(), Ok(reference), "{text}");
+        }
+    }
+
+    #[test]
     fn hostile_references_are_refused() {
-        for bad in ["", "Nginx", "a b", "../x", "a:b:c", "x@sha256:1", "x?y=1", "-x/y", "a//b", "x:\u{1b}"] {
+        let bare_digest = format!("nginx@{}", "ab".repeat(32));
+        for bad in [
+            &bare_digest,
+            "a.b:+80/c",
+            "Nginx",
+            "a b",
+            "../x",
+            "a:b:c",
+            "x@sha256:1",
+            "x?y=1",
+            "-x/y",
+            "a//b",
+            "x:\u{1b}",
+        ] {
             assert!(bad.parse::<ImageReference>().is_err(), "{bad:?}");
         }
         assert_eq!(

@@ -1,6 +1,8 @@
 //! Docker's engine, and those that speak its API. The only place that names bollard. Answers and
 //! obeys; never decides.
 
+#[doc(hidden)]
+pub mod answers;
 mod connect;
 mod error;
 mod events;

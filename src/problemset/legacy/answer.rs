@@ -6,6 +6,9 @@ use std::fmt;
 
 use super::fold::{folded, folded_text};
 
+/// The most warnings about one answer: past it, more lines do not help anybody.
+const WARNINGS_MAX: usize = 50;
+
 /// `A.1&B.2&C.3&D.4@A`, read.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ChoiceAnswer {
@@ -13,7 +16,7 @@ pub struct ChoiceAnswer {
     pub choices: Vec<(char, String)>,
     /// The labels of the right choices, in order; never empty.
     pub key: BTreeSet<char>,
-    /// What was read in one of two thinkable ways, in the order of the text.
+    /// What was read in one of two thinkable ways, in the order of the text; the first 50.
     pub warnings: Vec<String>,
 }
 
@@ -245,7 +248,9 @@ fn split_choices(body: &str) -> Result<(Choices, Vec<String>), AnswerError> {
                 return Err(AnswerError::LowerCase(found));
             }
             _ => {
-                if let Some((before, after)) = neighbours(body, at, ampersand) {
+                if let Some((before, after)) =
+                    neighbours(body, at, ampersand).filter(|_| warnings.len() < WARNINGS_MAX)
+                {
                     let kept =
                         format!("`{before}{ampersand}{after}` was kept as text, not split at `{ampersand}`");
                     warnings.push(kept);

@@ -159,3 +159,10 @@ fn blanks_stand_between_ampersands() {
     assert_eq!(parse_blanks("a&&b").unwrap_err().to_string(), "blank 2 is empty");
     assert_eq!(parse_blanks("").unwrap_err().to_string(), "blank 1 is empty");
 }
+
+#[test]
+fn of_a_text_that_is_nothing_but_ampersands_only_the_first_are_told() {
+    let answer = parse_choices(&format!("A.{}&B.x@B", "a&b".repeat(1000))).expect("an answer");
+    assert_eq!(answer.warnings.len(), 50);
+    assert_eq!(answer.warnings[0], "`a&b` was kept as text, not split at `&`");
+}

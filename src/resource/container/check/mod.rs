@@ -135,8 +135,7 @@ impl ContainerSpec {
         }
         if self.update.starts_first() {
             let order = root.key("update").key("order");
-            let fixed_port =
-                self.ports.iter().flat_map(PortMapping::published).any(|port| port.host.is_some());
+            let fixed_port = self.ports.iter().any(PortMapping::is_fixed);
             let fixed_address = self.mac_address.is_some()
                 || self.networks.iter().any(|one| one.ipv4_address.is_some() || one.ipv6_address.is_some());
             let held = [(fixed_port, "ports of the host"), (fixed_address, "addresses")];

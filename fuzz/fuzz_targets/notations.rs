@@ -1,0 +1,6 @@
+#![no_main]
+
+#[path = "../targets/notations.rs"]
+mod target;
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| target::run(input));
