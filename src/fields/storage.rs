@@ -106,7 +106,8 @@ fn text_of(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-fn is_anonymous(mount: &Value) -> bool {
+/// Whether a mount is of a volume without a name.
+pub(super) fn is_anonymous(mount: &Value) -> bool {
     let source = mount["Source"].as_str().unwrap_or_default();
     mount["Type"] == "volume" && (source.is_empty() || is_anonymous_volume(source))
 }
