@@ -208,11 +208,15 @@ fn taken(section: &str, key: &str, value: &Value) -> Option<Value> {
     Some(fields.map(|field| (field.encode)(&(field.decode)(value))).collect())
 }
 
-/// A value without what goes over to a successor anyway.
+/// A value without what goes over to a successor anyway, and without labels of ours.
 fn known(key: &str, value: &Value) -> Value {
     match value {
         Value::Array(mounts) if key == "Mounts" => {
             mounts.iter().filter(|mount| !storage::is_anonymous(mount)).cloned().collect()
+        }
+        Value::Object(labels) if key == "Labels" => {
+            let own = labels.iter().filter(|(key, _)| !key.starts_with(crate::resource::label::PREFIX));
+            Value::Object(own.map(|(key, value)| (key.clone(), value.clone())).collect())
         }
         value => value.clone(),
     }

@@ -36,10 +36,10 @@ pub use document::document;
 pub use excluded::EXCLUDED;
 pub use foreign::{from_create_body, from_host_config, is_host_key, unread};
 pub use network::encode_endpoint;
-pub use networks::{network_body, network_differences, read_network};
+pub use networks::{network_body, network_differences, network_written, read_network};
 pub(crate) use show::plain;
 pub(crate) use storage::is_anonymous_volume;
-pub use volumes::{read_volume, volume_body, volume_differences};
+pub use volumes::{read_volume, volume_body, volume_differences, volume_written};
 pub use written::{Lost, Written, written};
 
 /// The tables of fields, in the order in which a plan tells them.

@@ -2,6 +2,8 @@ cases!(
     added_network_is_joined_in_place,
     adopted_container_is_replaced_and_everything_that_changes_is_told,
     adopted_container_that_is_not_there_is_made,
+    adopted_network_is_used_as_it_is,
+    adopted_network_that_differs_is_blocked,
     changed_bind_replaces,
     changed_env_replaces_and_hides_secrets,
     changed_image_is_pulled_before_anything_stops,
