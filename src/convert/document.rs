@@ -1,11 +1,11 @@
 //! Manifests as text. In: kinds, names and fields. Out: YAML as a person writes it, with what was left out
 //! as comments.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use serde_yaml::{Mapping, Value as Yaml};
 
 use super::{Converted, Note};
-use crate::fields::plain;
+use crate::fields::{plain, put};
 use crate::manifest::Manifests;
 use crate::manifest::diagnostic::Diagnostic;
 use crate::manifest::kinds::ManifestKind;
@@ -32,6 +32,15 @@ impl Document {
     /// The resource, shown as `container/web`.
     pub fn id(&self) -> ResourceId {
         ResourceId::new(self.kind.resource(), self.name.clone())
+    }
+
+    /// The spec, as JSON.
+    pub fn spec(&self) -> Value {
+        let mut spec = json!({});
+        for (path, value) in &self.fields {
+            put(&mut spec, path, value.clone());
+        }
+        spec
     }
 
     fn text(&self) -> String {

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::docker::{self, Source};
 use super::{Document, Note, Refusal};
@@ -145,7 +145,7 @@ pub fn export(
         lost.push(Lost { path: "metadata.adopt".to_owned(), value: fields::plain(other), why: Some(why) });
     }
     let document = docker::write(&source, lost);
-    let spec: ContainerSpec = serde_json::from_value(spec_of(&document)).unwrap_or_default();
+    let spec: ContainerSpec = serde_json::from_value(document.spec()).unwrap_or_default();
     let mut exported =
         Exported { secrets: secrets(&spec), documents: vec![document], containers: Vec::new() };
     for (_, named) in spec.references() {
@@ -159,19 +159,6 @@ pub fn export(
         }
     }
     Ok(exported)
-}
-
-/// The spec of a document, as JSON.
-fn spec_of(document: &Document) -> Value {
-    let mut spec = json!({});
-    for (path, value) in &document.fields {
-        let mut place = &mut spec;
-        for key in path.split('.') {
-            place = &mut place[key];
-        }
-        *place = value.clone();
-    }
-    spec
 }
 
 /// An inspection that names containers and networks by their names, never by their ids.

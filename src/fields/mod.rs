@@ -40,6 +40,7 @@ pub use networks::{network_body, network_differences, network_written, read_netw
 pub(crate) use show::plain;
 pub(crate) use storage::is_anonymous_volume;
 pub use volumes::{read_volume, volume_body, volume_differences, volume_written};
+pub(crate) use written::put;
 pub use written::{Lost, Written, written};
 
 /// The tables of fields, in the order in which a plan tells them.

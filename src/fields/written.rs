@@ -292,7 +292,8 @@ impl Written {
     }
 }
 
-fn put(spec: &mut Value, name: &str, value: Value) {
+/// Puts a field's value where it belongs in a spec: `resources.memory` two deep.
+pub(crate) fn put(spec: &mut Value, name: &str, value: Value) {
     let mut place = spec;
     for key in name.split('.') {
         place = &mut place[key];

@@ -1,0 +1,444 @@
+//! One service. In: its item, and the project around it. Out: a Container's document, or why there is none.
+
+use serde_json::{Value, json};
+
+use super::project::{Project, texts, why};
+use super::tree::{Content, Item};
+use super::words::words;
+use super::{limits, network, storage};
+use crate::convert::{Document, Note};
+use crate::fields::{self, put};
+use crate::manifest::kinds::ManifestKind;
+use crate::resource::container::ContainerSpec;
+use crate::resource::name::Name;
+use crate::resource::reference::ImageReference;
+use crate::resource::violation::Severity;
+
+/// Keys whose value is a text that a manifest takes too.
+const TEXTS: [(&str, &str); 21] = [
+    ("working_dir", "workingDir"),
+    ("user", "user"),
+    ("hostname", "hostname"),
+    ("domainname", "domainname"),
+    ("restart", "restartPolicy"),
+    ("stop_signal", "stopSignal"),
+    ("stop_grace_period", "stopTimeout"),
+    ("platform", "platform"),
+    ("mem_limit", "resources.memory"),
+    ("mem_reservation", "resources.memoryReservation"),
+    ("memswap_limit", "resources.memorySwap"),
+    ("cpuset", "resources.cpusetCpus"),
+    ("shm_size", "shmSize"),
+    ("cgroup_parent", "cgroupParent"),
+    ("cgroup", "cgroupnsMode"),
+    ("runtime", "runtime"),
+    ("mac_address", "macAddress"),
+    ("userns_mode", "usernsMode"),
+    ("uts", "utsMode"),
+    ("cpus", "resources.cpus"),
+    ("image", "image"),
+];
+
+/// Keys whose value is a whole number.
+const NUMBERS: [(&str, &str); 6] = [
+    ("cpu_shares", "resources.cpuShares"),
+    ("cpu_period", "resources.cpuPeriod"),
+    ("cpu_quota", "resources.cpuQuota"),
+    ("mem_swappiness", "resources.memorySwappiness"),
+    ("oom_score_adj", "resources.oomScoreAdj"),
+    ("pids_limit", "resources.pidsLimit"),
+];
+
+/// Keys whose value is yes or no.
+const FLAGS: [(&str, &str); 6] = [
+    ("privileged", "privileged"),
+    ("read_only", "readOnly"),
+    ("init", "init"),
+    ("tty", "tty"),
+    ("stdin_open", "stdinOpen"),
+    ("oom_kill_disable", "resources.oomKillDisable"),
+];
+
+/// Keys whose value is a list of texts that a manifest takes too.
+const LISTS: [(&str, &str); 9] = [
+    ("cap_add", "capAdd"),
+    ("cap_drop", "capDrop"),
+    ("dns", "dns"),
+    ("dns_search", "dnsSearch"),
+    ("dns_opt", "dnsOptions"),
+    ("expose", "expose"),
+    ("tmpfs", "tmpfs"),
+    ("device_cgroup_rules", "resources.deviceCgroupRules"),
+    ("group_add", "groupAdd"),
+];
+
+/// Keys whose value is texts by key.
+const MAPS: [(&str, &str); 3] = [("labels", "labels"), ("sysctls", "sysctls"), ("storage_opt", "storageOpt")];
+
+/// A service that is being read.
+pub(super) struct Service<'a> {
+    pub project: &'a Project<'a>,
+    pub key: &'a str,
+    item: &'a Item,
+    /// The fields of the spec, each with the item it came from.
+    fields: Vec<(String, Value, &'a Item)>,
+    pub notes: Vec<Note>,
+    /// The networks it is on, by their keys in the file.
+    pub networks: Vec<String>,
+}
+
+impl<'a> Service<'a> {
+    pub fn read(project: &'a Project<'a>, key: &'a str, item: &'a Item) -> Self {
+        let mut service =
+            Self { project, key, item, fields: Vec::new(), notes: Vec::new(), networks: Vec::new() };
+        for (key, item) in item.entries() {
+            if !item.is_nothing() {
+                service.take(key, item);
+            }
+        }
+        if project.is_job(key) {
+            service.set(item, "state", json!("completed"));
+        }
+        network::join(&mut service, item);
+        service
+    }
+
+    fn take(&mut self, key: &str, item: &'a Item) {
+        let field = |table: &'static [(&str, &str)]| {
+            table.iter().find(|(own, _)| *own == key).map(|(_, field)| *field)
+        };
+        if let Some(field) = field(&TEXTS) {
+            return self.set(item, field, json!(item.text()));
+        }
+        if let Some(field) = field(&NUMBERS) {
+            let number: Option<i64> = item.text().and_then(|text| text.parse().ok());
+            return match number {
+                Some(-1) if field == "resources.pidsLimit" => {}
+                Some(number) => self.set(item, field, json!(number)),
+                None => self.notes.push(item.note(Some("it is no whole number"))),
+            };
+        }
+        if let Some(field) = field(&FLAGS) {
+            return match item.text() {
+                Some("true") => self.set(item, field, json!(true)),
+                Some("false") => {}
+                _ => self.notes.push(item.note(Some("it is neither true nor false"))),
+            };
+        }
+        if let Some(field) = field(&LISTS) {
+            return self.set_each(item, field, |item| item.text().map(|text| json!(text)));
+        }
+        if let Some(field) = field(&MAPS) {
+            return self.set(item, field, texts(item));
+        }
+        match key {
+            "container_name" => {}
+            "command" | "entrypoint" => self.program(key, item),
+            "environment" => self.environment(item),
+            "env_file" => self.env_files(item),
+            "depends_on" => self.depends_on(item),
+            "links" => self.links(item),
+            "healthcheck" => self.healthcheck(item),
+            "logging" => self.logging(item),
+            "security_opt" => self.security(item),
+            "build" => {
+                let tag = self.item.text_at("image").map_or_else(|| self.built_tag(), str::to_owned);
+                self.notes.push(item.note(Some(&format!("`docker compose build` makes it, as {tag}"))));
+            }
+            "ports" | "network_mode" | "extra_hosts" | "pid" | "ipc" => network::take(self, key, item),
+            // Joined at the end: other keys decide whether they may be.
+            "networks" => {}
+            "volumes" | "volumes_from" | "devices" => storage::take(self, key, item),
+            "deploy" | "ulimits" | "blkio_config" | "gpus" | "scale" => limits::take(self, key, item),
+            key if key.starts_with("x-") => {}
+            key => self.notes.push(item.note(why(key))),
+        }
+    }
+
+    /// Sets a field of the spec, or notes why it cannot be.
+    pub fn set(&mut self, item: &'a Item, field: &str, value: Value) {
+        match refused(field, &value) {
+            None => {
+                self.fields.retain(|(own, ..)| own != field);
+                self.fields.push((field.to_owned(), value, item));
+            }
+            Some(why) => self.notes.push(item.note(Some(&why))),
+        }
+    }
+
+    /// Sets a list field from an item's elements; each that does not fit is noted by itself.
+    pub fn set_each(&mut self, item: &'a Item, field: &str, form: impl Fn(&'a Item) -> Option<Value>) {
+        let mut values = Vec::new();
+        for element in item.elements() {
+            match form(element) {
+                None => self.notes.push(element.note(Some("this form is not known"))),
+                Some(value) => match refused(field, &json!([value])) {
+                    None => values.push(value),
+                    Some(why) => self.notes.push(element.note(Some(&why))),
+                },
+            }
+        }
+        self.append(item, field, values);
+    }
+
+    /// Adds elements to a list field; several keys of a service may fill one.
+    pub fn append(&mut self, item: &'a Item, field: &str, values: Vec<Value>) {
+        if values.is_empty() {
+            return;
+        }
+        match self.fields.iter_mut().find(|(own, ..)| own == field) {
+            Some((_, Value::Array(there), _)) => there.extend(values),
+            _ => self.set(item, field, Value::Array(values)),
+        }
+    }
+
+    pub fn has(&self, field: &str) -> bool {
+        self.fields.iter().any(|(own, ..)| own == field)
+    }
+
+    fn program(&mut self, key: &str, item: &'a Item) {
+        match &item.content {
+            Content::Text(line) => match words(line) {
+                Some(words) => self.set(item, key, json!(words)),
+                None => self.notes.push(item.note(Some("a quote in it is not closed"))),
+            },
+            Content::List(items) => {
+                let words: Vec<&str> = items.iter().filter_map(Item::text).collect();
+                self.set(item, key, json!(words));
+            }
+            _ => self.notes.push(item.note(None)),
+        }
+    }
+
+    fn environment(&mut self, item: &'a Item) {
+        const WHY: &str = "its value is taken from who calls Compose: write it out";
+        let mut variables = serde_json::Map::new();
+        let entries: Vec<(&str, Option<&str>, &Item)> = match &item.content {
+            Content::List(items) => items
+                .iter()
+                .filter_map(|item| {
+                    let text = item.text()?;
+                    Some(
+                        text.split_once('=')
+                            .map_or((text, None, item), |(key, value)| (key, Some(value), item)),
+                    )
+                })
+                .collect(),
+            _ => item.entries().map(|(key, item)| (key, item.text(), item)).collect(),
+        };
+        for (key, value, item) in entries {
+            match value {
+                None => self.notes.push(item.note(Some(WHY))),
+                Some(value) => drop(variables.insert(key.to_owned(), json!(value))),
+            }
+        }
+        if !variables.is_empty() {
+            self.set(item, "env", Value::Object(variables));
+        }
+    }
+
+    fn env_files(&mut self, item: &'a Item) {
+        for file in item.elements() {
+            for key in ["required", "format"] {
+                let more = file.get(key).filter(|item| !item.is_true());
+                self.notes.extend(more.map(|item| item.note(None)));
+            }
+        }
+        self.set_each(item, "envFiles", |file| {
+            file.text().or_else(|| file.text_at("path")).map(|path| json!(path))
+        });
+    }
+
+    fn depends_on(&mut self, item: &'a Item) {
+        let mut needed = Vec::new();
+        let keys: Vec<(&str, Option<&Item>)> = match &item.content {
+            Content::List(items) => items.iter().filter_map(|item| Some((item.text()?, None))).collect(),
+            _ => item.entries().map(|(key, item)| (key, Some(item))).collect(),
+        };
+        for (key, long) in keys {
+            let Some(container) = self.project.container(key) else {
+                self.notes.push(
+                    long.unwrap_or(item).note(Some(&format!("there is no service `{}`", fields::plain(key)))),
+                );
+                continue;
+            };
+            for (option, usual) in [("restart", "false"), ("required", "true")] {
+                let more = long.and_then(|long| long.get(option)).filter(|item| item.text() != Some(usual));
+                self.notes.extend(more.map(|item| item.note(None)));
+            }
+            let condition = long.and_then(|long| long.text_at("condition")).unwrap_or("service_started");
+            needed.push(match condition {
+                "service_healthy" => json!({"container": container, "condition": "healthy"}),
+                "service_completed_successfully" => json!({"container": container, "condition": "completed"}),
+                _ => json!(container),
+            });
+        }
+        self.append(item, "dependsOn", needed);
+    }
+
+    fn links(&mut self, item: &'a Item) {
+        let mut needed = Vec::new();
+        for link in item.elements() {
+            let (key, alias) =
+                link.text().map(|text| text.split_once(':').unwrap_or((text, text))).unwrap_or_default();
+            match self.project.container(key) {
+                Some(container) if alias == key => needed.push(json!(container)),
+                _ => self.notes.push(link.note(Some("give the other service an alias on the network"))),
+            }
+        }
+        let waited = |name: &Value| {
+            self.fields.iter().any(|(field, list, _)| {
+                field == "dependsOn"
+                    && list
+                        .as_array()
+                        .is_some_and(|list| list.iter().any(|one| one == name || one["container"] == *name))
+            })
+        };
+        let needed = needed.into_iter().filter(|name| !waited(name)).collect();
+        self.append(item, "dependsOn", needed);
+    }
+
+    fn healthcheck(&mut self, item: &'a Item) {
+        let mut check = serde_json::Map::new();
+        for (key, item) in item.entries() {
+            let own = match key {
+                "interval" | "timeout" => key,
+                "start_period" => "startPeriod",
+                "retries" => {
+                    match item.text().and_then(|text| text.parse::<u32>().ok()) {
+                        Some(count) => drop(check.insert("retries".to_owned(), json!(count))),
+                        None => self.notes.push(item.note(Some("it is no whole number"))),
+                    }
+                    continue;
+                }
+                "test" => {
+                    let words: Vec<&str> = item.elements().iter().filter_map(Item::text).collect();
+                    let test = if item.text().is_some() { json!(item.text()) } else { json!(words) };
+                    check.insert("test".to_owned(), test);
+                    continue;
+                }
+                "disable" => {
+                    if item.is_true() {
+                        check.insert("test".to_owned(), json!(["NONE"]));
+                    }
+                    continue;
+                }
+                key => {
+                    self.notes.push(item.note(why(key)));
+                    continue;
+                }
+            };
+            match refused("healthcheck", &json!({own: item.text()})) {
+                None => drop(check.insert(own.to_owned(), json!(item.text()))),
+                Some(why) => self.notes.push(item.note(Some(&why))),
+            }
+        }
+        self.set(item, "healthcheck", Value::Object(check));
+    }
+
+    fn logging(&mut self, item: &'a Item) {
+        let mut logging = serde_json::Map::new();
+        for (key, item) in item.entries() {
+            match key {
+                "driver" => drop(logging.insert(key.to_owned(), json!(item.text()))),
+                "options" => drop(logging.insert(key.to_owned(), texts(item))),
+                _ => self.notes.push(item.note(None)),
+            }
+        }
+        self.set(item, "logging", Value::Object(logging));
+    }
+
+    fn security(&mut self, item: &'a Item) {
+        let is_own = |item: &Item| item.text().is_some_and(|text| text.starts_with("no-new-privileges"));
+        if item
+            .elements()
+            .iter()
+            .any(|one| is_own(one) && !one.text().is_some_and(|text| text.ends_with("false")))
+        {
+            self.set(item, "noNewPrivileges", json!(true));
+        }
+        let mut options = Vec::new();
+        for option in item.elements().iter().filter(|item| !is_own(item)) {
+            match refused("securityOpt", &json!([option.text()])) {
+                None => options.push(json!(option.text())),
+                Some(why) => self.notes.push(option.note(Some(&why))),
+            }
+        }
+        self.append(item, "securityOpt", options);
+    }
+
+    /// The tag that Compose gives to what it builds.
+    fn built_tag(&self) -> String {
+        format!("{}-{}", self.project.name, self.key)
+    }
+
+    /// The document; or the notes that say why there is none.
+    pub fn document(mut self) -> Result<Document, Vec<Note>> {
+        if !self.has("image") && self.item.get("build").is_some() {
+            self.set(self.item, "image", json!(format!("{}:latest", self.built_tag())));
+        }
+        let called = self.item.text_at("container_name").unwrap_or(self.key);
+        let name: Name = match called.parse() {
+            Ok(name) if self.has("image") => name,
+            refused => {
+                let why = refused.err().unwrap_or_else(|| "it has no image".to_owned());
+                self.notes.push(self.item.note(Some(&format!("the whole service: {why}"))));
+                return Err(self.notes);
+            }
+        };
+        self.keep_the_rules();
+        self.fields.sort_by_key(|(field, ..)| rank(field));
+        let fields = self.fields.into_iter().map(|(field, value, _)| (field, value));
+        Ok(Document {
+            kind: ManifestKind::Container,
+            name,
+            adopt: false,
+            fields: fields.collect(),
+            notes: self.notes,
+        })
+    }
+
+    /// Leaves out what would break a rule between fields, such as ports on the host's network.
+    fn keep_the_rules(&mut self) {
+        loop {
+            let mut spec = json!({});
+            for (field, value, _) in &self.fields {
+                put(&mut spec, field, value.clone());
+            }
+            let Ok(spec) = serde_json::from_value::<ContainerSpec>(spec) else { return };
+            let rules = spec.check();
+            let broken = rules.iter().filter(|rule| rule.severity == Severity::Error).find_map(|rule| {
+                let path = rule.path.to_string();
+                let at = self.fields.iter().position(|(field, ..)| {
+                    path.strip_prefix(field.as_str())
+                        .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+                })?;
+                Some((at, rule.message.clone()))
+            });
+            let Some((at, why)) = broken else { return };
+            let (_, _, item) = self.fields.remove(at);
+            self.notes.push(item.note(Some(&fields::plain(&why))));
+        }
+    }
+}
+
+/// Where a field is written: as in an export, what no container has beside what it is closest to.
+fn rank(field: &str) -> usize {
+    let of = |name: &str| fields::all().position(|field| field.name == name);
+    match field {
+        "image" => 0,
+        "envFiles" => of("env").map_or(0, |at| 2 * at + 3),
+        field => of(field).map_or(usize::MAX, |at| 2 * at + 2),
+    }
+}
+
+/// Why a field cannot have a value; `None` if it can.
+pub(super) fn refused(field: &str, value: &Value) -> Option<String> {
+    if field == "image" {
+        let text = value.as_str().unwrap_or_default();
+        return text.parse::<ImageReference>().err();
+    }
+    let mut spec = json!({});
+    put(&mut spec, field, value.clone());
+    serde_json::from_value::<ContainerSpec>(spec).err().map(|error| fields::plain(&error.to_string()))
+}
