@@ -50,8 +50,11 @@ pub(super) fn written(converted: &Converted, file: Option<&str>, schema: Option<
         let position = note.position.map(|position| format!(":{position}")).unwrap_or_default();
         report::talk(&format!("{place}{position}: {note}\n"));
     }
+    for name in &converted.needed {
+        report::talk(&format!("note: container/{name} has to be in the manifests too: it is named here\n"));
+    }
     print(&text)?;
-    let diagnostics = document::check(&text, "the manifests written");
+    let diagnostics = document::check(&text, "the manifests written", &converted.needed);
     report::diagnostics(&diagnostics);
     Ok(if diagnostics.iter().any(crate::manifest::diagnostic::Diagnostic::is_error) {
         ExitCode::FAILURE

@@ -67,7 +67,7 @@ pub(super) async fn export(args: &ExportArgs) -> Result<ExitCode> {
     // What others name comes first.
     let mut documents: Vec<Document> = documents.into_values().collect();
     documents.sort_by_key(|document| (document.kind.resource(), document.name.clone()));
-    let converted = Converted { documents, notes: Vec::new() };
+    let converted = Converted { documents, ..Converted::default() };
     let code = convert::written(&converted, None, args.schema.as_deref())?;
     Ok(if failed { ExitCode::FAILURE } else { code })
 }

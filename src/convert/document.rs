@@ -1,6 +1,8 @@
 //! Manifests as text. In: kinds, names and fields. Out: YAML as a person writes it, with what was left out
 //! as comments.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 use serde_yaml::{Mapping, Value as Yaml};
 
@@ -105,9 +107,13 @@ pub fn to_text(converted: &Converted, schema: Option<&str>) -> String {
     hint.unwrap_or_default() + &comments(&converted.notes) + &documents.join("---\n")
 }
 
-/// What is wrong with a text of manifests, each by itself and between them.
-pub fn check(text: &str, file: &str) -> Vec<Diagnostic> {
-    let content = Content::Text(text.to_owned());
+/// What is wrong with a text of manifests, each by itself and between them; `needed` are containers that
+/// others describe.
+pub fn check(text: &str, file: &str, needed: &BTreeSet<Name>) -> Vec<Diagnostic> {
+    let others = needed.iter().map(|name| {
+        format!("---\napiVersion: invigil/v1\nkind: Container\nmetadata: {{name: \"{name}\"}}\nspec: {{image: any}}\n")
+    });
+    let content = Content::Text(std::iter::once(text.to_owned()).chain(others).collect());
     let file = ManifestFile { path: file.into(), base_dir: "/".into(), content };
     let identity = RootIdentity { device: 0, inode: 0 };
     let snapshot = Snapshot::new("/".into(), identity, Extent::OneFile, vec![file]);

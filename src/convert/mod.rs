@@ -7,13 +7,14 @@ pub mod docker;
 pub mod document;
 pub mod export;
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde_json::Value;
 
 use crate::fields::{self, Lost, plain};
 use crate::manifest::diagnostic::Position;
-use crate::resource::name::ResourceId;
+use crate::resource::name::{Name, ResourceId};
 pub use document::{Document, to_text};
 
 /// What a file is.
@@ -109,6 +110,8 @@ pub struct Converted {
     pub documents: Vec<Document>,
     /// What none of them says and belongs to none of them.
     pub notes: Vec<Note>,
+    /// The containers that they name and that are in none of them.
+    pub needed: BTreeSet<Name>,
 }
 
 impl Converted {

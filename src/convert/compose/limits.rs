@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::project::{texts, why};
-use super::service::Service;
+use super::service::{Service, written};
 use super::tree::Item;
 
 pub(super) fn take<'a>(service: &mut Service<'a>, key: &str, item: &'a Item) {
@@ -28,6 +28,10 @@ pub(super) fn take<'a>(service: &mut Service<'a>, key: &str, item: &'a Item) {
     }
 }
 
+fn text<'a>(service: &mut Service<'a>, item: &'a Item, field: &str) {
+    service.set(item, field, written(field, item.text().unwrap_or_default()));
+}
+
 fn replicas<'a>(service: &mut Service<'a>, item: &'a Item) {
     if item.text() != Some("1") {
         service.notes.push(item.note(why("replicas")));
@@ -41,15 +45,13 @@ fn deploy<'a>(service: &mut Service<'a>, key: &str, item: &'a Item) {
             for (kind, item) in item.entries() {
                 for (key, item) in item.entries() {
                     match (kind, key) {
-                        ("limits", "cpus") => service.set(item, "resources.cpus", json!(item.text())),
-                        ("limits", "memory") => service.set(item, "resources.memory", json!(item.text())),
+                        ("limits", "cpus") => text(service, item, "resources.cpus"),
+                        ("limits", "memory") => text(service, item, "resources.memory"),
                         ("limits", "pids") => match item.text().and_then(|text| text.parse::<u32>().ok()) {
                             Some(limit) => service.set(item, "resources.pidsLimit", json!(limit)),
                             None => service.notes.push(item.note(Some("it is no whole number"))),
                         },
-                        ("reservations", "memory") => {
-                            service.set(item, "resources.memoryReservation", json!(item.text()));
-                        }
+                        ("reservations", "memory") => text(service, item, "resources.memoryReservation"),
                         ("reservations", "devices") => requests(service, item),
                         _ => service.notes.push(item.note(None)),
                     }

@@ -34,19 +34,24 @@ pub(super) fn take<'a>(service: &mut Service<'a>, key: &str, item: &'a Item) {
     }
 }
 
-/// The short form is Docker's notation.
+/// In Docker's notation, which the short form is.
 fn port(item: &Item) -> Option<Value> {
     if let Some(text) = item.text() {
         return Some(json!(text));
     }
-    let mut port = Map::new();
-    port.insert("container".to_owned(), json!(item.text_at("target")?));
-    for (theirs, ours) in [("published", "host"), ("host_ip", "hostIp"), ("protocol", "protocol")] {
-        if let Some(text) = item.text_at(theirs) {
-            port.insert(ours.to_owned(), json!(text));
+    let mut port = item.text_at("target")?.to_owned();
+    match (item.text_at("host_ip"), item.text_at("published")) {
+        (Some(ip), published) if ip.contains(':') => {
+            port = format!("[{ip}]:{}:{port}", published.unwrap_or_default());
         }
+        (Some(ip), published) => port = format!("{ip}:{}:{port}", published.unwrap_or_default()),
+        (None, Some(published)) if !published.is_empty() => port = format!("{published}:{port}"),
+        (None, _) => {}
     }
-    Some(Value::Object(port))
+    match item.text_at("protocol") {
+        None | Some("tcp") => Some(json!(port)),
+        Some(protocol) => Some(json!(format!("{port}/{protocol}"))),
+    }
 }
 
 /// A namespace, which may be another service's.

@@ -102,7 +102,8 @@ impl<'a> Project<'a> {
         }
         documents.sort_by_key(|document| (document.kind.resource(), document.name.clone()));
         place(&mut documents, &mut notes);
-        Converted { documents, notes }
+        let needed = BTreeSet::new();
+        Converted { documents, notes, needed }
     }
 
     fn network(&self, key: &str, item: Option<&Item>, notes: &mut Vec<Note>) -> Option<Document> {
@@ -189,7 +190,10 @@ fn ipam(item: &Item, spec: &mut Map<String, Value>, notes: &mut Vec<Note>) {
             "options" => drop(own.insert("options".to_owned(), texts(item))),
             "config" => {
                 let subnets = item.elements().iter().filter_map(|item| subnet(item, notes));
-                spec.insert("subnets".to_owned(), subnets.collect());
+                let subnets: Vec<Value> = subnets.collect();
+                if !subnets.is_empty() {
+                    spec.insert("subnets".to_owned(), json!(subnets));
+                }
             }
             _ => notes.push(item.note(None)),
         }

@@ -11,8 +11,9 @@ use crate::fields::{self, put};
 use crate::manifest::kinds::ManifestKind;
 use crate::resource::container::ContainerSpec;
 use crate::resource::name::Name;
+use crate::resource::quantity::ByteSize;
 use crate::resource::reference::ImageReference;
-use crate::resource::violation::Severity;
+use crate::resource::violation::{Segment, Severity};
 
 /// Keys whose value is a text that a manifest takes too.
 const TEXTS: [(&str, &str); 21] = [
@@ -96,6 +97,9 @@ impl<'a> Service<'a> {
                 service.take(key, item);
             }
         }
+        if let Some(links) = item.get("links") {
+            service.links(links);
+        }
         if project.is_job(key) {
             service.set(item, "state", json!("completed"));
         }
@@ -108,7 +112,7 @@ impl<'a> Service<'a> {
             table.iter().find(|(own, _)| *own == key).map(|(_, field)| *field)
         };
         if let Some(field) = field(&TEXTS) {
-            return self.set(item, field, json!(item.text()));
+            return self.set(item, field, written(field, item.text().unwrap_or_default()));
         }
         if let Some(field) = field(&NUMBERS) {
             let number: Option<i64> = item.text().and_then(|text| text.parse().ok());
@@ -132,12 +136,12 @@ impl<'a> Service<'a> {
             return self.set(item, field, texts(item));
         }
         match key {
-            "container_name" => {}
+            // What `depends_on` names is not named again.
+            "container_name" | "links" => {}
             "command" | "entrypoint" => self.program(key, item),
             "environment" => self.environment(item),
             "env_file" => self.env_files(item),
             "depends_on" => self.depends_on(item),
-            "links" => self.links(item),
             "healthcheck" => self.healthcheck(item),
             "logging" => self.logging(item),
             "security_opt" => self.security(item),
@@ -398,7 +402,8 @@ impl<'a> Service<'a> {
         })
     }
 
-    /// Leaves out what would break a rule between fields, such as ports on the host's network.
+    /// Leaves out what would break a rule, such as ports on the host's network; of a list or mapping only what
+    /// the rule is about.
     fn keep_the_rules(&mut self) {
         loop {
             let mut spec = json!({});
@@ -408,17 +413,57 @@ impl<'a> Service<'a> {
             let Ok(spec) = serde_json::from_value::<ContainerSpec>(spec) else { return };
             let rules = spec.check();
             let broken = rules.iter().filter(|rule| rule.severity == Severity::Error).find_map(|rule| {
-                let path = rule.path.to_string();
+                let path: Vec<&Segment> = rule.path.segments().iter().collect();
                 let at = self.fields.iter().position(|(field, ..)| {
-                    path.strip_prefix(field.as_str())
-                        .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+                    let keys: Vec<&str> = field.split('.').collect();
+                    keys.iter()
+                        .zip(&path)
+                        .all(|(key, segment)| matches!(segment, Segment::Key(own) if own == key))
+                        && keys.len() <= path.len()
                 })?;
-                Some((at, rule.message.clone()))
+                let depth = self.fields[at].0.split('.').count();
+                Some((at, path.get(depth).copied().cloned(), rule.message.clone()))
             });
-            let Some((at, why)) = broken else { return };
-            let (_, _, item) = self.fields.remove(at);
-            self.notes.push(item.note(Some(&fields::plain(&why))));
+            let Some((at, inner, why)) = broken else { return };
+            let why = fields::plain(&why);
+            let (_, value, item) = &mut self.fields[at];
+            let whole = match (value, inner) {
+                (Value::Object(entries), Some(Segment::Key(key))) if entries.len() > 1 => {
+                    entries.remove(&key);
+                    let element = item.get(&key).unwrap_or(item);
+                    self.notes.push(element.note(Some(&why)));
+                    false
+                }
+                (Value::Array(elements), Some(Segment::Index(index))) if elements.len() > 1 => {
+                    let removed = elements.remove(index);
+                    let element =
+                        item.elements().iter().find(|one| one.text().is_some_and(|text| removed == text));
+                    self.notes.push(element.unwrap_or(item).note(Some(&why)));
+                    false
+                }
+                _ => true,
+            };
+            if whole {
+                let (_, _, item) = self.fields.remove(at);
+                self.notes.push(item.note(Some(&why)));
+            }
         }
+    }
+}
+
+/// A text as a person writes it into a manifest: sizes with a unit, CPUs as a number.
+pub(super) fn written(field: &str, text: &str) -> Value {
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+    match (field, text.parse::<ByteSize>(), text.parse::<f64>()) {
+        ("resources.cpus", _, Ok(cpus)) if cpus.fract() != 0.0 => json!(cpus),
+        (
+            "resources.memory" | "resources.memoryReservation" | "resources.memorySwap" | "shmSize",
+            Ok(size),
+            _,
+        ) if is_number => {
+            json!(size)
+        }
+        _ => json!(text),
     }
 }
 

@@ -9,7 +9,7 @@ use crate::fields::{Lost, plain};
 use crate::manifest::diagnostic::Position;
 use crate::manifest::tree::{Node, Value};
 use crate::resource::env::looks_secret;
-use crate::resource::violation::FieldPath;
+use crate::resource::violation::{FieldPath, Segment};
 
 /// A value, where it stands and what it is called.
 #[derive(Debug)]
@@ -119,8 +119,12 @@ impl Item {
     /// That this is left out.
     pub fn note(&self, why: Option<&str>) -> Note {
         let key = self.path.to_string();
+        let last = match self.path.segments().last() {
+            Some(Segment::Key(key)) => key.as_str(),
+            _ => "",
+        };
         let value = match &self.content {
-            Content::Text(_) if looks_secret(&key) => "(hidden)".to_owned(),
+            Content::Text(_) if looks_secret(last) => "(hidden)".to_owned(),
             Content::Text(text) => plain(text),
             _ => String::new(),
         };
@@ -143,7 +147,10 @@ fn filled_in(
         match required {
             Some(why) => findings.refusals.push(Refusal {
                 position: Some(position),
-                message: format!("{path}: ${{{name}}} is not set, and has to be: {}", plain(&why)),
+                message: match plain(&why).as_str() {
+                    "" => format!("{path}: ${{{name}}} is not set, and has to be"),
+                    why => format!("{path}: ${{{name}}} is not set, and has to be: {why}"),
+                },
                 hint: Some("set it in the environment, or in .env beside the file".to_owned()),
             }),
             None => findings.notes.push(Note {
