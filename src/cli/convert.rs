@@ -30,7 +30,9 @@ pub(super) fn convert(args: &ConvertArgs) -> Result<ExitCode> {
     match converted {
         Ok(converted) => written(&converted, Some(&file), args.schema.as_deref()),
         Err(refusals) => {
-            refusals.iter().for_each(|refusal| refuse(&file, refusal));
+            for refusal in &refusals {
+                refuse(&file, refusal);
+            }
             Ok(ExitCode::FAILURE)
         }
     }

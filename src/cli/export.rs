@@ -20,7 +20,9 @@ pub(super) async fn export(args: &ExportArgs) -> Result<ExitCode> {
     let chosen = match export::choose(&listed, &args.names, args.all) {
         Ok(chosen) => chosen,
         Err(refusals) => {
-            refusals.iter().for_each(|refusal| convert::refuse(engine.endpoint(), refusal));
+            for refusal in &refusals {
+                convert::refuse(engine.endpoint(), refusal);
+            }
             return Ok(ExitCode::FAILURE);
         }
     };

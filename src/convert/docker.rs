@@ -63,6 +63,12 @@ pub fn convert(form: Form, given: &Given) -> Result<Converted, Refusal> {
         Form::HostConfig(host) => {
             vec![container(&fields::from_host_config(&host), &usual, "", Vec::new(), given)?]
         }
+        Form::Unknown => {
+            return Err(Refusal::new(
+                "nothing in it is known here",
+                "`invigil convert --help` says what it takes",
+            ));
+        }
         Form::Legacy | Form::Compose => Vec::new(),
     };
     let needed = complete(&mut documents);

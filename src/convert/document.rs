@@ -97,7 +97,7 @@ fn written(value: &Value) -> Yaml {
 }
 
 fn comments(notes: &[Note]) -> String {
-    notes.iter().map(|note| format!("# {note}\n")).collect()
+    notes.iter().fold(String::new(), |lines, note| lines + "# " + &note.to_string() + "\n")
 }
 
 /// The text of all documents. `schema` is what editors are pointed to in the first line.

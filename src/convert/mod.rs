@@ -20,8 +20,10 @@ pub use document::{Document, to_text};
 /// What a file is.
 #[derive(Debug)]
 pub enum Form {
-    /// A body of the old exam service, or nothing that is known.
+    /// A body of the old exam service, or what would be JSON if it were right.
     Legacy,
+    /// Nothing that is known.
+    Unknown,
     /// Inspections: what `docker inspect` prints.
     Inspections(Vec<Value>),
     /// The body of the call that creates a container.
@@ -33,13 +35,13 @@ pub enum Form {
 }
 
 /// The members of the old exam service's body.
-const LEGACY: [&str; 3] = ["imgName", "imgId", "problem"];
+const LEGACY: [&str; 4] = ["uid", "imgName", "imgId", "problem"];
 
 impl Form {
     /// Recognises a file by what it says, never by its name. What does not begin as JSON does is Compose's.
     pub fn of(text: &str) -> Self {
         if !text.trim_start_matches('\u{feff}').trim_start().starts_with(['{', '[']) {
-            return if text.trim().is_empty() { Self::Legacy } else { Self::Compose };
+            return if text.trim().is_empty() { Self::Unknown } else { Self::Compose };
         }
         let json: Value = match serde_json::from_str(text.trim_start_matches('\u{feff}')) {
             Ok(json) => json,
@@ -63,10 +65,10 @@ impl Form {
                 } else if members.keys().any(|key| fields::is_host_key(key)) {
                     Self::HostConfig(json)
                 } else {
-                    Self::Legacy
+                    Self::Unknown
                 }
             }
-            _ => Self::Legacy,
+            _ => Self::Unknown,
         }
     }
 }

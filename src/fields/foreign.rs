@@ -89,16 +89,16 @@ pub fn from_create_body(body: &Value) -> (Value, Vec<Lost>) {
         }
     }
     let mac = config.get("MacAddress").cloned().unwrap_or_default();
-    (inspection(config, host, &joined["EndpointsConfig"], &mac), lost)
+    (inspection(&config, host, &joined["EndpointsConfig"], &mac), lost)
 }
 
 /// An engine's `hostconfig.json` as an inspection.
 pub fn from_host_config(host: &Value) -> Value {
-    inspection(Map::new(), host.as_object().cloned().unwrap_or_default(), &Value::Null, &Value::Null)
+    inspection(&Map::new(), host.as_object().cloned().unwrap_or_default(), &Value::Null, &Value::Null)
 }
 
 fn inspection(
-    config: Map<String, Value>,
+    config: &Map<String, Value>,
     mut host: Map<String, Value>,
     endpoints: &Value,
     mac: &Value,

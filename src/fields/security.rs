@@ -60,10 +60,10 @@ fn is_engines_ipc(value: &Value, around: &Around<'_>) -> bool {
 
 /// It follows the version of the host's cgroups.
 fn is_engines_cgroupns(value: &Value, around: &Around<'_>) -> bool {
-    match (value.as_str().unwrap_or_default(), around.info["CgroupVersion"].as_str()) {
-        ("", _) | ("host", Some("1")) | ("private", Some("2")) => true,
-        _ => false,
-    }
+    matches!(
+        (value.as_str().unwrap_or_default(), around.info["CgroupVersion"].as_str()),
+        ("", _) | ("host", Some("1")) | ("private", Some("2"))
+    )
 }
 
 fn is_engines_runtime(value: &Value, around: &Around<'_>) -> bool {

@@ -73,7 +73,7 @@ pub fn written(
     for field in writer.different() {
         let is_told = writer.written.lost.iter().any(|lost| field.is_in(&lost.path));
         if let Some(value) = live.get(field.name).filter(|_| !is_told) {
-            writer.lose(field, None, value, Some(UNSAYABLE.to_owned()));
+            writer.lose(field, None, value, UNSAYABLE.to_owned());
         }
     }
     writer.written
@@ -114,12 +114,11 @@ impl Writer<'_> {
         }
         let base = match field.base {
             Base::Engine(is_its_own) if asked.is_none() && is_its_own(value, self.around) => return None,
-            Base::Engine(_) => nothing(),
             Base::ImageUnlessEntrypoint if self.has("entrypoint") => nothing(),
             Base::Image | Base::ImageUnlessEntrypoint => {
                 self.image.and_then(|image| image.get(field.name)).cloned().unwrap_or_else(nothing)
             }
-            Base::Nothing => nothing(),
+            Base::Engine(_) | Base::Nothing => nothing(),
             Base::Spec(base) => base(&self.spec()?),
         };
         match (field.shape, value, &base) {
@@ -187,7 +186,7 @@ impl Writer<'_> {
     }
 
     /// Tells that a value, or what it has under a key, is not written.
-    fn lose(&mut self, field: &Field, key: Option<&str>, value: &Value, why: Option<String>) {
+    fn lose(&mut self, field: &Field, key: Option<&str>, value: &Value, why: String) {
         let path =
             key.map_or_else(|| field.name.to_owned(), |key| format!("{}.{}", field.name, show::plain(key)));
         let shown = match (key, value) {
@@ -195,7 +194,7 @@ impl Writer<'_> {
             (None, Value::Array(elements)) if elements.len() == 1 => (field.show)("", &elements[0]),
             (None, value) => told(field, value),
         };
-        self.written.lost.push(Lost { path, value: shown, why });
+        self.written.lost.push(Lost { path, value: shown, why: Some(why) });
     }
 
     fn try_say(&mut self, field: &'static Field, value: &Value) -> bool {
@@ -216,14 +215,14 @@ impl Writer<'_> {
     }
 
     /// Why a value cannot be written.
-    fn refusal(&self, field: &Field, value: &Value) -> Option<String> {
+    fn refusal(&self, field: &Field, value: &Value) -> String {
         let why = match self.with(field.name, &(field.notation)(value, self.live)) {
             Err(why) => Some(why),
             Ok(read) => {
                 read.check().into_iter().find(|rule| field.is_at(&rule.path)).map(|rule| rule.message)
             }
         };
-        Some(why.map_or_else(|| UNSAYABLE.to_owned(), |why| show::plain(&why)))
+        why.map_or_else(|| UNSAYABLE.to_owned(), |why| show::plain(&why))
     }
 
     fn with(&self, name: &str, notation: &Value) -> Result<ContainerSpec, String> {

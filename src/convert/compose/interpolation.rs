@@ -35,14 +35,8 @@ fn fill(text: &str, variables: &BTreeMap<String, String>, unset: &mut Vec<Unset>
             filled.push('$');
             rest = after;
         } else if let Some((inside, after)) = braces(after).filter(|_| depth < DEPTH_MAX) {
-            match expression(inside, variables, unset, depth) {
-                Some(value) => filled.push_str(&value),
-                None => {
-                    filled.push_str("${");
-                    filled.push_str(inside);
-                    filled.push('}');
-                }
-            }
+            let value = expression(inside, variables, unset, depth);
+            filled.push_str(&value.unwrap_or_else(|| format!("${{{inside}}}")));
             rest = after;
         } else {
             let end = name_end(after);

@@ -9,12 +9,10 @@ use super::tree::Item;
 pub(super) fn take<'a>(service: &mut Service<'a>, key: &str, item: &'a Item) {
     match key {
         "ulimits" => {
-            let limits = item.entries().map(|(name, limit)| match limit.text() {
-                Some(both) => json!(format!("{name}={both}")),
-                None => {
-                    let part = |key: &str| limit.text_at(key).unwrap_or_default();
-                    json!(format!("{name}={}:{}", part("soft"), part("hard")))
-                }
+            let limits = item.entries().map(|(name, limit)| {
+                let part = |key: &str| limit.text_at(key).unwrap_or_default();
+                let both = || format!("{}:{}", part("soft"), part("hard"));
+                json!(format!("{name}={}", limit.text().map_or_else(both, str::to_owned)))
             });
             service.set(item, "resources.ulimits", limits.collect());
         }

@@ -101,7 +101,10 @@ impl<'a> Project<'a> {
             documents.extend(self.network(DEFAULT, None, &mut notes));
         }
         documents.sort_by_key(|document| (document.kind.resource(), document.name.clone()));
-        place(&mut documents, &mut notes);
+        notes.sort();
+        for document in &mut documents {
+            document.notes.sort();
+        }
         let needed = BTreeSet::new();
         Converted { documents, notes, needed }
     }
@@ -112,16 +115,15 @@ impl<'a> Project<'a> {
         let mut adopt = false;
         for (key, item) in item.into_iter().flat_map(Item::entries) {
             match key {
-                "name" => {}
                 "driver" => drop(spec.insert("driver".to_owned(), json!(item.text()))),
                 "driver_opts" => drop(spec.insert("options".to_owned(), texts(item))),
                 "labels" => drop(spec.insert("labels".to_owned(), texts(item))),
                 "internal" | "attachable" if item.is_true() => drop(spec.insert(key.to_owned(), json!(true))),
                 "enable_ipv6" if item.is_true() => drop(spec.insert("ipv6".to_owned(), json!(true))),
-                "internal" | "attachable" | "enable_ipv6" => {}
-                "enable_ipv4" if item.is_true() => {}
                 "external" => adopt = is_external(item),
                 "ipam" => ipam(item, &mut spec, &mut own),
+                "enable_ipv4" if !item.is_true() => own.push(item.note(None)),
+                "name" | "internal" | "attachable" | "enable_ipv6" | "enable_ipv4" => {}
                 key if key.starts_with("x-") => {}
                 _ => own.push(item.note(None)),
             }
@@ -136,13 +138,12 @@ impl<'a> Project<'a> {
         let mut own = Vec::new();
         for (key, item) in item.entries() {
             match key {
-                "name" => {}
                 "driver" => drop(spec.insert("driver".to_owned(), json!(item.text()))),
                 "driver_opts" => drop(spec.insert("options".to_owned(), texts(item))),
                 "labels" => drop(spec.insert("labels".to_owned(), texts(item))),
                 // It is there, or the engine makes it: no manifest has to describe it.
                 "external" if is_external(item) => return None,
-                "external" => {}
+                "name" | "external" => {}
                 key if key.starts_with("x-") => {}
                 _ => own.push(item.note(None)),
             }
@@ -226,27 +227,15 @@ pub(super) fn texts(item: &Item) -> Value {
         let (key, value) = item.text()?.split_once('=').unwrap_or((item.text()?, ""));
         Some((key.to_owned(), json!(value)))
     };
-    match &item.content {
-        Content::List(items) => Value::Object(items.iter().filter_map(pair).collect()),
-        _ => {
-            let entries = item.entries();
-            Value::Object(
-                entries.map(|(key, item)| (key.to_owned(), json!(item.text().unwrap_or_default()))).collect(),
-            )
-        }
+    if let Content::List(items) = &item.content {
+        return Value::Object(items.iter().filter_map(pair).collect());
     }
+    let entries = item.entries().map(|(key, item)| (key.to_owned(), json!(item.text().unwrap_or_default())));
+    Value::Object(entries.collect())
 }
 
 fn is_external(item: &Item) -> bool {
     item.is_true() || item.get("name").is_some()
-}
-
-/// Notes about a service stand in its own document; whatever interpolation found is among them.
-fn place(documents: &mut [Document], notes: &mut Vec<Note>) {
-    notes.sort();
-    for document in documents {
-        document.notes.sort();
-    }
 }
 
 /// Why what Compose has at this key is nothing for a manifest.

@@ -136,8 +136,8 @@ impl<'a> Service<'a> {
             return self.set(item, field, texts(item));
         }
         match key {
-            // What `depends_on` names is not named again.
-            "container_name" | "links" => {}
+            // Read elsewhere: links after what is waited for anyway, networks once the mode is known.
+            "container_name" | "links" | "networks" => {}
             "command" | "entrypoint" => self.program(key, item),
             "environment" => self.environment(item),
             "env_file" => self.env_files(item),
@@ -150,8 +150,6 @@ impl<'a> Service<'a> {
                 self.notes.push(item.note(Some(&format!("`docker compose build` makes it, as {tag}"))));
             }
             "ports" | "network_mode" | "extra_hosts" | "pid" | "ipc" => network::take(self, key, item),
-            // Joined at the end: other keys decide whether they may be.
-            "networks" => {}
             "volumes" | "volumes_from" | "devices" => storage::take(self, key, item),
             "deploy" | "ulimits" | "blkio_config" | "gpus" | "scale" => limits::take(self, key, item),
             key if key.starts_with("x-") => {}

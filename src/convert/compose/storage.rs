@@ -12,13 +12,11 @@ pub(super) fn take<'a>(service: &mut Service<'a>, key: &str, item: &'a Item) {
             let project = service.project;
             service.set_each(item, "volumesFrom", |from| {
                 let text = from.text()?;
-                match text.strip_prefix("container:") {
-                    Some(container) => Some(json!(container)),
-                    None => {
-                        let (key, mode) = text.split_once(':').unwrap_or((text, "rw"));
-                        Some(json!(format!("{}:{mode}", project.container(key)?)))
-                    }
+                if let Some(container) = text.strip_prefix("container:") {
+                    return Some(json!(container));
                 }
+                let (key, mode) = text.split_once(':').unwrap_or((text, "rw"));
+                Some(json!(format!("{}:{mode}", project.container(key)?)))
             });
         }
         _ => service.set_each(item, "resources.devices", device),
@@ -58,10 +56,9 @@ fn long<'a>(service: &mut Service<'a>, list: &'a Item, one: &'a Item) {
     let mut makes = false;
     for (key, item) in one.entries() {
         match (key, kind) {
-            ("type" | "consistency", _) => {}
             ("target", _) => put("target", json!(item.text())),
             ("read_only", _) if item.is_true() => put("readOnly", json!(true)),
-            ("read_only", _) => {}
+            ("type" | "consistency" | "read_only", _) => {}
             ("source", "volume") => {
                 let called = item.text().and_then(|key| service.project.called("volumes", key));
                 match called {
