@@ -104,7 +104,8 @@ What a file is, is told by what it says. JSON with:
   Image, or HostConfig            the body of a create call, HostConfig's fields in it or at the top
   fields of HostConfig alone      an engine's hostconfig.json: give --name and --image
 
-What a manifest cannot say is listed on stderr and in comments, never left out in silence.
+What a manifest cannot say is listed on stderr and in comments, never left out in silence. Variables of a
+Compose file come from the environment, then from .env beside it; relative paths stay as they are.
 Exit codes: 0 everything was carried over, 2 something was left out, 1 an error.")]
     Convert(ConvertArgs),
     /// Write manifests of containers that are there, however they were made

@@ -69,6 +69,7 @@ pub fn convert(form: Form, given: &Given) -> Result<Converted, Refusal> {
                 "`invigil convert --help` says what it takes",
             ));
         }
+        Form::Ambiguous(why) => return Err(Refusal::new(why, "leave one of them")),
         Form::Legacy | Form::Compose => Vec::new(),
     };
     let needed = complete(&mut documents);

@@ -67,7 +67,10 @@ pub fn choose(listed: &Listed, names: &[String], all: bool) -> Result<Vec<String
     let mut chosen = Vec::new();
     let mut refused = Vec::new();
     if all {
-        let free = listed.containers.iter().filter(|one| one["Labels"][label::OWNER].is_null());
+        let owned = |one: &Value| {
+            !one["Labels"][label::OWNER].is_null() && !is_inherited(listed, text(one, "ImageID"))
+        };
+        let free = listed.containers.iter().filter(|one| !owned(one));
         chosen.extend(free.map(|one| (name_of(one), id(one))));
         chosen.sort_unstable();
     }
@@ -99,6 +102,12 @@ pub fn choose(listed: &Listed, names: &[String], all: bool) -> Result<Vec<String
     if refused.is_empty() { Ok(chosen) } else { Err(refused) }
 }
 
+/// Whether an image has labels of ours, which it hands down: it was committed from a container of ours.
+fn is_inherited(listed: &Listed, image: &str) -> bool {
+    let image = listed.images.iter().find(|one| text(one, "Id") == image);
+    image.is_some_and(|image| !image["Labels"][label::OWNER].is_null())
+}
+
 /// Writes a container down. `image` is the inspection of its image.
 ///
 /// # Errors
@@ -113,8 +122,7 @@ pub fn export(
     let live_name = name_of(inspection);
     let config = image.map(|image| &image["Config"]);
     let labels = &inspection["Config"]["Labels"];
-    // An image committed from a container of ours hands its labels down.
-    let inherited = config.is_some_and(|config| !config["Labels"][label::OWNER].is_null());
+    let inherited = is_inherited(listed, text(inspection, "Image"));
     let is_ours = text(labels, label::OWNER) == owner.as_str() && !inherited;
     let resource =
         text(labels, label::RESOURCE).parse().ok().filter(|_| is_ours).map(|id: ResourceId| id.name);

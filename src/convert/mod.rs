@@ -6,6 +6,7 @@ pub mod compose;
 pub mod docker;
 pub mod document;
 pub mod export;
+mod unambiguous;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -16,6 +17,7 @@ use crate::fields::{self, Lost, plain};
 use crate::manifest::diagnostic::Position;
 use crate::resource::name::{Name, ResourceId};
 pub use document::{Document, to_text};
+use unambiguous::Unambiguous;
 
 /// What a file is.
 #[derive(Debug)]
@@ -24,6 +26,8 @@ pub enum Form {
     Legacy,
     /// Nothing that is known.
     Unknown,
+    /// JSON in which a key stands twice.
+    Ambiguous(String),
     /// Inspections: what `docker inspect` prints.
     Inspections(Vec<Value>),
     /// The body of the call that creates a container.
@@ -40,33 +44,38 @@ const LEGACY: [&str; 4] = ["uid", "imgName", "imgId", "problem"];
 impl Form {
     /// Recognises a file by what it says, never by its name. What does not begin as JSON does is Compose's.
     pub fn of(text: &str) -> Self {
-        if !text.trim_start_matches('\u{feff}').trim_start().starts_with(['{', '[']) {
-            return if text.trim().is_empty() { Self::Unknown } else { Self::Compose };
+        let text = text.trim_start_matches('\u{feff}');
+        if text.trim().is_empty() {
+            return Self::Unknown;
         }
-        let json: Value = match serde_json::from_str(text.trim_start_matches('\u{feff}')) {
-            Ok(json) => json,
-            Err(_) => return Self::Legacy,
-        };
+        if !text.trim_start().starts_with(['{', '[']) {
+            return Self::Compose;
+        }
+        let Ok(json) = serde_json::from_str::<Value>(text) else { return Self::Legacy };
+        let has = |key: &str| json.get(key).is_some();
+        if LEGACY.into_iter().any(has) {
+            return Self::Legacy;
+        }
+        if json["services"].is_object() {
+            return Self::Compose;
+        }
+        match serde_json::from_str(text) {
+            Ok(Unambiguous(json)) => Self::docker(json),
+            Err(error) => Self::Ambiguous(error.to_string()),
+        }
+    }
+
+    /// Which of Docker's documents this is.
+    fn docker(json: Value) -> Self {
         let is_inspection = |value: &Value| value["Config"].is_object() && value["HostConfig"].is_object();
-        match &json {
+        match json {
             Value::Array(elements) if !elements.is_empty() && elements.iter().all(is_inspection) => {
-                Self::Inspections(elements.clone())
+                Self::Inspections(elements)
             }
-            Value::Object(members) => {
-                let has = |key: &str| members.contains_key(key);
-                if LEGACY.into_iter().any(has) {
-                    Self::Legacy
-                } else if json["services"].is_object() {
-                    Self::Compose
-                } else if is_inspection(&json) {
-                    Self::Inspections(vec![json])
-                } else if json["Image"].is_string() || json["HostConfig"].is_object() {
-                    Self::CreateBody(json)
-                } else if members.keys().any(|key| fields::is_host_key(key)) {
-                    Self::HostConfig(json)
-                } else {
-                    Self::Unknown
-                }
+            json if is_inspection(&json) => Self::Inspections(vec![json]),
+            json if json["Image"].is_string() || json["HostConfig"].is_object() => Self::CreateBody(json),
+            Value::Object(members) if members.keys().any(|key| fields::is_host_key(key)) => {
+                Self::HostConfig(Value::Object(members))
             }
             _ => Self::Unknown,
         }

@@ -231,6 +231,8 @@ fn unprotected(inspection: &Value, key: &str, value: &Value) -> Option<String> {
 }
 
 fn told(path: &str, key: &str, value: &Value, why: Option<String>) -> Lost {
+    // Any of the variables may be a secret.
+    let key = if key == "Env" { "SECRET" } else { key };
     let (_, shown) = show::pair(key, None, Some(value), |_, value| show::plain(&value.to_string()));
     Lost { path: path.to_owned(), value: shown.unwrap_or_default(), why }
 }
@@ -284,7 +286,7 @@ mod tests {
     fn what_no_field_takes_is_told_with_its_value() {
         let body = json!({
             "Image": "a1", "PortSpecs": ["22"], "Binds": ["/a:/b"], "Memory": "64m",
-            "Healthcheck": {"Test": ["CMD", "x"], "StartInterval": 5},
+            "Healthcheck": {"Test": ["CMD", "x"], "StartInterval": 5}, "Env": ["TOKEN=canary", 7],
             "HostConfig": {
                 "AutoRemove": true, "Foo": {"Bar": 1}, "SecretKey": "canary", "Binds": ["/c:/d", 7],
                 "Mounts": [
@@ -299,6 +301,7 @@ mod tests {
             lost(&body),
             [
                 r#"Binds = ["/a:/b"] (HostConfig.Binds says otherwise)"#,
+                "Env = (hidden) (not all of it can be carried over)",
                 r#"Healthcheck = {"StartInterval":5,"Test":["CMD","x"]} (not all of it can be carried over)"#,
                 r#"PortSpecs = ["22"]"#,
                 "HostConfig.AutoRemove = true (contradicts being kept; state: completed is for what ends)",
@@ -315,7 +318,7 @@ mod tests {
             spec(&body),
             json!({
                 "binds": ["/c:/d"], "mounts": ["type=bind,source=/x,target=/y"], "networks": ["lab"], "volumes": ["/z"],
-                "healthcheck": {"test": ["CMD", "x"]},
+                "healthcheck": {"test": ["CMD", "x"]}, "env": {"TOKEN": "canary"},
             })
         );
     }

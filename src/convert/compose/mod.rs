@@ -8,6 +8,7 @@
 mod interpolation;
 mod limits;
 mod network;
+mod process;
 mod project;
 mod service;
 mod storage;
