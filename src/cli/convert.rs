@@ -60,7 +60,7 @@ pub(super) fn written(converted: &Converted, file: Option<&str>, schema: Option<
     report::diagnostics(&diagnostics);
     Ok(if diagnostics.iter().any(crate::manifest::diagnostic::Diagnostic::is_error) {
         ExitCode::FAILURE
-    } else if notes.is_empty() {
+    } else if notes.is_empty() && converted.needed.is_empty() {
         ExitCode::SUCCESS
     } else {
         ExitCode::from(2)

@@ -32,7 +32,10 @@ pub(super) async fn export(args: &ExportArgs) -> Result<ExitCode> {
     let mut failed = false;
     while let Some(id) = queue.pop_front() {
         let id = id.parse().map_err(anyhow::Error::msg)?;
-        let inspection = engine.container(&id).await?;
+        let Some(inspection) = engine.container(&id).await? else {
+            report::talk(&format!("note: container {id} went while the others were read\n"));
+            continue;
+        };
         let image = match inspection["Image"].as_str().and_then(|id| id.parse().ok()) {
             // An image can be removed under its container; then nobody knows what it gave.
             Some(image) if listed.images.iter().any(|one| one["Id"] == inspection["Image"]) => {

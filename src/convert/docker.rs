@@ -1,14 +1,13 @@
 //! Docker's own documents into manifests. In: create bodies, `hostconfig.json`, inspections, as JSON. Out: one
 //! Container each. Decides nothing about fields: `fields` does.
 
-use std::collections::BTreeSet;
-
 use serde_json::{Value, json};
 
+use super::document::complete;
 use super::{Converted, Document, Form, Note, Refusal};
 use crate::fields::{self, Around, Live, Lost};
 use crate::manifest::kinds::ManifestKind;
-use crate::resource::container::{ContainerSpec, Reference};
+use crate::resource::container::ContainerSpec;
 use crate::resource::name::Name;
 use crate::resource::reference::ImageReference;
 
@@ -74,33 +73,6 @@ pub fn convert(form: Form, given: &Given) -> Result<Converted, Refusal> {
     };
     let needed = complete(&mut documents);
     Ok(Converted { documents, notes: Vec::new(), needed })
-}
-
-/// Adds the networks that containers name: used as they are where they are there. Returns the containers
-/// that are named and were not given.
-fn complete(documents: &mut Vec<Document>) -> BTreeSet<Name> {
-    let mut networks = BTreeSet::new();
-    let mut containers = BTreeSet::new();
-    for document in &*documents {
-        let spec: ContainerSpec = serde_json::from_value(document.spec()).unwrap_or_default();
-        for (_, reference) in spec.references() {
-            match reference {
-                Reference::Network(name) => drop(networks.insert(name.clone())),
-                Reference::Container(name, _) => drop(containers.insert(name.clone())),
-                Reference::Volume(_) => {}
-            }
-        }
-    }
-    containers.retain(|name| documents.iter().all(|document| document.name != *name));
-    let networks = networks.into_iter().map(|name| Document {
-        kind: ManifestKind::Network,
-        name,
-        adopt: true,
-        fields: Vec::new(),
-        notes: Vec::new(),
-    });
-    documents.splice(0..0, networks);
-    containers
 }
 
 fn container(

@@ -12,6 +12,7 @@ use crate::manifest::Manifests;
 use crate::manifest::diagnostic::Diagnostic;
 use crate::manifest::kinds::ManifestKind;
 use crate::problemset::yaml;
+use crate::resource::container::{ContainerSpec, Reference};
 use crate::resource::name::{Name, ResourceId};
 use crate::source::{Content, Extent, ManifestFile, RootIdentity, Snapshot};
 
@@ -105,6 +106,37 @@ pub fn to_text(converted: &Converted, schema: Option<&str>) -> String {
     let hint = schema.map(|url| format!("# yaml-language-server: $schema={}\n", plain(url)));
     let documents: Vec<String> = converted.documents.iter().map(Document::text).collect();
     hint.unwrap_or_default() + &comments(&converted.notes) + &documents.join("---\n")
+}
+
+/// Adds the networks that containers name and that are not among the documents: used as they are where they are there. Returns the containers
+/// that are named and were not given.
+pub(super) fn complete(documents: &mut Vec<Document>) -> BTreeSet<Name> {
+    let mut networks = BTreeSet::new();
+    let mut containers = BTreeSet::new();
+    for document in &*documents {
+        let spec: ContainerSpec = serde_json::from_value(document.spec()).unwrap_or_default();
+        for (_, reference) in spec.references() {
+            match reference {
+                Reference::Network(name) => drop(networks.insert(name.clone())),
+                Reference::Container(name, _) => drop(containers.insert(name.clone())),
+                Reference::Volume(_) => {}
+            }
+        }
+    }
+    let is_there = |name: &Name, kind: ManifestKind| {
+        documents.iter().any(|document| document.kind == kind && document.name == *name)
+    };
+    networks.retain(|name| !is_there(name, ManifestKind::Network));
+    containers.retain(|name| !is_there(name, ManifestKind::Container));
+    let networks = networks.into_iter().map(|name| Document {
+        kind: ManifestKind::Network,
+        name,
+        adopt: true,
+        fields: Vec::new(),
+        notes: Vec::new(),
+    });
+    documents.splice(0..0, networks);
+    containers
 }
 
 /// What is wrong with a text of manifests, each by itself and between them; `needed` are containers that

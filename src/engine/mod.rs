@@ -67,8 +67,8 @@ pub trait Inspect: Sync {
     /// Everything, as the engine lists it.
     fn listed(&self) -> impl Future<Output = Result<Listed, EngineError>> + Send;
 
-    /// A container's inspection.
-    fn container(&self, id: &EngineId) -> impl Future<Output = Result<Value, EngineError>> + Send;
+    /// A container's inspection; `None` if the engine says that there is none.
+    fn container(&self, id: &EngineId) -> impl Future<Output = Result<Option<Value>, EngineError>> + Send;
 
     /// An image's inspection.
     fn image(&self, id: &ImageId) -> impl Future<Output = Result<Value, EngineError>> + Send;

@@ -210,3 +210,48 @@ async fn an_image_is_named_by_what_still_is_its_name() {
     docker(&["rmi", &id]);
     assert!(told.starts_with("container/@c: left out: image = sha256:"), "{told}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_containers_are_those_that_no_invigil_made_and_a_name_that_nobody_bears_is_told() {
+    let host = Host::new("exportall").await;
+    run(&host, "free", &["--stop-signal", "KILL", BUSYBOX, "sleep", "1000"]);
+    host.container("ours", &format!("{{image: '{BUSYBOX}', command: [sleep, '1000'], stopSignal: SIGKILL}}"));
+    host.apply().await;
+    let (manifests, _) = export(&host, &["--all"]);
+    assert!(manifests.contains(&host.name("free")), "{manifests}");
+    assert!(!manifests.contains(&host.name("ours")), "{manifests}");
+    let nobody = host.name("fre");
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_invigil")).args(["export", &nobody]).output();
+    let output = output.expect("invigil runs");
+    assert_eq!(output.status.code(), Some(1));
+    let told = host.shown(&String::from_utf8_lossy(&output.stderr));
+    assert!(told.ends_with(": there is no container `@fre`\n  hint: did you mean `@free`?\n"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_compose_project_runs_as_its_manifests_say() {
+    let host = Host::new("compose").await;
+    let compose = host.write(
+        "compose.yaml",
+        &format!(
+            "services:\n  web:\n    image: {BUSYBOX}\n    container_name: '@web'\n    command: sleep 1000\n    \
+             stop_signal: SIGKILL\n    volumes: ['data:/data', /nameless]\n    depends_on: {{db: {{condition: service_healthy}}}}\n    \
+             ports: ['127.0.0.1:28296:80']\n    mem_limit: 64m\n  db:\n    image: {BUSYBOX}\n    container_name: '@db'\n    \
+             command: sleep 1000\n    stop_signal: SIGKILL\n    healthcheck: {{test: 'true', interval: 1s}}\nvolumes: {{data: }}\n"
+        ),
+    );
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_invigil"))
+        .args(["convert", &compose.to_string_lossy(), "--name", &host.prefix])
+        .output()
+        .expect("invigil runs");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    host.remove("compose.yaml");
+    std::fs::write(host.path().join("exam.yaml"), &output.stdout).expect("a manifest");
+    host.apply().await;
+    assert_eq!(
+        host.inspect("web", "{{range .Mounts}}{{if eq .Destination \"/data\"}}{{.Name}}{{end}}{{end}}"),
+        format!("{}_data", host.prefix)
+    );
+    // The others know a service by its name, whatever its container is called.
+    docker(&["exec", &host.name("web"), "ping", "-c", "1", "-q", "db"]);
+}

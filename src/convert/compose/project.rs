@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::Given;
 use super::service::Service;
 use super::tree::{Content, Item};
+use crate::convert::document::complete;
 use crate::convert::{Converted, Document, Note};
 use crate::manifest::kinds::ManifestKind;
 use crate::resource::name::Name;
@@ -100,12 +101,12 @@ impl<'a> Project<'a> {
         if networks.contains(DEFAULT) && self.defined("networks", DEFAULT).is_none() {
             documents.extend(self.network(DEFAULT, None, &mut notes));
         }
+        let needed = complete(&mut documents);
         documents.sort_by_key(|document| (document.kind.resource(), document.name.clone()));
         notes.sort();
         for document in &mut documents {
             document.notes.sort();
         }
-        let needed = BTreeSet::new();
         Converted { documents, notes, needed }
     }
 

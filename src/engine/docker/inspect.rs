@@ -5,6 +5,7 @@ use futures_util::try_join;
 use serde_json::Value;
 
 use super::Session;
+use super::error::is_absent;
 use super::observe::{document, documents, images, networks, read, volumes};
 use crate::engine::{EngineError, Listed};
 use crate::observed::EngineId;
@@ -30,10 +31,16 @@ async fn containers(engine: &Session) -> Result<Vec<Value>, EngineError> {
     documents("the containers", &listed)
 }
 
-pub(super) async fn container(engine: &Session, id: &EngineId) -> Result<Value, EngineError> {
+pub(super) async fn container(engine: &Session, id: &EngineId) -> Result<Option<Value>, EngineError> {
     let what = format!("container {id}");
-    let ask = || engine.docker.inspect_container(id.as_str(), None::<InspectContainerOptions>);
-    document(&what, &read(engine, &what, ask).await?)
+    let ask = || async {
+        match engine.docker.inspect_container(id.as_str(), None::<InspectContainerOptions>).await {
+            Ok(answer) => Ok(Some(answer)),
+            Err(error) if is_absent(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    };
+    read(engine, &what, ask).await?.map(|answer| document(&what, &answer)).transpose()
 }
 
 pub(super) async fn image(engine: &Session, id: &ImageId) -> Result<Value, EngineError> {

@@ -93,7 +93,7 @@ impl Inspect for DockerReader {
         inspect::listed(self.session().await?).await
     }
 
-    async fn container(&self, id: &EngineId) -> Result<Value, EngineError> {
+    async fn container(&self, id: &EngineId) -> Result<Option<Value>, EngineError> {
         inspect::container(self.session().await?, id).await
     }
 
