@@ -199,6 +199,13 @@ async fn an_image_is_named_by_what_still_is_its_name() {
     docker(&["commit", &host.name("base"), &one]);
     run(&host, "c", &["--stop-signal", "KILL", &one, "sleep", "1000"]);
     docker(&["tag", &one, &two]);
+    let (manifests, _) = export(&host, &[&host.name("c")]);
+    assert!(manifests.contains(&format!("{one}:latest")), "{manifests}");
+    std::fs::write(host.path().join("c.yaml"), manifests.replace(&one, &two)).expect("a manifest");
+    assert_eq!(
+        host.plan().await,
+        "container/@c  replace   takes over a container that Invigil did not make\n\nPlan: 1 to replace; 0 unchanged.\n"
+    );
     docker(&["tag", BUSYBOX, &one]);
     let (manifests, told) = export(&host, &[&host.name("c")]);
     assert_eq!(told, "");
