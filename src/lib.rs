@@ -29,6 +29,8 @@ pub mod diff;
 pub mod observed;
 pub mod plan;
 
+pub mod convert;
+
 pub mod engine;
 pub mod host;
 pub mod records;

@@ -11,6 +11,7 @@ const FLOORS: &[&[&str]] = &[
     &["source", "manifest"],
     &["assembly", "fields"],
     &["desired", "diff", "observed", "plan"],
+    &["convert"],
     &["engine", "host", "records", "suspension"],
     &["execute"],
     &["status", "reconcile", "turn"],
@@ -123,7 +124,7 @@ fn violations(path: &str, text: &str) -> Vec<String> {
             _ => {}
         }
     }
-    if ["desired", "diff", "observed", "plan", "fields", "resource"].contains(&module.as_str()) {
+    if ["desired", "diff", "observed", "plan", "fields", "resource", "convert"].contains(&module.as_str()) {
         let impure = IMPURE.iter().filter(|word| has_word(&code, word));
         wrong.extend(impure.map(|word| format!("{path} uses {word}, and the core is pure")));
     }

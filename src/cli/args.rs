@@ -90,12 +90,38 @@ Examples:
   invigil schema --write
   invigil schema --check")]
     Schema(SchemaArgs),
-    /// Turn a `BuildImage` body of the old exam service into a manifest
+    /// Turn Docker's documents, Compose files and bodies of the old exam service into manifests
     #[command(after_help = "\
 Examples:
   invigil convert buildimage.json > exams/midterm.yaml
-  curl -s http://old/body | invigil convert -")]
+  invigil convert create.json --name seat-01 > seats/seat-01.yaml
+  invigil convert compose.yaml > exams/web.yaml
+  docker inspect web | invigil convert - > web.yaml
+
+What a file is, is told by what it says. JSON with:
+  imgName, imgId or problem       a BuildImage body of the old exam service
+  services                        a Compose file; so is everything that is not JSON
+  Config and HostConfig           an inspection, or a list of them
+  Image, or HostConfig            the body of a create call, HostConfig's fields in it or at the top
+  fields of HostConfig alone      an engine's hostconfig.json: give --name and --image
+
+What a manifest cannot say is listed on stderr and in comments, never left out in silence. Variables of a
+Compose file come from the environment, then from .env beside it; relative paths stay as they are.
+Exit codes: 0 everything was carried over, 2 something was left out, 1 an error.")]
     Convert(ConvertArgs),
+    /// Write manifests of containers that are there, however they were made
+    #[command(after_help = "\
+Examples:
+  invigil export web db > exams/web.yaml
+  invigil export --all > everything.yaml
+
+A manifest says what the image and the engine do not say by themselves. The networks, volumes and containers
+that a container names are written with it. `metadata.adopt: true` stands where no Invigil made the resource:
+the next `apply` takes such a container over by making it anew, and uses such a network as it is.
+The values of variables are written as they are, secrets too.
+
+Exit codes: 0 everything was written, 2 something cannot be said in a manifest and is listed, 1 an error.")]
+    Export(ExportArgs),
     /// Print a shell's completions
     #[command(after_help = "\
 Examples:
@@ -348,9 +374,31 @@ pub(super) struct SchemaArgs {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct ExportArgs {
+    /// The containers, each by its name or the beginning of its id
+    #[arg(value_name = "NAME", required_unless_present = "all")]
+    pub(super) names: Vec<String>,
+    /// Every container that no Invigil made
+    #[arg(long, conflicts_with = "names")]
+    pub(super) all: bool,
+    /// Whose Invigil this is: what bears it needs not be taken over
+    #[arg(long, env = "INVIGIL_OWNER", default_value = "default", hide_env_values = true)]
+    pub(super) owner: Owner,
+    /// The schema that editors are pointed to in the first line
+    #[arg(long, value_name = "URL")]
+    pub(super) schema: Option<String>,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct ConvertArgs {
-    /// The body's file; `-` is standard input
+    /// The file; `-` is standard input
     pub(super) file: PathBuf,
+    /// What the container is called, where the file does not say it; the project's name of a Compose file
+    #[arg(long, value_name = "NAME")]
+    pub(super) name: Option<String>,
+    /// The image of a hostconfig.json, which does not say it
+    #[arg(long, value_name = "REFERENCE")]
+    pub(super) image: Option<String>,
     /// The time zone that `createTime` meant
     #[arg(long, value_name = "ZONE", default_value = crate::problemset::legacy::time::DEFAULT_TIME_ZONE)]
     pub(super) time_zone: String,

@@ -2,12 +2,13 @@
 //! computes none of them again.
 //!
 //! stdout is data, stderr is talk. Exit codes: 0 as asked for, 1 an error, wrong usage among them, 2 changes
-//! (`plan --detailed-exitcode`).
+//! (`plan --detailed-exitcode`) or something left out (`convert`, `export`).
 
 mod apply;
 mod args;
 mod convert;
 mod exam_server;
+mod export;
 mod plan;
 mod progress;
 mod report;
@@ -54,6 +55,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Resume(args) => suspend::resume(&args),
         Command::Schema(args) => schema::schema(&args),
         Command::Convert(args) => convert::convert(&args),
+        Command::Export(args) => export::export(&args).await,
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "invigil", &mut script);

@@ -132,6 +132,9 @@ impl Build<'_> {
                 }
             }),
             Spec::Network(spec) => {
+                if manifest.adopt {
+                    self.desired.adopted_networks.insert(name.clone());
+                }
                 self.desired.networks.insert(name, spec.clone());
                 Ok(())
             }

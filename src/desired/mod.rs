@@ -22,6 +22,8 @@ pub struct Desired {
     pub images: BTreeMap<Name, DesiredImage>,
     /// The networks.
     pub networks: BTreeMap<Name, NetworkSpec>,
+    /// The networks that are used as they are if somebody else made them.
+    pub adopted_networks: BTreeSet<Name>,
     /// The volumes.
     pub volumes: BTreeMap<Name, VolumeSpec>,
     /// The containers.

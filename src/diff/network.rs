@@ -5,19 +5,22 @@ use crate::desired::Desired;
 use crate::fields::{self, network_differences};
 use crate::observed::{EngineId, Observed, ObservedContainer, ObservedNetwork};
 use crate::resource::name::{Kind, ResourceId};
+use crate::resource::network::NetworkSpec;
 
 pub(super) fn diff(desired: &Desired, observed: &Observed, changes: &mut Changes) {
     for (name, spec) in &desired.networks {
         let id = ResourceId::new(Kind::Network, name.clone());
         let ours = observed.networks.iter().find(|network| network.resource.as_ref() == Some(name));
         let Some(there) = ours else {
-            if observed.networks.iter().any(|network| network.name == name.as_str()) {
-                changes.block(
+            let foreign = observed.networks.iter().find(|network| network.name == name.as_str());
+            match foreign {
+                Some(there) if desired.adopted_networks.contains(name) => use_as_it_is(id, spec, there, changes),
+                Some(_) => changes.block(
                     id,
-                    "a network of this name is there that Invigil did not make; remove or rename it",
-                );
-            } else {
-                changes.push(id, Act::CreateNetwork(Box::new(spec.clone())), Vec::new(), Vec::new());
+                    "a network of this name is there that Invigil did not make; remove or rename it, or use it as it is \
+                     with metadata.adopt: true",
+                ),
+                None => changes.push(id, Act::CreateNetwork(Box::new(spec.clone())), Vec::new(), Vec::new()),
             }
             continue;
         };
@@ -47,6 +50,16 @@ pub(super) fn diff(desired: &Desired, observed: &Observed, changes: &mut Changes
         };
         changes.push(id, act, reasons, Vec::new());
     }
+}
+
+/// Somebody else's network is joined, never changed: others may be on it, and no label can be added to it.
+fn use_as_it_is(id: ResourceId, spec: &NetworkSpec, there: &ObservedNetwork, changes: &mut Changes) {
+    let reasons = network_differences(spec, None, &there.spec);
+    if reasons.is_empty() {
+        return changes.unchanged.push(id);
+    }
+    let why = "Invigil did not make this network, and uses it as it is: write it so, or remove or rename it";
+    changes.push(id, Act::Block(why.to_owned()), reasons, Vec::new());
 }
 
 /// The containers on a network, each with how it is to be joined again; or one that is not ours.

@@ -26,11 +26,13 @@ use std::collections::BTreeSet;
 use std::future::Future;
 
 use futures_util::Stream;
+use serde_json::Value;
 
-use crate::observed::Observed;
+pub use crate::convert::export::Listed;
+use crate::observed::{EngineId, Observed};
 use crate::plan::Step;
 use crate::resource::name::{Name, Owner};
-use crate::resource::reference::ImageReference;
+use crate::resource::reference::{ImageId, ImageReference};
 
 /// What an observation is about.
 #[derive(Debug, Clone)]
@@ -57,6 +59,19 @@ pub trait Observe: Sync {
     /// # Errors
     /// If anything of ours cannot be read: it is never taken for absent (law 1).
     fn observe(&self, scope: &Scope) -> impl Future<Output = Result<Observed, EngineError>> + Send;
+}
+
+/// The side of an engine that shows its own documents, for those who write them down. It has no way to
+/// change anything either.
+pub trait Inspect: Sync {
+    /// Everything, as the engine lists it.
+    fn listed(&self) -> impl Future<Output = Result<Listed, EngineError>> + Send;
+
+    /// A container's inspection; `None` if the engine says that there is none.
+    fn container(&self, id: &EngineId) -> impl Future<Output = Result<Option<Value>, EngineError>> + Send;
+
+    /// An image's inspection.
+    fn image(&self, id: &ImageId) -> impl Future<Output = Result<Value, EngineError>> + Send;
 }
 
 /// The side of an engine that changes things.

@@ -95,7 +95,7 @@ impl Field {
             Base::ImageUnlessEntrypoint if spec.entrypoint.is_some() => Some(nothing()),
             Base::Image | Base::ImageUnlessEntrypoint => from_image(),
             Base::Nothing => Some(nothing()),
-            Base::Engine => None,
+            Base::Engine(_) => None,
             Base::Spec(base) => Some(base(spec)),
         };
         match (self.shape, base, sent) {

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::codec::{same, set};
-use super::{Base, Class, Field, Place, Shape, show};
+use super::{Base, Class, Field, Live, Place, Shape, show};
 use crate::resource::container::ContainerSpec;
 use crate::resource::env::TextMap;
 
@@ -27,6 +27,8 @@ pub(super) const fn field(
         base,
         encode: same,
         decode: same,
+        notation: |value, _| value.clone(),
+        given: |_| Value::Null,
         show: show::value,
     }
 }
@@ -46,6 +48,14 @@ impl Field {
 
     pub(super) const fn form(self, encode: fn(&Value) -> Value, decode: fn(&Value) -> Value) -> Self {
         Self { encode, decode, ..self }
+    }
+
+    pub(super) const fn notation(self, notation: fn(&Value, &Live) -> Value) -> Self {
+        Self { notation, ..self }
+    }
+
+    pub(super) const fn given(self, given: fn(&Live) -> Value) -> Self {
+        Self { given, ..self }
     }
 
     pub(super) const fn shown(self, show: fn(&str, &Value) -> String) -> Self {

@@ -7,7 +7,7 @@ use super::Class::Update;
 use super::Place::{Asked, Config, Host};
 use super::codec::same;
 use super::entry::{field, shown};
-use super::{Field, Shape, show};
+use super::{Around, Field, Live, Shape, notation, show};
 use crate::resource::restart::RestartPolicy;
 
 /// The entries, in the order in which a plan tells them.
@@ -24,6 +24,7 @@ pub(super) static FIELDS: &[Field] = &[
     field("stopTimeout", "--stop-timeout", Config("StopTimeout"), Nothing, |s| {
         s.stop_timeout.map(|timeout| json!(timeout.seconds()))
     })
+    .notation(notation::seconds)
     .shown(show::seconds),
     field("healthcheck", "--health-cmd, --health-interval, --health-timeout, --health-retries, --health-start-period, --no-healthcheck", Config("Healthcheck"), Image, |s| {
         s.healthcheck.as_ref().map(|check| {
@@ -50,8 +51,9 @@ pub(super) static FIELDS: &[Field] = &[
     })
     .shape(Shape::Map)
     .form(encode_health, decode_health)
+    .notation(health)
     .shown(show::health),
-    field("logging", "--log-driver, --log-opt", Host("LogConfig"), Engine, |s| {
+    field("logging", "--log-driver, --log-opt", Host("LogConfig"), Engine(is_engines_logging), |s| {
         s.logging.as_ref().map(|logging| {
             let driver = logging.driver.iter().map(|driver| ("driver".to_owned(), driver));
             let options = logging.options.0.iter().map(|(key, value)| (format!("options.{key}"), value));
@@ -59,7 +61,8 @@ pub(super) static FIELDS: &[Field] = &[
         })
     })
     .shape(Shape::Map)
-    .form(encode_logging, decode_logging),
+    .form(encode_logging, decode_logging)
+    .notation(logging),
     field("platform", "--platform", Asked, Nothing, |s| shown(s.platform.as_ref())),
 ];
 
@@ -109,6 +112,35 @@ pub(super) fn decode_health(value: &Value) -> Value {
 pub(super) fn encode_health(value: &Value) -> Value {
     let keys = HEALTH_KEYS.iter().filter(|(ours, _)| !value[*ours].is_null());
     Value::Object(keys.map(|(ours, theirs)| ((*theirs).to_owned(), value[*ours].clone())).collect())
+}
+
+/// The manifest's form of a health check: durations have units.
+fn health(value: &Value, _: &Live) -> Value {
+    let entries = value.as_object().into_iter().flatten();
+    let written = entries.map(|(key, value)| match (key.as_str(), value.as_u64()) {
+        ("interval" | "timeout" | "startPeriod", Some(_)) => (key.clone(), json!(show::health(key, value))),
+        _ => (key.clone(), value.clone()),
+    });
+    Value::Object(written.collect())
+}
+
+/// The engine's driver without options; options may be the engine's own, but nothing says so.
+fn is_engines_logging(value: &Value, around: &Around<'_>) -> bool {
+    let driver = value["driver"].as_str().unwrap_or_default();
+    let alone = value.as_object().is_none_or(|keys| keys.keys().all(|key| key == "driver"));
+    alone && (driver.is_empty() || around.info["LoggingDriver"] == driver)
+}
+
+/// The manifest's form: `{"driver": "json-file", "options": {"max-size": "1m"}}`.
+fn logging(value: &Value, _: &Live) -> Value {
+    let entries = value.as_object().into_iter().flatten();
+    let options =
+        entries.filter_map(|(key, value)| Some((key.strip_prefix("options.")?.to_owned(), value.clone())));
+    let options: Map<String, Value> = options.collect();
+    let driver = value["driver"].as_str().filter(|driver| !driver.is_empty());
+    let driver = driver.map(|driver| ("driver".to_owned(), json!(driver)));
+    let options = (!options.is_empty()).then(|| ("options".to_owned(), Value::Object(options)));
+    Value::Object(driver.into_iter().chain(options).collect())
 }
 
 /// `{"driver": "json-file", "options.max-size": "1m"}` from the engine's `{"Type": ..., "Config": {...}}`.

@@ -11,16 +11,19 @@ mod compare;
 mod document;
 mod entry;
 mod excluded;
+mod foreign;
 mod kept;
 mod lifecycle;
 mod network;
 mod networks;
+mod notation;
 mod process;
 mod resources;
 mod security;
 mod show;
 mod storage;
 mod volumes;
+mod written;
 
 use std::collections::BTreeMap;
 
@@ -31,11 +34,14 @@ pub use body::{create_body, endpoint, further_networks};
 pub use compare::{Difference, Told, all_differences, differences};
 pub use document::document;
 pub use excluded::EXCLUDED;
+pub use foreign::{from_create_body, from_host_config, is_host_key, unread};
 pub use network::encode_endpoint;
-pub use networks::{network_body, network_differences, read_network};
+pub use networks::{network_body, network_differences, network_written, read_network};
 pub(crate) use show::plain;
 pub(crate) use storage::is_anonymous_volume;
-pub use volumes::{read_volume, volume_body, volume_differences};
+pub use volumes::{read_volume, volume_body, volume_differences, volume_written};
+pub(crate) use written::put;
+pub use written::{Lost, Written, written};
 
 /// The tables of fields, in the order in which a plan tells them.
 const TABLES: [&[Field]; 6] = [
@@ -75,6 +81,10 @@ pub struct Field {
     encode: fn(&Value) -> Value,
     /// The engine's form to the common one; also given `null` where the engine has nothing.
     decode: fn(&Value) -> Value,
+    /// The common form to the manifest's notation, beside the container's other values.
+    notation: fn(&Value, &Live) -> Value,
+    /// What the container's other values give to it, so that no manifest has to say it.
+    given: fn(&Live) -> Value,
     /// The value (of one key, for maps) as a manifest would write it.
     show: fn(&str, &Value) -> String,
 }
@@ -131,10 +141,19 @@ enum Base {
     ImageUnlessEntrypoint,
     /// What `decode` makes of nothing.
     Nothing,
-    /// Whatever the engine chooses.
-    Engine,
+    /// Whatever the engine chooses; whether a live value may be its choice.
+    Engine(fn(&Value, &Around<'_>) -> bool),
     /// What follows from the rest of the spec.
     Spec(fn(&ContainerSpec) -> Value),
+}
+
+/// What an engine's own choices for a container follow from, as far as it is known.
+#[derive(Debug, Clone, Copy)]
+pub struct Around<'a> {
+    /// The container's inspection.
+    pub inspection: &'a Value,
+    /// What the engine says of itself; null where no engine has filled in its choices.
+    pub info: &'a Value,
 }
 
 /// Values by field name, in the common form: of a live container, or of an image's config.

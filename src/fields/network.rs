@@ -1,5 +1,7 @@
 //! The network: namespaces, networks, ports.
 
+use std::net::Ipv4Addr;
+
 use serde_json::{Map, Value, json};
 
 use super::Base::{Engine, Image, Nothing, Spec};
@@ -7,7 +9,7 @@ use super::Class::Connect;
 use super::Place::{Attached, Config, Host, Inspection};
 use super::codec::{decode_keys, encode_keys, flag, list, same, set, texts};
 use super::entry::{field, list_of, set_of, shown};
-use super::{Field, Shape, show};
+use super::{Around, Field, Live, Shape, show};
 use crate::resource::container::ContainerSpec;
 use crate::resource::exposed::ExposedPorts;
 use crate::resource::link::ExtraHost;
@@ -26,13 +28,15 @@ pub(super) static FIELDS: &[Field] = &[
     .class(Connect)
     .shape(Shape::Map)
     .form(same, decode_networks)
+    .notation(attachments)
     .shown(show::network),
     field("ports", "--publish", Host("PortBindings"), Nothing, |s| {
         let published = s.ports.iter().flat_map(PortMapping::published);
         (!s.ports.is_empty()).then(|| set(published.map(|port| port.to_string())))
     })
     .shape(Shape::Set)
-    .form(encode_ports, decode_ports),
+    .form(encode_ports, decode_ports)
+    .notation(without_tcp),
     field("publishAll", "--publish-all", Host("PublishAllPorts"), Nothing, |s| {
         s.publish_all.map(Value::Bool)
     })
@@ -41,7 +45,9 @@ pub(super) static FIELDS: &[Field] = &[
         (!s.expose.is_empty()).then(|| set(s.expose.iter().flat_map(ExposedPorts::each)))
     })
     .shape(Shape::Added)
-    .form(encode_keys, decode_keys),
+    .form(encode_keys, decode_keys)
+    .notation(without_tcp)
+    .given(published_ports),
     field("dns", "--dns", Host("Dns"), Nothing, |s| list_of(&s.dns)).form(same, list),
     field("dnsSearch", "--dns-search", Host("DnsSearch"), Nothing, |s| list_of(&s.dns_search))
         .form(same, list),
@@ -54,9 +60,49 @@ pub(super) static FIELDS: &[Field] = &[
         .shape(Shape::Set)
         .form(same, decode_links),
     // What an inspection tells of it bollard's types leave out, but for the address in use.
-    field("macAddress", "--mac-address", Attached("MacAddress"), Engine, |s| shown(s.mac_address.as_ref()))
-        .form(same, decode_mac),
+    field("macAddress", "--mac-address", Attached("MacAddress"), Engine(is_engines_mac), |s| {
+        shown(s.mac_address.as_ref())
+    })
+    .form(same, decode_mac),
 ];
+
+/// Ports without the `/tcp` that is the default.
+fn without_tcp(value: &Value, _: &Live) -> Value {
+    texts(value).map(|port| json!(port.strip_suffix("/tcp").unwrap_or(port))).collect()
+}
+
+/// What is published is exposed too.
+fn published_ports(live: &Live) -> Value {
+    let ports = live.get("ports").into_iter().flat_map(texts);
+    set(ports.filter_map(|port| port.rsplit(':').next()).map(str::to_owned))
+}
+
+/// The networks of a container as a manifest lists them: the one of `networkMode` first, which says it.
+fn attachments(value: &Value, live: &Live) -> Value {
+    let mode = live.get("networkMode").and_then(Value::as_str).unwrap_or_default();
+    let mut networks: Vec<(&String, &Value)> = value.as_object().into_iter().flatten().collect();
+    networks.sort_by_key(|(name, _)| (*name != mode, *name));
+    let attachment = |(name, endpoint): (&String, &Value)| match endpoint.as_object() {
+        Some(endpoint) if !endpoint.is_empty() => {
+            let name = std::iter::once(("name".to_owned(), json!(name)));
+            Value::Object(name.chain(endpoint.clone()).collect())
+        }
+        _ => json!(name),
+    };
+    networks.into_iter().map(attachment).collect()
+}
+
+/// None, or the one that engines before 28 make from the address on the network: `02:42` and its four bytes.
+fn is_engines_mac(value: &Value, around: &Around<'_>) -> bool {
+    let Some(mac) = value.as_str().filter(|mac| !mac.is_empty()) else { return true };
+    let endpoints = around.inspection["NetworkSettings"]["Networks"].as_object().into_iter().flatten();
+    let mut addresses =
+        endpoints.filter_map(|(_, endpoint)| endpoint["IPAddress"].as_str()?.parse::<Ipv4Addr>().ok());
+    addresses.any(|address| {
+        let [a, b, c, d] = address.octets();
+        mac == format!("02:42:{a:02x}:{b:02x}:{c:02x}:{d:02x}")
+    })
+}
 
 /// The lines of `/etc/hosts` as a manifest shows them.
 fn decode_hosts(value: &Value) -> Value {

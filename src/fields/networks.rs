@@ -82,6 +82,19 @@ pub fn read_network(document: &Value) -> NetworkSpec {
     }
 }
 
+/// A network as a manifest would write it: without what the engine takes where nothing is said.
+pub fn network_written(live: &NetworkSpec) -> NetworkSpec {
+    let unless = |text: &Option<String>, default: &str| text.clone().filter(|text| text != default);
+    NetworkSpec {
+        driver: unless(&live.driver, DRIVER),
+        internal: live.internal.filter(|on| *on),
+        attachable: live.attachable.filter(|on| *on),
+        ipv6: live.ipv6.filter(|on| *on),
+        ipam: Ipam { driver: unless(&live.ipam.driver, IPAM_DRIVER), options: live.ipam.options.clone() },
+        ..live.clone()
+    }
+}
+
 fn address_map(value: &Value) -> BTreeMap<String, std::net::IpAddr> {
     let entries = value.as_object().into_iter().flatten();
     entries.filter_map(|(name, address)| Some((name.clone(), address.as_str()?.parse().ok()?))).collect()
@@ -153,6 +166,7 @@ mod tests {
         assert_eq!(body["Labels"], json!({"c": "d", "io.invigil.owner": "x"}));
         assert_eq!(read_network(&body), spec);
         assert_eq!(network_differences(&spec, Some(&spec), &read_network(&body)), []);
+        assert_eq!(network_written(&spec), spec);
     }
 
     #[test]
@@ -194,6 +208,7 @@ mod tests {
             "subnets": [{"subnet": "172.18.0.0/16", "gateway": "172.18.0.1"}], "ipam": {"driver": "default"},
         }));
         let plain = NetworkSpec::default();
+        assert_eq!(network_written(&live), NetworkSpec { subnets: live.subnets.clone(), ..plain.clone() });
         assert_eq!(network_differences(&plain, Some(&plain), &live), []);
         assert_eq!(network_differences(&plain, None, &live), []);
         let with_subnet = spec(json!({"subnets": [{"subnet": "172.18.0.0/16"}]}));

@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use super::Base::{Engine, Image, ImageUnlessEntrypoint, Nothing};
-use super::Field;
 use super::Place::{Config, Host};
 use super::Shape::Map;
 use super::codec::{flag, list, same, text, texts};
 use super::entry::{field, shown, text_map};
+use super::{Around, Field};
 
 /// The entries, in the order in which a plan tells them.
 pub(super) static FIELDS: &[Field] = &[
@@ -25,8 +25,10 @@ pub(super) static FIELDS: &[Field] = &[
     field("workingDir", "--workdir", Config("WorkingDir"), Image, |s| shown(s.working_dir.as_ref()))
         .form(same, text),
     field("user", "--user", Config("User"), Image, |s| shown(s.user.as_ref())).form(same, text),
-    field("hostname", "--hostname", Config("Hostname"), Engine, |s| shown(s.hostname.as_ref()))
-        .form(same, text),
+    field("hostname", "--hostname", Config("Hostname"), Engine(is_engines_hostname), |s| {
+        shown(s.hostname.as_ref())
+    })
+    .form(same, text),
     field("domainname", "--domainname", Config("Domainname"), Nothing, |s| shown(s.domainname.as_ref()))
         .form(same, text),
     field("labels", "--label, --label-file", Config("Labels"), Image, |s| text_map(&s.labels))
@@ -35,8 +37,20 @@ pub(super) static FIELDS: &[Field] = &[
     field("tty", "--tty", Config("Tty"), Nothing, |s| s.tty.map(Value::Bool)).form(same, flag),
     field("stdinOpen", "--interactive", Config("OpenStdin"), Nothing, |s| s.stdin_open.map(Value::Bool))
         .form(same, flag),
-    field("init", "--init", Host("Init"), Engine, |s| s.init.map(Value::Bool)).form(same, flag),
+    field("init", "--init", Host("Init"), Engine(|value, _| *value == false), |s| s.init.map(Value::Bool))
+        .form(same, flag),
 ];
+
+/// The short id; the host's own name on its network; another container's in that one's.
+fn is_engines_hostname(value: &Value, around: &Around<'_>) -> bool {
+    let name = value.as_str().unwrap_or_default();
+    let id = around.inspection["Id"].as_str().and_then(|id| id.get(..12));
+    let mode = around.inspection["HostConfig"]["NetworkMode"].as_str().unwrap_or_default();
+    name.is_empty()
+        || id == Some(name)
+        || (mode == "host" && around.info["Name"] == name)
+        || mode.starts_with("container:")
+}
 
 /// `["A=1"]` to `{"A": "1"}`.
 fn decode_env(value: &Value) -> Value {

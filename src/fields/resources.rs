@@ -9,7 +9,7 @@ use super::Place::Host;
 use super::Shape::Set;
 use super::codec::{flag, limit, number, same, set, sorted, text, texts};
 use super::entry::{field, set_of, shown};
-use super::{Field, show};
+use super::{Around, Field, notation, show};
 use crate::resource::device::{Device, DeviceOps, DeviceRate, DeviceRequest, DeviceWeight};
 use crate::resource::quantity::ByteSize;
 use crate::resource::ulimit::Ulimit;
@@ -21,6 +21,7 @@ pub(super) static FIELDS: &[Field] = &[
     })
     .class(UpdateIfSet)
     .form(same, limit)
+    .notation(notation::size)
     .shown(show::size)
     .droppable(),
     field("resources.memoryReservation", "--memory-reservation", Host("MemoryReservation"), Nothing, |s| {
@@ -28,24 +29,31 @@ pub(super) static FIELDS: &[Field] = &[
     })
     .class(UpdateIfSet)
     .form(same, limit)
+    .notation(notation::size)
     .shown(show::size)
     .droppable(),
-    field("resources.memorySwap", "--memory-swap", Host("MemorySwap"), Engine, |s| {
+    field("resources.memorySwap", "--memory-swap", Host("MemorySwap"), Engine(is_engines_swap), |s| {
         s.resources.memory_swap.map(|size| json!(size.bytes()))
     })
     .class(UpdateIfSet)
     .form(same, number)
+    .notation(notation::size)
     .shown(show::size)
     .droppable(),
-    field("resources.memorySwappiness", "--memory-swappiness", Host("MemorySwappiness"), Engine, |s| {
-        s.resources.memory_swappiness.map(|swappiness| json!(swappiness))
-    })
+    field(
+        "resources.memorySwappiness",
+        "--memory-swappiness",
+        Host("MemorySwappiness"),
+        Engine(|value, _| value.as_i64().is_none_or(|swappiness| swappiness < 0)),
+        |s| s.resources.memory_swappiness.map(|swappiness| json!(swappiness)),
+    )
     .droppable(),
     field("resources.cpus", "--cpus", Host("NanoCpus"), Nothing, |s| {
         s.resources.cpus.map(|c| json!(c.nanos()))
     })
     .class(UpdateIfSet)
     .form(same, limit)
+    .notation(notation::cpus)
     .shown(show::cpus)
     .droppable(),
     field("resources.cpuShares", "--cpu-shares", Host("CpuShares"), Nothing, |s| {
@@ -145,6 +153,12 @@ pub(super) static FIELDS: &[Field] = &[
     .shape(Set)
     .form(same, sorted),
 ];
+
+/// None, or as much as the memory: the engine's own choice.
+fn is_engines_swap(value: &Value, around: &Around<'_>) -> bool {
+    let memory = around.inspection["HostConfig"]["Memory"].as_i64().unwrap_or_default();
+    *value == 0 || (memory > 0 && *value == memory.saturating_mul(2))
+}
 
 /// The elements of one of the engine's lists in the notation of manifests, sorted.
 fn each(value: &Value, notation: impl Fn(&Value) -> String) -> Value {

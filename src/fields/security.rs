@@ -7,7 +7,7 @@ use super::Place::Host;
 use super::Shape::{Map, Set};
 use super::codec::{flag, map, same, set, sorted, text, texts};
 use super::entry::{field, set_of, shown, text_map, worded};
-use super::{Field, show};
+use super::{Around, Field, show};
 
 /// The entries, in the order in which a plan tells them.
 pub(super) static FIELDS: &[Field] = &[
@@ -35,11 +35,14 @@ pub(super) static FIELDS: &[Field] = &[
         .shape(Set)
         .form(same, sorted),
     field("usernsMode", "--userns", Host("UsernsMode"), Nothing, |s| worded(s.userns_mode)).form(same, text),
-    field("ipcMode", "--ipc", Host("IpcMode"), Engine, |s| shown(s.ipc_mode.as_ref())).form(same, text),
+    field("ipcMode", "--ipc", Host("IpcMode"), Engine(is_engines_ipc), |s| shown(s.ipc_mode.as_ref()))
+        .form(same, text),
     field("pidMode", "--pid", Host("PidMode"), Nothing, |s| shown(s.pid_mode.as_ref())).form(same, text),
     field("utsMode", "--uts", Host("UTSMode"), Nothing, |s| worded(s.uts_mode)).form(same, text),
-    field("cgroupnsMode", "--cgroupns", Host("CgroupnsMode"), Engine, |s| worded(s.cgroupns_mode))
-        .form(same, text),
+    field("cgroupnsMode", "--cgroupns", Host("CgroupnsMode"), Engine(is_engines_cgroupns), |s| {
+        worded(s.cgroupns_mode)
+    })
+    .form(same, text),
     field("cgroupParent", "--cgroup-parent", Host("CgroupParent"), Nothing, |s| {
         shown(s.cgroup_parent.as_ref())
     })
@@ -47,8 +50,25 @@ pub(super) static FIELDS: &[Field] = &[
     field("sysctls", "--sysctl", Host("Sysctls"), Nothing, |s| text_map(&s.sysctls))
         .shape(Map)
         .form(same, map),
-    field("runtime", "--runtime", Host("Runtime"), Engine, |s| shown(s.runtime.as_ref())).form(same, text),
+    field("runtime", "--runtime", Host("Runtime"), Engine(is_engines_runtime), |s| shown(s.runtime.as_ref()))
+        .form(same, text),
 ];
+
+fn is_engines_ipc(value: &Value, around: &Around<'_>) -> bool {
+    *value == "" || (*value == "private" && !around.info.is_null())
+}
+
+/// It follows the version of the host's cgroups.
+fn is_engines_cgroupns(value: &Value, around: &Around<'_>) -> bool {
+    matches!(
+        (value.as_str().unwrap_or_default(), around.info["CgroupVersion"].as_str()),
+        ("", _) | ("host", Some("1")) | ("private", Some("2"))
+    )
+}
+
+fn is_engines_runtime(value: &Value, around: &Around<'_>) -> bool {
+    *value == "" || *value == around.info["DefaultRuntime"]
+}
 
 /// Capabilities without the `CAP_` that some engines put before them.
 fn decode_capabilities(value: &Value) -> Value {

@@ -7,7 +7,7 @@ use super::Place::{Config, Host};
 use super::Shape::{Added, Map, Set};
 use super::codec::{decode_keys, encode_keys, flag, map, number, same, set, text, texts};
 use super::entry::{field, set_of, shown, text_map};
-use super::{Field, show};
+use super::{Around, Field, Live, notation, show};
 use crate::resource::bind::Bind;
 use crate::resource::mount::{Mode, Mount, MountSource};
 
@@ -24,7 +24,8 @@ pub(super) static FIELDS: &[Field] = &[
         .form(encode_tmpfs, decode_tmpfs),
     field("volumes", "--volume PATH", Config("Volumes"), Image, |s| set_of(&s.volumes))
         .shape(Added)
-        .form(encode_keys, decode_keys),
+        .form(encode_keys, decode_keys)
+        .given(mounted),
     field("volumesFrom", "--volumes-from", Host("VolumesFrom"), Nothing, |s| set_of(&s.volumes_from))
         .shape(Set)
         .form(same, decode_volumes_from),
@@ -34,13 +35,29 @@ pub(super) static FIELDS: &[Field] = &[
     .form(same, text),
     field("readOnly", "--read-only", Host("ReadonlyRootfs"), Nothing, |s| s.read_only.map(Value::Bool))
         .form(same, flag),
-    field("shmSize", "--shm-size", Host("ShmSize"), Engine, |s| s.shm_size.map(|size| json!(size.bytes())))
-        .form(same, number)
-        .shown(show::size),
+    field("shmSize", "--shm-size", Host("ShmSize"), Engine(is_engines_shm_size), |s| {
+        s.shm_size.map(|size| json!(size.bytes()))
+    })
+    .form(same, number)
+    .notation(notation::size)
+    .shown(show::size),
     field("storageOpt", "--storage-opt", Host("StorageOpt"), Nothing, |s| text_map(&s.storage_opt))
         .shape(Map)
         .form(same, map),
 ];
+
+/// The engine's own size is 64 MiB.
+fn is_engines_shm_size(value: &Value, _: &Around<'_>) -> bool {
+    *value == 0 || *value == 64 << 20
+}
+
+/// What something is mounted on keeps no data in a volume without a name, whatever was asked for.
+fn mounted(live: &Live) -> Value {
+    let elements = |field: &str| live.get(field).into_iter().flat_map(texts);
+    let binds = elements("binds").filter_map(|bind| bind.parse().ok()).map(|bind: Bind| bind.target);
+    let mounts = elements("mounts").filter_map(|mount| mount.parse().ok()).map(|mount: Mount| mount.target);
+    set(binds.chain(mounts))
+}
 
 /// Containers in the notation of manifests, without the `rw` that is the default.
 fn decode_volumes_from(value: &Value) -> Value {
@@ -89,8 +106,10 @@ fn text_of(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
-fn is_anonymous(mount: &Value) -> bool {
-    mount["Type"] == "volume" && mount["Source"].as_str().is_some_and(is_anonymous_volume)
+/// Whether a mount is of a volume without a name.
+pub(super) fn is_anonymous(mount: &Value) -> bool {
+    let source = mount["Source"].as_str().unwrap_or_default();
+    mount["Type"] == "volume" && (source.is_empty() || is_anonymous_volume(source))
 }
 
 /// Whether a volume's name is one that the engine made up: 64 hexadecimal digits.

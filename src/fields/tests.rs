@@ -3,12 +3,12 @@ use serde_json::{Map, json};
 use super::network::networks;
 use super::*;
 
-fn spec(value: Value) -> ContainerSpec {
+pub(super) fn spec(value: Value) -> ContainerSpec {
     serde_json::from_value(value).expect("a spec")
 }
 
 /// What an engine would answer for a container made from `spec` on an image with `image` as config.
-fn created(spec: &ContainerSpec, image: &Value) -> Live {
+pub(super) fn created(spec: &ContainerSpec, image: &Value) -> Live {
     let mut body = create_body(spec);
     let host = body["HostConfig"].take();
     let mut config = image.clone();

@@ -36,6 +36,11 @@ pub fn read_volume(document: &Value) -> VolumeSpec {
     }
 }
 
+/// A volume as a manifest would write it: without what the engine takes where nothing is said.
+pub fn volume_written(live: &VolumeSpec) -> VolumeSpec {
+    VolumeSpec { driver: live.driver.clone().filter(|driver| driver != DRIVER), ..live.clone() }
+}
+
 /// What the manifest says, or said when the volume was made, and the volume is not.
 pub fn volume_differences(wanted: &VolumeSpec, created: Option<&VolumeSpec>, live: &VolumeSpec) -> Vec<Told> {
     let defaults = |field: &str| (field == "driver").then(|| DRIVER.to_owned());

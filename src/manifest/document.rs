@@ -39,7 +39,8 @@ pub(super) struct Metadata {
     /// The resource's name: its identity, together with its kind. A container bears it on the engine.
     pub name: Name,
     /// Whether a container of this name that no Invigil made is taken over: one that Invigil makes takes its
-    /// place, with its anonymous volumes. Otherwise it is a conflict, and left alone.
+    /// place, with its anonymous volumes. A network is used as it is, never changed and never removed.
+    /// Otherwise it is a conflict, and left alone.
     #[serde(default)]
     pub adopt: bool,
     /// Whether the resource is left as it is, whatever the manifest says, until this line is taken away.
@@ -197,10 +198,12 @@ impl Findings {
                 self.checked(root, ContainerSpec::check, |spec| Spec::Container(Box::new(spec)))?
             }
         };
-        if metadata.adopt && kind != ManifestKind::Container {
+        if metadata.adopt && !matches!(kind, ManifestKind::Container | ManifestKind::Network) {
             let path = FieldPath::root().key("metadata").key("adopt");
-            self.violations
-                .push(Violation::error(path, format!("only a Container is adopted, not a {kind}")));
+            self.violations.push(Violation::error(
+                path,
+                format!("only a Container or a Network is adopted, not a {kind}"),
+            ));
         }
         Some((kind, metadata, spec))
     }

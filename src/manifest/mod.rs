@@ -11,13 +11,13 @@ mod deserializer;
 pub mod diagnostic;
 mod document;
 pub mod kinds;
-mod parse;
+pub(crate) mod parse;
 mod reader;
 mod references;
 mod scalar;
 pub mod schema;
-mod suggestion;
-mod tree;
+pub(crate) mod suggestion;
+pub(crate) mod tree;
 mod wording;
 
 use std::collections::BTreeSet;

@@ -146,6 +146,8 @@ pub(super) fn check_addresses(valid: &[Valid<'_, '_>], findings: &mut Findings<'
     let networks: HashMap<&Name, &NetworkSpec> = valid
         .iter()
         .filter_map(|this| match &this.manifest.spec {
+            // What the subnets of somebody else's network are, its manifest need not say.
+            Spec::Network(network) if this.manifest.adopt && network.subnets.is_empty() => None,
             Spec::Network(network) => Some((&this.manifest.id.name, network)),
             _ => None,
         })

@@ -17,6 +17,7 @@ mod moment;
 pub mod set;
 pub mod spec;
 pub mod text;
+pub(crate) mod yaml;
 
 #[cfg(test)]
 mod key_tests;

@@ -5,6 +5,8 @@ cases!(
     adopted_container_gives_its_answers_first,
     adopted_container_is_replaced_and_everything_that_changes_is_told,
     adopted_container_that_is_not_there_is_made,
+    adopted_network_is_used_as_it_is,
+    adopted_network_that_differs_is_blocked,
     changed_bind_replaces,
     changed_env_replaces_and_hides_secrets,
     changed_file_of_a_stopped_container_is_put_in,

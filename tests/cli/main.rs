@@ -143,6 +143,16 @@ fn without_an_engine_a_plan_says_so() {
 }
 
 #[test]
+fn without_an_engine_an_export_says_so() {
+    Test::new(&["export", "--all"]).env("DOCKER_HOST", "unix:///nowhere.sock").says(
+        1,
+        "",
+        "error: no engine answers at unix:///nowhere.sock: there is no socket /nowhere.sock\n\
+         hint: is the engine running, and may you use it? DOCKER_HOST says where it is looked for\n",
+    );
+}
+
+#[test]
 fn an_exam_server_that_is_none_is_refused() {
     Test::new(&["plan", "m", "--exam-server", "m/v.yaml"]).file("m/v.yaml", GOOD).says(
         1,
@@ -198,9 +208,18 @@ fn completions_and_help_are_there_for_every_command() {
             "{shell}"
         );
     }
-    for command in
-        ["validate", "plan", "apply", "run", "suspend", "resume", "schema", "convert", "completions"]
-    {
+    for command in [
+        "validate",
+        "plan",
+        "apply",
+        "run",
+        "suspend",
+        "resume",
+        "schema",
+        "convert",
+        "export",
+        "completions",
+    ] {
         let output = Test::new(&[command, "--help"]).run();
         let help = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(help.contains("\nExamples:\n  invigil "), "{command}: {help}");
@@ -215,6 +234,8 @@ fn wrong_usage_is_an_error_and_never_2_which_means_changes() {
         &["plan", "--owner", "Not A Name"],
         &["run", "--interval", "1ns"],
         &["apply", "--parallelism", "0"],
+        &["export"],
+        &["export", "--all", "web"],
     ] {
         assert_eq!(Test::new(arguments).run().status.code(), Some(1), "{arguments:?}");
     }

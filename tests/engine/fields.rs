@@ -2,7 +2,7 @@
 
 use futures_util::{StreamExt, stream};
 
-use crate::support::{BUSYBOX, Host, docker};
+use crate::support::{BUSYBOX, Host, docker, export};
 
 /// One field: how it is set, what Docker then says, how it is changed, what the plan says of that, and
 /// what Docker says then.
@@ -678,6 +678,7 @@ async fn walk(row: &'static Row) {
     host.container("c", &spec(row, row.set));
     host.apply().await;
     assert_eq!(host.inspect("c", row.format), row.seen, "{}: set", row.name);
+    exported(&host, row).await;
     host.container("c", &spec(row, row.change));
     let plan = host.apply().await;
     let verb = row.plan.split_once('\n').map_or(row.plan, |(verb, _)| verb);
@@ -693,6 +694,23 @@ async fn walk(row: &'static Row) {
     assert_eq!(host.inspect("c", "{{.State.Running}}"), runs, "{}", row.name);
     host.container("c", &format!("{{image: '{BUSYBOX}', command: [sleep, '1000'], stopSignal: SIGKILL}}"));
     host.apply().await;
+}
+
+/// What `invigil export` writes of the row's container says the field, and leaves nothing to do.
+async fn exported(host: &Host, row: &Row) {
+    let (manifests, told) = export(host, &[&host.name("c")]);
+    assert_eq!(told, "", "{}: {manifests}", row.name);
+    let there = std::fs::read_to_string(host.path().join("c.yaml")).expect("a manifest");
+    std::fs::write(host.path().join("c.yaml"), &manifests).expect("a manifest");
+    assert_eq!(host.plan().await, "Nothing to do; 1 unchanged.\n", "{}: exported\n{manifests}", row.name);
+    let last = row.name.rsplit('.').next().unwrap_or_default();
+    assert!(manifests.contains(&format!("{last}:")) || says_no(row), "{}: {manifests}", row.name);
+    std::fs::write(host.path().join("c.yaml"), there).expect("a manifest");
+}
+
+/// Rows whose field says what another field is written for.
+fn says_no(row: &Row) -> bool {
+    row.name == "networkMode"
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,6 +2,7 @@
 //! engine answers. `DOCKER_HOST` says which engine.
 
 mod daemon;
+mod export;
 mod faults;
 mod fields;
 mod files;

@@ -234,6 +234,20 @@ pub fn docker(arguments: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
+/// What `invigil export` prints and tells for a host's owner.
+pub fn export(host: &Host, names: &[&str]) -> (String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_invigil"))
+        .arg("export")
+        .args(names)
+        .args(["--owner", &host.prefix])
+        .output()
+        .expect("invigil runs");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (manifests, told) = (text(&output.stdout), host.shown(&text(&output.stderr)));
+    assert_ne!(output.status.code(), Some(1), "{told}{manifests}");
+    (manifests, told)
+}
+
 /// Loads busybox once.
 fn busybox() {
     static ONCE: std::sync::Once = std::sync::Once::new();

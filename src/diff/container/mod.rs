@@ -201,7 +201,7 @@ fn adopt(
     let mut reasons =
         vec![told("", None, Some("takes over a container that Invigil did not make".to_owned()))];
     let was = image.and_then(|image| image.references.first()).map(ToString::to_string);
-    if was.as_deref() != Some(wanted.reference.to_string().as_str()) {
+    if image.is_none_or(|image| !image.references.contains(&wanted.reference)) {
         reasons.push(told("image", was, Some(wanted.reference.to_string())));
     }
     let differences = fields::all_differences(&wanted.spec, &stranger.live, config);

@@ -7,6 +7,7 @@ mod connect;
 mod error;
 mod events;
 mod files;
+mod inspect;
 mod observe;
 mod parse;
 mod perform;
@@ -19,9 +20,12 @@ use std::sync::Arc;
 use bollard::Docker;
 use tokio::sync::OnceCell;
 
-use super::{EngineError, Observe, Perform, Progress, Scope};
-use crate::observed::Observed;
+use serde_json::Value;
+
+use super::{EngineError, Inspect, Listed, Observe, Perform, Progress, Scope};
+use crate::observed::{EngineId, Observed};
 use crate::plan::Step;
+use crate::resource::reference::ImageId;
 
 /// An engine to look at. Has no way to change anything (law 10).
 #[derive(Debug, Clone)]
@@ -84,6 +88,20 @@ impl DockerReader {
 impl Observe for DockerReader {
     async fn observe(&self, scope: &Scope) -> Result<Observed, EngineError> {
         observe::observe(self.session().await?, scope).await
+    }
+}
+
+impl Inspect for DockerReader {
+    async fn listed(&self) -> Result<Listed, EngineError> {
+        inspect::listed(self.session().await?).await
+    }
+
+    async fn container(&self, id: &EngineId) -> Result<Option<Value>, EngineError> {
+        inspect::container(self.session().await?, id).await
+    }
+
+    async fn image(&self, id: &ImageId) -> Result<Value, EngineError> {
+        inspect::image(self.session().await?, id).await
     }
 }
 

@@ -75,7 +75,7 @@ fn sort(observed: &mut Observed) {
 }
 
 /// Asks until the answer can be read, a few times.
-async fn read<T, F>(engine: &Session, what: &str, ask: impl Fn() -> F) -> Result<T, EngineError>
+pub(super) async fn read<T, F>(engine: &Session, what: &str, ask: impl Fn() -> F) -> Result<T, EngineError>
 where
     F: Future<Output = Result<T, bollard::errors::Error>>,
 {
@@ -92,28 +92,28 @@ where
     }
 }
 
-fn document(what: &str, answer: &impl Serialize) -> Result<Value, EngineError> {
+pub(super) fn document(what: &str, answer: &impl Serialize) -> Result<Value, EngineError> {
     serde_json::to_value(answer)
         .map_err(|error| EngineError::Unreadable { what: what.to_owned(), cause: error.to_string() })
 }
 
-fn documents<T: Serialize>(what: &str, answers: &[T]) -> Result<Vec<Value>, EngineError> {
+pub(super) fn documents<T: Serialize>(what: &str, answers: &[T]) -> Result<Vec<Value>, EngineError> {
     answers.iter().map(|answer| document(what, answer)).collect()
 }
 
-async fn images(engine: &Session) -> Result<Vec<Value>, EngineError> {
+pub(super) async fn images(engine: &Session) -> Result<Vec<Value>, EngineError> {
     let options = ListImagesOptionsBuilder::new().build();
     let listed = read(engine, "the images", || engine.docker.list_images(Some(options.clone()))).await?;
     documents("the images", &listed)
 }
 
-async fn networks(engine: &Session) -> Result<Vec<Value>, EngineError> {
+pub(super) async fn networks(engine: &Session) -> Result<Vec<Value>, EngineError> {
     let listed =
         read(engine, "the networks", || engine.docker.list_networks(None::<ListNetworksOptions>)).await?;
     documents("the networks", &listed)
 }
 
-async fn volumes(engine: &Session) -> Result<Vec<Value>, EngineError> {
+pub(super) async fn volumes(engine: &Session) -> Result<Vec<Value>, EngineError> {
     let listed =
         read(engine, "the volumes", || engine.docker.list_volumes(None::<ListVolumesOptions>)).await?;
     documents("the volumes", &listed.volumes.unwrap_or_default())

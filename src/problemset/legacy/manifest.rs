@@ -4,10 +4,10 @@
 use serde::Serialize;
 
 use crate::problemset::spec::ProblemSetSpec;
+use crate::problemset::yaml;
 use crate::resource::violation::{FieldPath, Violation};
 
 use super::body::{Converted, Options, convert};
-use super::yaml;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]

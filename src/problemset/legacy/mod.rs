@@ -11,7 +11,6 @@ mod json;
 mod manifest;
 mod name;
 pub mod time;
-mod yaml;
 
 pub use body::{Converted, Options, convert};
 pub use manifest::manifest_yaml;

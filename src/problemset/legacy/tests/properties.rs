@@ -6,8 +6,9 @@ use serde_yaml::{Mapping, Value};
 
 use crate::problemset::legacy::answer::{parse_blanks, parse_bool, parse_choices};
 use crate::problemset::legacy::time::parse_time;
-use crate::problemset::legacy::{Options, convert, manifest_yaml, yaml};
+use crate::problemset::legacy::{Options, convert, manifest_yaml};
 use crate::problemset::spec::ProblemSetSpec;
+use crate::problemset::yaml;
 
 /// Texts that notations and YAML care about, mixed with any others.
 fn awkward() -> impl Strategy<Value = String> {

@@ -12,7 +12,7 @@ const WIDTH: usize = 100;
 const MAX_FLOW_ENTRIES: usize = 3;
 
 /// `value` as a document.
-pub(super) fn to_text(value: &Value) -> String {
+pub(crate) fn to_text(value: &Value) -> String {
     let mut out = String::new();
     match value {
         Value::Mapping(mapping) if !mapping.is_empty() => block_mapping(mapping, 0, true, &mut out),
