@@ -160,7 +160,7 @@ async fn a_job_runs_once_for_each_spec_and_is_waited_for() {
     std::thread::sleep(std::time::Duration::from_secs(2));
     assert_eq!(
         host.plan().await,
-        "container/@job  blocked   it ended with exit code 3; a changed manifest, or removing it by hand, runs it again\n\n\
+        "container/@job  blocked   it ended with exit code 3; a changed manifest, another restartToken or removing it by hand runs it again\n\n\
          Plan: 1 blocked; 1 unchanged.\n"
     );
     job(0);
@@ -312,7 +312,7 @@ async fn a_network_that_cannot_be_made_anew_comes_back_with_everybody_on_it() {
     );
     let (outcomes, told) = host.try_apply().await;
     assert!(!outcomes.is_success());
-    assert!(told.last().is_some_and(|last| last.contains("Ok(())")), "{told:?}");
+    assert!(told.last().is_some_and(|last| last.contains("Ok(None)")), "{told:?}");
     assert_eq!(host.inspect("c", seen), before);
     host.write("n.yaml", "apiVersion: invigil/v1\nkind: Network\nmetadata: {name: '@net'}\n");
     assert!(host.plan().await.starts_with("Nothing to do"), "{}", host.plan().await);
