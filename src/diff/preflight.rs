@@ -1,7 +1,7 @@
 //! What has to be so before a container is touched (law 6), as far as the host itself says: free ports and
 //! sources of binds. Also what is no error but worth knowing.
 
-use super::{Act, Changes, port};
+use super::{Act, Changes, Operation, port};
 use crate::desired::Desired;
 use crate::observed::{HeldPort, HostFacts, Observed};
 use crate::resource::bind::BindSource;
@@ -27,8 +27,12 @@ pub(super) fn diff(desired: &Desired, observed: &Observed, changes: &mut Changes
 
 /// The source of a bind that is not there. The engine would make an empty directory in its place, or refuse.
 fn missing_source(id: &ResourceId, desired: &Desired, host: &HostFacts, changes: &Changes) -> Option<String> {
-    let makes = |act: &Act| matches!(act, Act::Create { .. } | Act::Replace { .. });
-    changes.changes.iter().find(|change| change.id == *id && makes(&change.act))?;
+    let needs_it = |act: &Act| match act {
+        Act::Create { .. } | Act::Replace { .. } => true,
+        Act::Alter { operations, .. } => operations.contains(&Operation::Restart),
+        _ => false,
+    };
+    changes.changes.iter().find(|change| change.id == *id && needs_it(&change.act))?;
     let spec = &desired.containers.get(&id.name)?.spec;
     let binds =
         spec.binds.iter().filter(|bind| !bind.create_host_path).filter_map(|bind| match &bind.source {

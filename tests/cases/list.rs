@@ -79,6 +79,7 @@ cases!(
     law_6_a_port_that_a_removed_container_holds_is_waited_for,
     law_6_a_port_that_moves_is_waited_for,
     law_6_a_port_that_the_old_one_holds_is_no_obstacle,
+    law_6_a_restart_whose_bind_is_missing_stops_nothing,
     law_6_ports_that_two_containers_swap_are_told,
     law_7_interrupted_and_then_sick_brings_the_old_one_back,
     law_7_interrupted_halfway_and_then_sick_brings_the_old_one_back,
