@@ -11,4 +11,5 @@ mod lifecycle;
 mod ownership;
 #[path = "../proxy/mod.rs"]
 mod proxy;
+mod registry;
 mod support;

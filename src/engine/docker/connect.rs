@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bollard::{BollardRequest, Docker};
 use hyper::body::Bytes;
+use hyper::header::HeaderValue;
 
 use super::Session;
 use super::error::{cause, failed};
@@ -18,6 +19,9 @@ const API: Version = Version { major: 1, minor: 41 };
 
 /// Where an engine listens when nothing else is said.
 const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
+
+/// The header that carries credentials for a registry.
+const REGISTRY_AUTH: &str = "x-registry-auth";
 
 /// How long an answer may take to begin. Long ones (loading, pulling, stopping) say so themselves.
 const ANSWER: Duration = Duration::from_mins(1);
@@ -85,6 +89,15 @@ impl Session {
     }
 }
 
+/// Credentials in the alphabet that engines read: bollard 0.21 encodes them in the other one, and what an
+/// engine cannot read it takes for nobody's.
+fn url_safe(encoded: &HeaderValue) -> Option<HeaderValue> {
+    let text = encoded.to_str().ok()?.replace('+', "-").replace('/', "_");
+    let mut value = HeaderValue::from_str(&text).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
 /// Puts the API version before the path: bollard 0.21 loses it, and the engine then answers at its
 /// own latest, whose forms nobody here has seen.
 fn pin(mut request: BollardRequest, version: Version) -> BollardRequest {
@@ -97,6 +110,11 @@ fn pin(mut request: BollardRequest, version: Version) -> BollardRequest {
         if let Ok(uri) = parts.try_into() {
             *request.uri_mut() = uri;
         }
+    }
+    if let Some(encoded) = request.headers_mut().get_mut(REGISTRY_AUTH)
+        && let Some(url_safe) = url_safe(encoded)
+    {
+        *encoded = url_safe;
     }
     request
 }

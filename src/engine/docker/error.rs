@@ -99,11 +99,34 @@ fn sentence(what: &str, status: u16, message: &str) -> String {
     if status == 409 && message.contains("image is being used by") {
         return format!("{what}: a container still uses the image");
     }
+    if let Some(why) = by_registry(&message) {
+        return format!("{what}: {why}");
+    }
     // The runtime's own wrapping says nothing to a reader.
     let told = message.rsplit("OCI runtime create failed: ").next().unwrap_or(&message);
     let told = told.rsplit("starting container process caused: ").next().unwrap_or(told);
     let told = told.trim_end_matches(": unknown");
     format!("{what}: {told}")
+}
+
+/// Why a registry gave no image, in plain words where it is a known reason.
+fn by_registry(message: &str) -> Option<&'static str> {
+    let has = |parts: &[&str]| parts.iter().any(|part| message.contains(part));
+    if has(&["no basic auth credentials", "authentication required", "unauthorized", "401 Unauthorized"]) {
+        Some(
+            "the registry wants a login: `docker login` as the user that Invigil runs as, or check the password",
+        )
+    } else if has(&["manifest unknown", "failed to resolve reference"]) && has(&["not found"]) {
+        Some("the registry has no such image")
+    } else if has(&["server gave HTTP response to HTTPS client"]) {
+        Some("the registry speaks plain HTTP, which the engine does only with its `insecure-registries`")
+    } else if has(&["dial tcp", "failed to do request"])
+        && has(&["connection refused", "no such host", "i/o timeout"])
+    {
+        Some("the registry cannot be reached")
+    } else {
+        None
+    }
 }
 
 /// The host's port of a refusal to publish it.

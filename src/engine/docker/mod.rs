@@ -4,6 +4,7 @@
 #[doc(hidden)]
 pub mod answers;
 mod connect;
+mod credentials;
 mod error;
 mod events;
 mod files;

@@ -9,6 +9,7 @@ use tokio::fs::File;
 use tokio::io::AsyncReadExt;
 
 use super::Session;
+use super::credentials::{self, Credentials};
 use super::error::failed;
 use crate::assembly::{self, PaperImage};
 use crate::engine::{EngineError, Progress};
@@ -85,9 +86,15 @@ pub(super) async fn pull(
     if let Some(platform) = platform {
         options = options.platform(platform.as_str());
     }
-    let mut answers = std::pin::pin!(engine.docker.create_image(Some(options.build()), None, None));
+    let Credentials { sent, trouble } = credentials::of(reference).await;
+    let mut answers = std::pin::pin!(engine.docker.create_image(Some(options.build()), None, sent));
     while let Some(answer) = answers.next().await {
-        let info = answer.map_err(|error| failed(&engine.endpoint, &what, error))?;
+        let info = answer.map_err(|error| match (failed(&engine.endpoint, &what, error), &trouble) {
+            (EngineError::Refused { sentence }, Some(trouble)) => {
+                EngineError::refused(format!("{sentence} (asked without a login: {trouble})"))
+            }
+            (error, _) => error,
+        })?;
         let total = info.progress_detail.as_ref().and_then(|detail| Some((detail.current?, detail.total?)));
         if let (Some(status), Some((current, total))) = (&info.status, total) {
             let size = |bytes: i64| ByteSize::from_bytes(u64::try_from(bytes).unwrap_or(0) >> 10 << 10);
