@@ -5,6 +5,7 @@ mod files;
 mod namespace;
 mod operations;
 mod renewal;
+mod standing;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,6 +13,7 @@ use self::files::{FileChanges, collected, collections};
 use self::namespace::{let_leavers_go_first, namespace_differences, owners_first};
 use self::operations::operations;
 use self::renewal::{Renewal, applied};
+use self::standing::Standing;
 use super::image;
 use super::{Act, Changes, Need, NewContainer, Old, Operation, Predecessor, Told, proof, told};
 use crate::desired::{Desired, DesiredContainer, ImageOrigin};
@@ -27,51 +29,23 @@ pub const NEXT_SUFFIX: &str = ".invigil-next";
 pub const PREVIOUS_SUFFIX: &str = ".invigil-prev";
 
 pub(super) fn diff(desired: &Desired, observed: &Observed, owner: &Owner, changes: &mut Changes) {
+    let standing = Standing::of(observed);
     for (name, wanted) in owners_first(&desired.containers) {
-        diff_one(name, wanted, desired, observed, owner, changes);
+        diff_one(name, wanted, &standing, desired, observed, owner, changes);
     }
-    let gone: BTreeSet<&Name> = observed
-        .containers
-        .iter()
-        .filter_map(|container| container.managed.as_ref())
-        .map(|managed| &managed.resource)
-        .filter(|name| !desired.containers.contains_key(*name))
-        .collect();
+    let gone: BTreeSet<&Name> =
+        standing.resources().filter(|name| !desired.containers.contains_key(*name)).collect();
     for name in gone {
         let id = ResourceId::new(Kind::Container, name.clone());
         if changes.may_remove(desired, &id) {
             let old: Vec<Old> =
-                live(name, observed).map(|(container, _)| Old::new(name, container, None)).collect();
+                standing.live(name).map(|(container, _)| Old::new(name, container, None)).collect();
             let mut reasons = vec![told("", None, Some("no longer in the manifests".to_owned()))];
             reasons.extend(old.iter().flat_map(|old| collected(&old.collect)));
             changes.push(id, Act::Remove(old), reasons, Vec::new());
         }
     }
     let_leavers_go_first(observed, changes);
-}
-
-/// The live containers of a resource, the one that stands for it first: the one that bears its name,
-/// else a predecessor whose replacement was interrupted, else one that somebody renamed.
-fn live<'a>(
-    name: &Name,
-    observed: &'a Observed,
-) -> impl Iterator<Item = (&'a ObservedContainer, &'a Managed)> + use<'a> {
-    let rank = |container: &ObservedContainer| match container.name.strip_prefix(name.as_str()) {
-        Some("") => 0,
-        Some(PREVIOUS_SUFFIX) => 1,
-        Some(NEXT_SUFFIX) => 3,
-        _ => 2,
-    };
-    let mut found: Vec<(u8, &ObservedContainer, &Managed)> = observed
-        .containers
-        .iter()
-        .filter_map(|container| {
-            let managed = container.managed.as_deref().filter(|managed| managed.resource == *name)?;
-            Some((rank(container), container, managed))
-        })
-        .collect();
-    found.sort_by_key(|(rank, container, _)| (*rank, &container.id));
-    found.into_iter().map(|(_, container, managed)| (container, managed))
 }
 
 impl Old {
@@ -88,17 +62,14 @@ impl Old {
 fn diff_one(
     name: &Name,
     wanted: &DesiredContainer,
+    standing: &Standing<'_>,
     desired: &Desired,
     observed: &Observed,
     owner: &Owner,
     changes: &mut Changes,
 ) {
     let id = ResourceId::new(Kind::Container, name.clone());
-    let foreign = |container: &&ObservedContainer| {
-        container.name == name.as_str()
-            && container.managed.as_ref().is_none_or(|managed| managed.resource != *name)
-    };
-    if let Some(there) = observed.containers.iter().find(foreign) {
+    if let Some(there) = standing.foreign(name) {
         let why = match (&there.other_owner, &there.stranger) {
             (Some(owner), _) => format!("a container of this name belongs to another Invigil (owner {owner})"),
             (None, Some(stranger)) => return adopt(id, wanted, there, stranger, desired, observed, changes),
@@ -110,7 +81,7 @@ fn diff_one(
         };
         return changes.block(id, why);
     }
-    let mut containers = live(name, observed);
+    let mut containers = standing.live(name);
     let needs = needs(wanted);
     let Some((container, managed)) = containers.next() else {
         let new = NewContainer::new(wanted, Vec::new(), desired, observed);
@@ -156,7 +127,7 @@ fn diff_one(
         let act = Act::Replace { old, container: Box::new(new), leftovers };
         return changes.push(id, act, reasons, needs);
     }
-    let renewal = Renewal::of(name, wanted, container, managed, observed, changes);
+    let renewal = Renewal::of(name, wanted, (container, managed), standing, observed, changes);
     if let (State::Completed, LiveStatus::Exited(code @ 1..), true) =
         (wanted.spec.state, container.status, renewal.is_empty())
     {
@@ -233,6 +204,7 @@ pub(super) fn wait_for_jobs(desired: &Desired, observed: &Observed, changes: &mu
         Act::Alter { operations, .. } => operations.contains(&Operation::Start),
         _ => false,
     };
+    let standing = Standing::of(observed);
     let changing: BTreeSet<ResourceId> = changes.changes.iter().map(|change| change.id.clone()).collect();
     let mut waiting = BTreeMap::new();
     for change in changes.changes.iter_mut().filter(|change| starts(&change.act)) {
@@ -242,7 +214,7 @@ pub(super) fn wait_for_jobs(desired: &Desired, observed: &Observed, changes: &mu
                 && desired.containers.contains_key(&need.id.name)
         };
         for need in change.needs.iter().filter(|need| is_awaited(need)) {
-            let job = live(&need.id.name, observed).next().map(|(container, _)| container.status);
+            let job = standing.live(&need.id.name).next().map(|(container, _)| container.status);
             if job.is_some_and(LiveStatus::is_up) {
                 waiting.insert(change.id.clone(), format!("waits for {} to run to its end", need.id));
             }

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::{Act, Change, Changes, Told, told};
+use super::standing::Standing;
 use crate::desired::DesiredContainer;
 use crate::observed::{Managed, Observed, StartedAt};
 use crate::resource::name::{Kind, Name, ResourceId};
@@ -67,8 +68,8 @@ pub(super) fn let_leavers_go_first(observed: &Observed, changes: &mut Changes) {
 }
 
 /// When the program of a container was started whose namespaces others share.
-pub(super) fn shared_started(owner: &Name, observed: &Observed) -> Option<StartedAt> {
-    let (container, managed) = super::live(owner, observed).next()?;
+pub(super) fn shared_started(owner: &Name, standing: &Standing<'_>) -> Option<StartedAt> {
+    let (container, managed) = standing.live(owner).next()?;
     managed.started.filter(|_| container.status.is_up())
 }
 

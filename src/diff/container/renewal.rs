@@ -5,6 +5,7 @@
 use super::super::{Act, Changes, Collection, Operation, Told, told};
 use super::files::{FileChanges, collected, collections, digests};
 use super::namespace::shared_started;
+use super::standing::Standing;
 use crate::desired::DesiredContainer;
 use crate::observed::{Applied, LiveStatus, Managed, Observed, ObservedContainer};
 use crate::resource::container::{OnChange, PlacedFile, State};
@@ -26,8 +27,8 @@ impl Renewal {
     pub(super) fn of(
         name: &Name,
         wanted: &DesiredContainer,
-        container: &ObservedContainer,
-        managed: &Managed,
+        (container, managed): (&ObservedContainer, &Managed),
+        standing: &Standing<'_>,
         observed: &Observed,
         changes: &Changes,
     ) -> Self {
@@ -36,7 +37,7 @@ impl Renewal {
         renewal.token(wanted, managed, &was);
         renewal.files(FileChanges::of(wanted, container.status, &was), &was);
         if container.status.is_up() {
-            renewal.namespaces(wanted, managed, observed, changes, &was);
+            renewal.namespaces(wanted, managed, standing, changes, &was);
         }
         let is_done = wanted.spec.state == State::Completed && container.status == LiveStatus::Exited(0);
         if is_done && !renewal.restart && !was.collected && !wanted.spec.collect.is_empty() {
@@ -83,7 +84,7 @@ impl Renewal {
         &mut self,
         wanted: &DesiredContainer,
         managed: &Managed,
-        observed: &Observed,
+        standing: &Standing<'_>,
         changes: &Changes,
         was: &Applied,
     ) {
@@ -92,7 +93,7 @@ impl Renewal {
             let now = if restarts(owner, changes) {
                 "which is restarted"
             } else {
-                let since = shared_started(owner, observed);
+                let since = shared_started(owner, standing);
                 if since.is_none() || since <= managed.started || since == was.followed {
                     continue;
                 }
