@@ -53,11 +53,19 @@ fn main() {
     busybox();
     bench.clean();
     println!("{:<44} {:>9} {:>9} {:>9} {:>7}  goal", "", "median", "min", "max", "ratio");
-    bench.containers();
-    bench.downtime();
-    bench.papers();
-    bench.manifests();
-    bench.at_rest();
+    let parts: [(&str, fn(&Bench)); 5] = [
+        ("containers", Bench::containers),
+        ("downtime", Bench::downtime),
+        ("papers", Bench::papers),
+        ("manifests", Bench::manifests),
+        ("rest", Bench::at_rest),
+    ];
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    for (name, part) in parts {
+        if wanted.is_empty() || wanted.iter().any(|word| word == name) {
+            part(&bench);
+        }
+    }
     bench.clean();
 }
 

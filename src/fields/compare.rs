@@ -58,7 +58,7 @@ impl Field {
         }
         let nothing = (self.decode)(&Value::Null);
         let asked = was.clone().unwrap_or_else(|| nothing.clone());
-        let live = live.get(self.name)?;
+        let live = live.get(self.name).unwrap_or(&nothing);
         let live = match self.place {
             Place::Asked => &asked,
             Place::Attached(_) if *live == nothing => &asked,

@@ -26,6 +26,7 @@ mod volumes;
 mod written;
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use serde_json::Value;
 
@@ -156,7 +157,8 @@ pub struct Around<'a> {
     pub info: &'a Value,
 }
 
-/// Values by field name, in the common form: of a live container, or of an image's config.
+/// Values by field name, in the common form: of a live container, or of an image's config. A container's field
+/// that is left out says nothing.
 pub type Live = BTreeMap<&'static str, Value>;
 
 /// The fields of a live container, from its inspection.
@@ -172,6 +174,16 @@ pub fn read_container(inspection: &Value) -> Live {
             (field.name, (field.decode)(raw))
         })
         .collect()
+}
+
+/// The same without the fields that say nothing, which are most: a host has a thousand containers, and a
+/// daemon looks at all of them in every pass.
+pub fn read_telling(inspection: &Value) -> Live {
+    static NOTHING: LazyLock<Live> =
+        LazyLock::new(|| all().map(|field| (field.name, (field.decode)(&Value::Null))).collect());
+    let mut live = read_container(inspection);
+    live.retain(|name, value| NOTHING.get(name) != Some(value));
+    live
 }
 
 /// The fields that an image's config gives to its containers.

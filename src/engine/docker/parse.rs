@@ -179,7 +179,7 @@ pub(super) fn inspected_container(
             resource,
             created: label::spec_from(text(&document["Config"]["Labels"], label::SPEC)),
             files: label::files_from(text(&document["Config"]["Labels"], label::SPEC)),
-            live: fields::read_container(&document),
+            live: fields::read_telling(&document),
             started: started(text(state, "StartedAt")),
             anonymous_volumes: anonymous,
         })),

@@ -142,7 +142,7 @@ impl World {
         let adopted = container.name.parse().ok().filter(|_| ours.is_none() && scope.adopts(&container.name));
         let managed = |resource| {
             let created = container.config["Labels"][label::SPEC].as_str().and_then(label::spec_from);
-            let live = fields::read_container(&inspection);
+            let live = fields::read_telling(&inspection);
             let anonymous_volumes = anonymous.clone().cloned().collect();
             let mut files =
                 label::files_from(container.config["Labels"][label::SPEC].as_str().unwrap_or_default());
