@@ -46,6 +46,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// As many calls in flight as an engine on two cores is fastest with.
 const IN_FLIGHT: usize = 8;
 
+/// A part of the benchmark, which `scripts/bench` may name.
+type Part = fn(&Bench);
+
 fn main() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let docker = Docker::connect_with_defaults().expect("an engine's address");
@@ -53,7 +56,7 @@ fn main() {
     busybox();
     bench.clean();
     println!("{:<44} {:>9} {:>9} {:>9} {:>7}  goal", "", "median", "min", "max", "ratio");
-    let parts: [(&str, fn(&Bench)); 5] = [
+    let parts: [(&str, Part); 5] = [
         ("containers", Bench::containers),
         ("downtime", Bench::downtime),
         ("papers", Bench::papers),
