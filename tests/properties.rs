@@ -227,7 +227,8 @@ impl Wishes {
         }
         if let Some(variant) = self.paper {
             let tags = ["midterm:latest".parse().expect("a tag")].into();
-            let image = DesiredImage { source: ImageOrigin::Paper(paper(variant)), tags };
+            let image =
+                DesiredImage { source: ImageOrigin::Paper(paper(variant)), tags, bases: BTreeSet::new() };
             desired.images.insert("midterm".parse().expect("a name"), image);
         }
         desired
@@ -349,7 +350,7 @@ fn removes_a_volume(step: &Step) -> bool {
         Step::LoadPapers(_)
         | Step::LoadArchive { .. }
         | Step::Pull { .. }
-        | Step::Import { .. }
+        | Step::Make { .. }
         | Step::Tag { .. }
         | Step::Untag(_)
         | Step::CreateNetwork { .. }

@@ -22,15 +22,14 @@ pub(super) fn fingerprint(desired: &Desired, id: &ResourceId) -> String {
 }
 
 fn image(image: &DesiredImage) -> String {
-    let source = match &image.source {
+    // An archive elsewhere and a pull that is allowed now are new chances too.
+    let how = match &image.source {
         ImageOrigin::Paper(paper) => paper.id().to_string(),
-        ImageOrigin::Pull { reference, platform, if_absent } => {
-            format!("{reference} {platform:?} {if_absent}")
-        }
-        ImageOrigin::Load { archive, ids } => format!("{} {ids:?}", archive.display()),
-        ImageOrigin::Import { archive, digest, .. } => format!("{} {digest}", archive.display()),
+        ImageOrigin::Pull { if_absent, .. } => if_absent.to_string(),
+        ImageOrigin::Load { archive, .. } => archive.display().to_string(),
+        ImageOrigin::Made(recipe) => recipe.ingredients.to_string(),
     };
-    format!("{source} {:?}", image.tags)
+    format!("{} {how} {:?}", image.source.identity(), image.tags)
 }
 
 fn json(spec: &impl serde::Serialize) -> String {

@@ -3,22 +3,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
-use super::{Desired, DesiredContainer, DesiredImage, ImageOrigin, Removals};
+use super::{Desired, DesiredContainer, DesiredImage, ImageOrigin, Recipe, Removals, Sent};
 use crate::assembly::{ExamServer, PaperImage};
 use crate::manifest::diagnostic::Diagnostic;
 use crate::manifest::{Manifest, Manifests, Spec};
 use crate::problemset::set::ProblemSet;
 use crate::resource::bind::{Bind, BindSource};
 use crate::resource::container::{Capability, ContainerSpec, PlacedFile};
-use crate::resource::digest::sha256_hex;
-use crate::resource::image::{ImageSource, ImageSpec, PullPolicy};
+use crate::resource::image::{Build as BuildSpec, Context, ImageSource, ImageSpec, PullPolicy};
 use crate::resource::mount::MountSource;
 use crate::resource::name::{Kind, Name, ResourceId};
 use crate::resource::printable::printable;
 use crate::resource::reference::ImageReference;
 use crate::resource::security::{Seccomp, SecurityOption};
 use crate::resource::violation::{FieldPath, Severity};
-use crate::source::attachment::{Attachment, Attachments, Request};
+use crate::source::attachment::{Attachment, Attachments, Request, Wanted};
+use crate::source::context::{ContextRequest, Dockerfile};
 
 /// The files that `manifests` name beside themselves.
 pub fn attachments(manifests: &Manifests) -> BTreeSet<Request> {
@@ -27,13 +27,14 @@ pub fn attachments(manifests: &Manifests) -> BTreeSet<Request> {
         .iter()
         .flat_map(|manifest| match &manifest.spec {
             Spec::Container(spec) => {
-                let env_files = env_files(manifest, spec).map(Request::EnvFile);
-                let profiles = profiles(manifest, spec).map(|(_, path)| Request::Document(path));
+                let env_files = env_files(manifest, spec).map(|path| Request::File(Wanted::Env, path));
+                let profiles = profiles(manifest, spec).map(|(_, path)| Request::File(Wanted::Json, path));
                 let sources = spec.files.iter().filter_map(|file| file.source.as_ref());
-                let sources = sources.map(|source| Request::Content(absolute(&manifest.base_dir, source)));
+                let sources =
+                    sources.map(|source| Request::File(Wanted::Bytes, absolute(&manifest.base_dir, source)));
                 env_files.chain(profiles).chain(sources).collect()
             }
-            Spec::Image(spec) => archive(manifest, spec).into_iter().collect(),
+            Spec::Image(spec) => of_image(manifest, spec).into_iter().collect(),
             Spec::ProblemSet(_) | Spec::Network(_) | Spec::Volume(_) => Vec::new(),
         })
         .collect()
@@ -54,12 +55,31 @@ fn profiles<'a>(
     })
 }
 
-fn archive(manifest: &Manifest, spec: &ImageSpec) -> Option<Request> {
+/// What an image's source is to be read.
+fn of_image(manifest: &Manifest, spec: &ImageSpec) -> Option<Request> {
+    let file = |wanted, path: &str| Some(Request::File(wanted, absolute(&manifest.base_dir, path)));
     match spec.source()? {
         ImageSource::Pull(_) => None,
-        ImageSource::Load(load) => Some(Request::SavedImage(absolute(&manifest.base_dir, &load.archive))),
-        ImageSource::Import(import) => Some(Request::Archive(absolute(&manifest.base_dir, &import.archive))),
+        ImageSource::Load(load) => file(Wanted::SavedImage, &load.archive),
+        ImageSource::Import(import) => file(Wanted::Digest, &import.archive),
+        ImageSource::Build(build) => {
+            context(manifest, build).map(|context| Request::Context(Box::new(context)))
+        }
     }
+}
+
+/// What a builder is sent; `None` if the engine fetches it.
+fn context(manifest: &Manifest, build: &BuildSpec) -> Option<ContextRequest> {
+    let path = match &build.context {
+        None => None,
+        Some(Context::Path(path)) => Some(absolute(&manifest.base_dir, path)),
+        Some(Context::Remote(_)) => return None,
+    };
+    let dockerfile = match &build.dockerfile_inline {
+        Some(text) => Dockerfile::Inline(text.clone()),
+        None => Dockerfile::Named(build.dockerfile().to_owned()),
+    };
+    Some(ContextRequest { path, dockerfile, args: build.args.0.clone() })
 }
 
 /// A path of a manifest, seen from the root, without `.` and `..`.
@@ -91,9 +111,16 @@ pub fn build(
         by_tag: BTreeMap::new(),
         desired: Desired { invalid: manifests.invalid.clone(), ..Desired::default() },
         diagnostics: Vec::new(),
+        starts_from: BTreeMap::new(),
     };
-    // Containers come last in the order of resources: their images are known by then.
-    for manifest in &manifests.resources {
+    let (containers, others): (Vec<&Manifest>, Vec<&Manifest>) =
+        manifests.resources.iter().partition(|manifest| manifest.id.kind == Kind::Container);
+    for manifest in others {
+        build.manifest(manifest);
+    }
+    build.settle_bases(manifests);
+    // Containers come last: their images are known by then.
+    for manifest in containers {
         build.manifest(manifest);
     }
     if !manifests.is_complete() || build.diagnostics.iter().any(Diagnostic::is_error) {
@@ -113,6 +140,8 @@ struct Build<'a> {
     by_tag: BTreeMap<ImageReference, Name>,
     desired: Desired,
     diagnostics: Vec<Diagnostic>,
+    /// The images that built ones start from.
+    starts_from: BTreeMap<Name, BTreeSet<ImageReference>>,
 }
 
 impl Build<'_> {
@@ -144,16 +173,20 @@ impl Build<'_> {
             }
         };
         if let Err((path, message)) = built {
-            self.desired.invalid.insert(manifest.id.clone());
-            self.diagnostics.push(Diagnostic {
-                file: manifest.origin.file.clone(),
-                position: manifest.origin.position,
-                path: FieldPath::root().key("spec").join(&path),
-                severity: Severity::Error,
-                message,
-                hint: None,
-            });
+            self.refuse(manifest, &path, message);
         }
+    }
+
+    fn refuse(&mut self, manifest: &Manifest, path: &FieldPath, message: String) {
+        self.desired.invalid.insert(manifest.id.clone());
+        self.diagnostics.push(Diagnostic {
+            file: manifest.origin.file.clone(),
+            position: manifest.origin.position,
+            path: FieldPath::root().key("spec").join(path),
+            severity: Severity::Error,
+            message,
+            hint: None,
+        });
     }
 
     fn add_image(&mut self, name: Name, image: DesiredImage) {
@@ -181,10 +214,10 @@ impl Build<'_> {
             .map_err(|error| (root.clone(), error.to_string()))?;
         let tag =
             format!("{}:{}", set.repository, set.tag).parse().map_err(|error| (root.key("image"), error))?;
-        Ok(DesiredImage { source: ImageOrigin::Paper(paper), tags: [tag].into() })
+        Ok(DesiredImage { source: ImageOrigin::Paper(paper), tags: [tag].into(), bases: BTreeSet::new() })
     }
 
-    fn image(&self, manifest: &Manifest, spec: &ImageSpec) -> Result<DesiredImage, (FieldPath, String)> {
+    fn image(&mut self, manifest: &Manifest, spec: &ImageSpec) -> Result<DesiredImage, (FieldPath, String)> {
         let root = FieldPath::root();
         let source = match spec.source() {
             None => return Err((root, "an image has exactly one source".to_owned())),
@@ -193,10 +226,13 @@ impl Build<'_> {
                 platform: pull.platform.clone(),
                 if_absent: pull.policy == PullPolicy::IfNotPresent,
             },
+            Some(ImageSource::Build(build)) => {
+                ImageOrigin::Made(Recipe::build(build, self.build_context(manifest, build)?))
+            }
             Some(ImageSource::Load(load)) => {
                 let path = root.key("load").key("archive");
                 let archive = absolute(&manifest.base_dir, &load.archive);
-                match self.attached(&Request::SavedImage(archive.clone())) {
+                match self.attached(&Request::File(Wanted::SavedImage, archive.clone())) {
                     Ok(Attachment::Image(ids)) => ImageOrigin::Load { archive, ids: ids.clone() },
                     Ok(_) => return Err((path, "this file was not read as a saved image".to_owned())),
                     Err(why) => return Err((path, why)),
@@ -205,18 +241,82 @@ impl Build<'_> {
             Some(ImageSource::Import(import)) => {
                 let path = root.key("import").key("archive");
                 let archive = absolute(&manifest.base_dir, &import.archive);
-                match self.attached(&Request::Archive(archive.clone())) {
-                    Ok(Attachment::Digest(digest)) => ImageOrigin::Import {
-                        archive,
-                        digest: sha256_hex(format!("{digest}\n{}", import.changes.join("\n")).as_bytes()),
-                        changes: import.changes.clone(),
-                    },
+                match self.attached(&Request::File(Wanted::Digest, archive.clone())) {
+                    Ok(Attachment::Digest(digest)) => {
+                        ImageOrigin::Made(Recipe::import(archive, import.changes.clone(), digest))
+                    }
                     Ok(_) => return Err((path, "this file was not read as an archive".to_owned())),
                     Err(why) => return Err((path, why)),
                 }
             }
         };
-        Ok(DesiredImage { source, tags: spec.tags.iter().cloned().collect() })
+        Ok(DesiredImage { source, tags: spec.tags.iter().cloned().collect(), bases: BTreeSet::new() })
+    }
+
+    /// What a builder is sent. Also notes the images that the Dockerfile starts from.
+    fn build_context(
+        &mut self,
+        manifest: &Manifest,
+        build: &BuildSpec,
+    ) -> Result<Option<Sent>, (FieldPath, String)> {
+        let path = FieldPath::root().key("build").key("context");
+        let Some(request) = context(manifest, build) else { return Ok(None) };
+        let summary = match self.attached(&Request::Context(Box::new(request.clone()))) {
+            Ok(Attachment::Context(summary)) => summary.clone(),
+            Ok(_) => return Err((path, "this was not read as a build context".to_owned())),
+            Err(why) => return Err((path, why)),
+        };
+        let bases: BTreeSet<ImageReference> =
+            summary.bases.iter().filter_map(|base| base.parse().ok()).collect();
+        self.starts_from.insert(manifest.id.name.clone(), bases.clone());
+        Ok(Some(Sent { request, digest: summary.digest, files: summary.files, bases }))
+    }
+
+    /// Lets what is built on other images of the manifests follow them: it is made after them, and anew when
+    /// they are made anew.
+    fn settle_bases(&mut self, manifests: &Manifests) {
+        let complete = manifests.is_complete() && self.desired.invalid.is_empty();
+        let mut open = std::mem::take(&mut self.starts_from);
+        loop {
+            let names = |bases: &BTreeSet<ImageReference>| -> BTreeSet<Name> {
+                bases.iter().filter_map(|base| self.by_tag.get(base)).cloned().collect()
+            };
+            let is_ready =
+                |bases: &BTreeSet<ImageReference>| names(bases).iter().all(|base| !open.contains_key(base));
+            let ready: Vec<Name> =
+                open.iter().filter(|(_, bases)| is_ready(bases)).map(|(name, _)| name.clone()).collect();
+            if ready.is_empty() {
+                break;
+            }
+            for name in ready {
+                let references = open.remove(&name).unwrap_or_default();
+                let bases = names(&references);
+                let id = ResourceId::new(Kind::Image, name.clone());
+                // What it starts from may be what cannot be read now: built without it, it would be another.
+                let uncertain = !complete && references.iter().any(|base| !self.by_tag.contains_key(base));
+                let described: Option<Vec<String>> =
+                    bases.iter().map(|base| Some(self.desired.images.get(base)?.source.identity())).collect();
+                match (described, self.desired.images.remove(&name)) {
+                    (Some(described), Some(image)) if !uncertain => {
+                        let source = match image.source {
+                            ImageOrigin::Made(recipe) => ImageOrigin::Made(recipe.on(&described)),
+                            other => other,
+                        };
+                        self.desired.images.insert(name, DesiredImage { source, bases, ..image });
+                    }
+                    _ => {
+                        self.desired.invalid.insert(id);
+                    }
+                }
+            }
+        }
+        let in_circles =
+            |manifest: &&Manifest| manifest.id.kind == Kind::Image && open.contains_key(&manifest.id.name);
+        for manifest in manifests.resources.iter().filter(in_circles) {
+            self.desired.images.remove(&manifest.id.name);
+            let message = "this image is built on itself, directly or by way of others".to_owned();
+            self.refuse(manifest, &FieldPath::root().key("build"), message);
+        }
     }
 
     /// The container; `None` if its image is one of those that are left as they are.
@@ -257,7 +357,7 @@ impl Build<'_> {
         let mut variables = BTreeMap::new();
         for (index, path) in env_files(manifest, spec).enumerate() {
             let at = FieldPath::root().key("envFiles").index(index);
-            match self.attached(&Request::EnvFile(path)) {
+            match self.attached(&Request::File(Wanted::Env, path)) {
                 Ok(Attachment::Env(more)) => variables.extend(more.clone()),
                 Ok(_) => return Err((at, "this file was not read as an env file".to_owned())),
                 Err(why) => return Err((at, why)),
@@ -279,7 +379,7 @@ impl Build<'_> {
                 return Ok(PlacedFile::new(file, file.content.as_deref().unwrap_or_default().as_bytes()));
             };
             let at = FieldPath::root().key("files").index(index).key("source");
-            match self.attached(&Request::Content(absolute(&manifest.base_dir, source))) {
+            match self.attached(&Request::File(Wanted::Bytes, absolute(&manifest.base_dir, source))) {
                 Ok(Attachment::Bytes(bytes)) => Ok(PlacedFile::new(file, bytes)),
                 Ok(_) => Err((at, "this file was not read as a container's".to_owned())),
                 Err(why) => Err((at, why)),
@@ -296,7 +396,7 @@ impl Build<'_> {
         let files: Vec<(usize, PathBuf)> = profiles(manifest, spec).collect();
         for (index, path) in files {
             let at = FieldPath::root().key("securityOpt").index(index);
-            match self.attached(&Request::Document(path)) {
+            match self.attached(&Request::File(Wanted::Json, path)) {
                 Ok(Attachment::Json(profile)) => {
                     spec.security_opt[index] = SecurityOption::Seccomp(Seccomp::Profile(profile.clone()));
                 }

@@ -1,6 +1,7 @@
 //! What should be: a plain value, computed from manifests and the files they name. Never asks an engine.
 
 mod build;
+mod recipe;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -14,6 +15,7 @@ use crate::resource::reference::{ImageId, ImageReference};
 use crate::resource::volume::VolumeSpec;
 
 pub use build::{attachments, build};
+pub use recipe::{Ingredients, Recipe, Sent};
 
 /// Every resource that should be there.
 #[derive(Debug, Clone, Default)]
@@ -86,6 +88,8 @@ pub struct DesiredImage {
     pub source: ImageOrigin,
     /// The tags that should point to it.
     pub tags: BTreeSet<ImageReference>,
+    /// The images that manifests describe and that it is made on.
+    pub bases: BTreeSet<Name>,
 }
 
 /// Where an image comes from.
@@ -109,15 +113,23 @@ pub enum ImageOrigin {
         /// The ids that its image may have, by the engine's image store.
         ids: Vec<ImageId>,
     },
-    /// An archive of a file system.
-    Import {
-        /// Where it is.
-        archive: PathBuf,
-        /// Dockerfile instructions for the image's config.
-        changes: Vec<String>,
-        /// The digest of the archive and the changes.
-        digest: String,
-    },
+    /// What Invigil makes.
+    Made(Recipe),
+}
+
+impl ImageOrigin {
+    /// What it is, in a text that stays the same as long as it need not be made anew.
+    pub fn identity(&self) -> String {
+        match self {
+            Self::Paper(paper) => paper.source().to_owned(),
+            Self::Pull { reference, platform, .. } => {
+                let platform = platform.as_ref().map(|platform| format!(" {platform}"));
+                format!("{reference}{}", platform.unwrap_or_default())
+            }
+            Self::Load { ids, .. } => ids.first().map(|id| id.as_str().to_owned()).unwrap_or_default(),
+            Self::Made(recipe) => recipe.digest.clone(),
+        }
+    }
 }
 
 /// A container that should be there.

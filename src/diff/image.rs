@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::{Act, Changes, Need, Told};
-use crate::desired::{Desired, DesiredImage, ImageOrigin};
+use crate::desired::{Desired, DesiredImage, ImageOrigin, Ingredients, Recipe};
 use crate::observed::{Observed, ObservedImage};
-use crate::resource::label::{SOURCE, image_mark, is_mark, marked_image};
+use crate::resource::label::{image_mark, is_mark, marked_image};
 use crate::resource::name::{Kind, Name, Owner, ResourceId};
 use crate::resource::reference::{ImageId, ImageReference};
 
@@ -14,7 +14,7 @@ pub(super) fn diff(desired: &Desired, observed: &Observed, owner: &Owner, change
         let id = ResourceId::new(Kind::Image, name.clone());
         match present(image, name, observed, owner) {
             Some(there) => diff_tags(&id, image, there, observed, owner, changes),
-            None => make(id, name, image, observed, owner, changes),
+            None => make(id, name, image, desired, observed, owner, changes),
         }
     }
 }
@@ -39,7 +39,7 @@ pub(super) fn present<'a>(
         }
         ImageOrigin::Load { ids, .. } => ids.iter().find_map(|id| observed.image(id)),
         ImageOrigin::Pull { reference, .. } => observed.image_at(reference),
-        ImageOrigin::Import { digest, .. } => made_from(digest),
+        ImageOrigin::Made(recipe) => made_from(&recipe.digest),
     }
 }
 
@@ -109,6 +109,7 @@ fn make(
     id: ResourceId,
     name: &Name,
     image: &DesiredImage,
+    desired: &Desired,
     observed: &Observed,
     owner: &Owner,
     changes: &mut Changes,
@@ -138,16 +139,39 @@ fn make(
             tags.retain(|tag| tag != reference);
             Act::Pull { reference: reference.clone(), platform: platform.clone(), tags }
         }
-        ImageOrigin::Import { archive, changes, digest } => {
-            let mut changes = changes.clone();
-            changes.push(format!("LABEL {SOURCE}={digest}"));
+        ImageOrigin::Made(recipe) => {
+            let before = observed
+                .images
+                .iter()
+                .find(|there| there.source.is_some() && marks(there, owner).any(|marked| marked == *name));
+            if let Some(source) = before.and_then(|there| there.source.as_deref()) {
+                reasons.push(super::told("source", Some(short(source)), Some(short(&recipe.digest))));
+            }
             // It comes in under a mark: were it interrupted then, the tags would belong to somebody's image.
-            tags.insert(0, image_mark(owner, name, &ImageId::of(digest.as_bytes())));
-            Act::Import { archive: archive.clone(), changes, tags }
+            tags.insert(0, image_mark(owner, name, &ImageId::of(recipe.digest.as_bytes())));
+            Act::Make { recipe: Box::new(recipe.clone()), tags }
         }
     };
-    changes.push(id, act, reasons, Vec::new());
+    let network = match &image.source {
+        ImageOrigin::Made(Recipe { ingredients: Ingredients::Build { build, .. }, .. }) => {
+            build.network.as_deref()
+        }
+        _ => None,
+    };
+    let network =
+        network.and_then(|network| network.parse().ok()).filter(|name| desired.networks.contains_key(name));
+    let mut needs: Vec<Need> = image.bases.iter().map(|base| Need::there(Kind::Image, base)).collect();
+    needs.extend(network.map(|name| Need::there(Kind::Network, &name)));
+    changes.push(id, act, reasons, needs);
 }
+
+/// A digest as people are shown it.
+fn short(digest: &str) -> String {
+    digest.chars().take(SHORT).collect()
+}
+
+/// How much of a digest people are shown, as Docker does.
+const SHORT: usize = 12;
 
 /// Takes our marks, and the tags beside them, from images that nothing describes any more: of removed
 /// manifests, and former generations of those that are there. An image in use stays.

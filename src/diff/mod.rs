@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use crate::assembly::PaperImage;
-use crate::desired::{Desired, Removals};
+use crate::desired::{Desired, Recipe, Removals};
 pub use crate::fields::Told;
 use crate::observed::{Applied, EngineId, Observed, ObservedContainer};
 use crate::plan::Await;
@@ -108,12 +108,10 @@ pub enum Act {
         /// The tags it is to bear.
         tags: Vec<ImageReference>,
     },
-    /// Import a file system's archive.
-    Import {
-        /// Where it is.
-        archive: PathBuf,
-        /// Dockerfile instructions, our source label among them.
-        changes: Vec<String>,
+    /// Make an image.
+    Make {
+        /// How.
+        recipe: Box<Recipe>,
         /// The tags it is to bear, our mark first.
         tags: Vec<ImageReference>,
     },

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use crate::assembly::PaperImage;
+use crate::desired::{Ingredients, Recipe};
 use crate::observed::Applied;
 use crate::resource::container::PlacedFile;
 use crate::resource::duration::Duration;
@@ -38,12 +39,10 @@ pub enum Step {
         /// The platform, where it is not the engine's.
         platform: Option<Platform>,
     },
-    /// Import a file system's archive under a tag.
-    Import {
-        /// Where it is.
-        archive: PathBuf,
-        /// Dockerfile instructions.
-        changes: Vec<String>,
+    /// Make an image under a tag, with a label that says what it was made from.
+    Make {
+        /// How.
+        recipe: Box<Recipe>,
         /// The tag.
         tag: ImageReference,
     },
@@ -217,9 +216,7 @@ impl Step {
             Self::Await { until: Await::Steady(_), .. } => "wait until steady".to_owned(),
             Self::Await { until: Await::Well(_), .. } => "wait until well".to_owned(),
             Self::Await { until: Await::Completed, .. } => "wait until completed".to_owned(),
-            Self::LoadArchive { .. } | Self::Pull { .. } | Self::Import { .. } | Self::Untag(_) => {
-                self.words()
-            }
+            Self::LoadArchive { .. } | Self::Pull { .. } | Self::Make { .. } | Self::Untag(_) => self.words(),
         };
         printable(&task).into_owned()
     }
@@ -239,7 +236,13 @@ impl Step {
             Self::LoadPapers(images) => format!("load {} problem set images", images.len()),
             Self::LoadArchive { archive, .. } => format!("load {}", archive.display()),
             Self::Pull { reference, .. } => format!("pull {reference}"),
-            Self::Import { archive, tag, .. } => format!("import {} as {tag}", archive.display()),
+            Self::Make { recipe, tag } => {
+                let verb = match recipe.ingredients {
+                    Ingredients::Import { .. } => "import",
+                    Ingredients::Build { .. } => "build",
+                };
+                format!("{verb} {} as {tag}", recipe.ingredients)
+            }
             Self::Tag { image, tags, mark } => {
                 let tags: Vec<String> = tags.iter().map(ToString::to_string).collect();
                 let marked = if mark.is_some() { " and mark it" } else { "" };

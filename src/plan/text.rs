@@ -3,6 +3,7 @@
 use std::fmt::{self, Write};
 
 use super::Plan;
+use crate::desired::Ingredients;
 use crate::diff::{Act, Change, Operation, Told};
 use crate::resource::name::ResourceId;
 
@@ -27,6 +28,7 @@ pub(super) enum Verb {
     Load,
     Pull,
     Import,
+    Build,
     Tag,
     Create,
     Start,
@@ -41,10 +43,11 @@ pub(super) enum Verb {
 }
 
 impl Verb {
-    pub(super) const ALL: [Self; 14] = [
+    pub(super) const ALL: [Self; 15] = [
         Self::Load,
         Self::Pull,
         Self::Import,
+        Self::Build,
         Self::Tag,
         Self::Create,
         Self::Start,
@@ -62,7 +65,10 @@ impl Verb {
         match act {
             Act::LoadPaper { .. } | Act::LoadArchive { .. } => Self::Load,
             Act::Pull { .. } => Self::Pull,
-            Act::Import { .. } => Self::Import,
+            Act::Make { recipe, .. } => match recipe.ingredients {
+                Ingredients::Import { .. } => Self::Import,
+                Ingredients::Build { .. } => Self::Build,
+            },
             Act::Tag { .. } => Self::Tag,
             Act::CreateNetwork(_) | Act::CreateVolume(_) | Act::Create { .. } => Self::Create,
             Act::Alter { operations, .. } if operations.contains(&Operation::Restart) => Self::Restart,
@@ -86,6 +92,7 @@ impl Verb {
             Self::Load => "load",
             Self::Pull => "pull",
             Self::Import => "import",
+            Self::Build => "build",
             Self::Tag => "tag",
             Self::Create => "create",
             Self::Start => "start",
@@ -112,6 +119,7 @@ impl Verb {
             Self::Load
             | Self::Pull
             | Self::Import
+            | Self::Build
             | Self::Tag
             | Self::Create
             | Self::Start
@@ -132,7 +140,7 @@ pub(super) fn detail(change: &Change) -> String {
             format!("{}, {}", archive.display(), ids.first().map(ToString::to_string).unwrap_or_default())
         }
         Act::Pull { reference, .. } => reference.to_string(),
-        Act::Import { archive, .. } => archive.display().to_string(),
+        Act::Make { recipe, .. } => recipe.ingredients.to_string(),
         Act::Create { container, .. } if container.state.starts() => container.image.to_string(),
         Act::Create { container, .. } => format!("{}, not started", container.image),
         Act::Block(why) => why.clone(),

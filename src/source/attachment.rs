@@ -4,29 +4,39 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use super::context::{ContextRequest, ContextSummary, KnownFiles};
+use super::stamp::Stamp;
 use crate::resource::digest::hex;
 use crate::resource::env::parse_env_file;
 use crate::resource::reference::ImageId;
 
-/// What is wanted of a file.
+/// What is wanted to be read.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Request {
-    /// Its variables.
-    EnvFile(PathBuf),
+    /// Something of a file.
+    File(Wanted, PathBuf),
+    /// What a builder would see of a directory or an archive.
+    Context(Box<ContextRequest>),
+}
+
+/// What is wanted of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Wanted {
+    /// The variables of an env file.
+    Env,
     /// The ids of the one image that `docker save` wrote to it.
-    SavedImage(PathBuf),
+    SavedImage,
     /// The digest of all of it.
-    Archive(PathBuf),
+    Digest,
     /// Its JSON.
-    Document(PathBuf),
+    Json,
     /// All of it, to be put into a container.
-    Content(PathBuf),
+    Bytes,
 }
 
 /// What a file says.
@@ -42,6 +52,8 @@ pub enum Attachment {
     Json(String),
     /// Bytes.
     Bytes(Arc<[u8]>),
+    /// A build context.
+    Context(ContextSummary),
 }
 
 /// What files say, or in a sentence why they cannot be read.
@@ -50,17 +62,9 @@ pub type Attachments = BTreeMap<Request, Result<Attachment, String>>;
 /// Reads attachments, and remembers what did not change since.
 #[derive(Debug, Default)]
 pub struct AttachmentReader {
-    known: HashMap<Request, (Stamp, Attachment)>,
-}
-
-/// What changes when a file changes: as much as make and rsync go by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stamp {
-    device: u64,
-    inode: u64,
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
+    known: HashMap<(Wanted, PathBuf), (Stamp, Attachment)>,
+    /// The files of build contexts.
+    contexts: HashMap<ContextRequest, KnownFiles>,
 }
 
 /// The largest env file or profile: far more than an environment can hold.
@@ -75,20 +79,29 @@ impl AttachmentReader {
     /// wanted any more is forgotten.
     pub fn read(&mut self, wanted: impl IntoIterator<Item = Request>) -> Attachments {
         let mut known = HashMap::new();
+        let mut contexts = HashMap::new();
         let mut attachments = Attachments::new();
         for request in wanted {
-            let result = self.read_one(&request);
-            if let Ok((stamp, attachment)) = &result {
-                known.insert(request.clone(), (*stamp, attachment.clone()));
-            }
-            attachments.insert(request, result.map(|(_, attachment)| attachment));
+            let result = match &request {
+                Request::File(wanted, path) => self.read_file(*wanted, path).map(|(stamp, attachment)| {
+                    known.insert((*wanted, path.clone()), (stamp, attachment.clone()));
+                    attachment
+                }),
+                Request::Context(context) => {
+                    let mut files = self.contexts.remove(context.as_ref()).unwrap_or_default();
+                    let summary = context.summary(&mut files);
+                    contexts.insert(context.as_ref().clone(), files);
+                    summary.map(Attachment::Context)
+                }
+            };
+            attachments.insert(request, result);
         }
         self.known = known;
+        self.contexts = contexts;
         attachments
     }
 
-    fn read_one(&self, request: &Request) -> Result<(Stamp, Attachment), String> {
-        let path = request.path();
+    fn read_file(&self, wanted: Wanted, path: &Path) -> Result<(Stamp, Attachment), String> {
         let sentence = |error: io::Error| match error.kind() {
             io::ErrorKind::NotFound => format!("{} does not exist", path.display()),
             _ => format!("{} cannot be read: {error}", path.display()),
@@ -98,45 +111,21 @@ impl AttachmentReader {
             return Err(format!("{} is not a regular file", path.display()));
         }
         let file = File::open(path).map_err(sentence)?;
-        let stamp = Stamp::of(&file).map_err(sentence)?;
-        if let Some((_, attachment)) = self.known.get(request).filter(|(known, _)| *known == stamp) {
+        let stamp = Stamp::of(&file.metadata().map_err(sentence)?);
+        let known = self.known.get(&(wanted, path.to_owned()));
+        if let Some((_, attachment)) = known.filter(|(known, _)| *known == stamp) {
             return Ok((stamp, attachment.clone()));
         }
-        let attachment = match request {
-            Request::EnvFile(path) => env_file(path, &file, stamp.size)?,
-            Request::SavedImage(path) => Attachment::Image(
+        let attachment = match wanted {
+            Wanted::Env => env_file(path, &file, stamp.size())?,
+            Wanted::SavedImage => Attachment::Image(
                 saved_image(&file).map_err(|why| format!("{} is no saved image: {why}", path.display()))?,
             ),
-            Request::Archive(_) => Attachment::Digest(digest(&file).map_err(sentence)?),
-            Request::Document(path) => json(path, &file, stamp.size)?,
-            Request::Content(path) => content(path, &file, stamp.size)?,
+            Wanted::Digest => Attachment::Digest(digest(&file).map_err(sentence)?),
+            Wanted::Json => json(path, &file, stamp.size())?,
+            Wanted::Bytes => content(path, &file, stamp.size())?,
         };
         Ok((stamp, attachment))
-    }
-}
-
-impl Request {
-    fn path(&self) -> &Path {
-        match self {
-            Self::EnvFile(path)
-            | Self::SavedImage(path)
-            | Self::Archive(path)
-            | Self::Document(path)
-            | Self::Content(path) => path,
-        }
-    }
-}
-
-impl Stamp {
-    fn of(file: &File) -> io::Result<Self> {
-        let metadata = file.metadata()?;
-        Ok(Self {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            size: metadata.size(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
-        })
     }
 }
 
@@ -266,20 +255,23 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x.env");
         let shown = path.display().to_string();
-        assert_eq!(read(Request::EnvFile(path.clone())), Err(format!("{shown} does not exist")));
+        assert_eq!(read(Request::File(Wanted::Env, path.clone())), Err(format!("{shown} does not exist")));
         std::fs::write(&path, "A=1\nB\n").unwrap();
-        assert_eq!(read(Request::EnvFile(path.clone())), Err(format!("{shown}:2: expected KEY=value")));
         assert_eq!(
-            read(Request::SavedImage(path.clone())),
+            read(Request::File(Wanted::Env, path.clone())),
+            Err(format!("{shown}:2: expected KEY=value"))
+        );
+        assert_eq!(
+            read(Request::File(Wanted::SavedImage, path.clone())),
             Err(format!("{shown} is no saved image: it is damaged: failed to read entire block"))
         );
         std::fs::write(&path, [0x1f, 0x8b, 0]).unwrap();
         assert_eq!(
-            read(Request::SavedImage(path)),
+            read(Request::File(Wanted::SavedImage, path)),
             Err(format!("{shown} is no saved image: it is compressed; unpack it with gunzip first"))
         );
         assert_eq!(
-            read(Request::Archive(dir.path().to_path_buf())),
+            read(Request::File(Wanted::Digest, dir.path().to_path_buf())),
             Err(format!("{} is not a regular file", dir.path().display()))
         );
     }
@@ -289,7 +281,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("rootfs.tar");
         std::fs::write(&path, "abc").unwrap();
-        let request = Request::Archive(path.clone());
+        let request = Request::File(Wanted::Digest, path.clone());
         let mut reader = AttachmentReader::default();
         let first = reader.read([request.clone()]);
         assert_eq!(
@@ -298,7 +290,8 @@ mod tests {
                 "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad".to_owned()
             ))
         );
-        reader.known.get_mut(&request).unwrap().1 = Attachment::Digest("remembered".to_owned());
+        reader.known.get_mut(&(Wanted::Digest, path.clone())).unwrap().1 =
+            Attachment::Digest("remembered".to_owned());
         assert_eq!(reader.read([request.clone()])[&request], Ok(Attachment::Digest("remembered".to_owned())));
         std::fs::write(&path, "abcd").unwrap();
         assert_ne!(reader.read([request.clone()])[&request], Ok(Attachment::Digest("remembered".to_owned())));

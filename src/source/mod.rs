@@ -2,7 +2,9 @@
 //! moment. Never looks into the bytes, and never takes what it could not read for absent (law 1).
 
 pub mod attachment;
+pub mod context;
 pub mod directory;
+mod stamp;
 
 use std::fmt;
 use std::io;

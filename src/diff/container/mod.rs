@@ -271,7 +271,7 @@ fn wanted_ids(
         ImageOrigin::Paper(paper) => paper.ids().to_vec(),
         ImageOrigin::Load { ids, .. } => ids.clone(),
         // An archive that is yet to be imported gives an id that no container can have.
-        ImageOrigin::Import { digest, .. } => vec![ImageId::of(digest.as_bytes())],
+        ImageOrigin::Made(recipe) => vec![ImageId::of(recipe.digest.as_bytes())],
         ImageOrigin::Pull { .. } => Vec::new(),
     }
 }

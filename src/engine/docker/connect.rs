@@ -20,8 +20,8 @@ const API: Version = Version { major: 1, minor: 41 };
 /// Where an engine listens when nothing else is said.
 const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
 
-/// The header that carries credentials for a registry.
-const REGISTRY_AUTH: &str = "x-registry-auth";
+/// The headers that carry credentials: for one registry, and for those of a build.
+const REGISTRY_AUTH: [&str; 2] = ["x-registry-auth", "x-registry-config"];
 
 /// How long an answer may take to begin. Long ones (loading, pulling, stopping) say so themselves.
 const ANSWER: Duration = Duration::from_mins(1);
@@ -111,10 +111,12 @@ fn pin(mut request: BollardRequest, version: Version) -> BollardRequest {
             *request.uri_mut() = uri;
         }
     }
-    if let Some(encoded) = request.headers_mut().get_mut(REGISTRY_AUTH)
-        && let Some(url_safe) = url_safe(encoded)
-    {
-        *encoded = url_safe;
+    for header in REGISTRY_AUTH {
+        if let Some(encoded) = request.headers_mut().get_mut(header)
+            && let Some(url_safe) = url_safe(encoded)
+        {
+            *encoded = url_safe;
+        }
     }
     request
 }

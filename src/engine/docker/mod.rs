@@ -3,6 +3,7 @@
 
 #[doc(hidden)]
 pub mod answers;
+mod build;
 mod connect;
 mod credentials;
 mod error;

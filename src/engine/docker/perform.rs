@@ -17,7 +17,8 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use super::error::{failed, is_absent, is_already};
-use super::{Session, files, transfer, wait};
+use super::{Session, build, files, transfer, wait};
+use crate::desired::Ingredients;
 use crate::engine::{EngineError, Progress};
 use crate::fields;
 use crate::plan::Step;
@@ -61,8 +62,18 @@ pub(super) async fn perform(
         Step::Pull { reference, platform } => {
             transfer::pull(engine, reference, platform.as_ref(), progress).await
         }
-        Step::Import { archive, changes, tag } => {
-            transfer::import(&patient(engine, TRANSFER), archive, changes, tag, progress).await
+        Step::Make { recipe, tag } => {
+            let engine = &patient(engine, TRANSFER);
+            match &recipe.ingredients {
+                Ingredients::Import { archive, changes } => {
+                    let mut changes = changes.clone();
+                    changes.push(format!("LABEL {}={}", label::SOURCE, recipe.digest));
+                    transfer::import(engine, archive, &changes, tag, progress).await
+                }
+                Ingredients::Build { build, context } => {
+                    build::build(engine, build, context.as_ref(), &recipe.digest, tag, progress).await
+                }
+            }
         }
         Step::Tag { image, tags, mark } => tag(engine, &what, image, tags, mark.as_ref()).await,
         Step::Untag(tag) => {

@@ -94,16 +94,10 @@ impl World {
                 self.store(image, std::slice::from_ref(reference));
                 Ok(())
             }
-            Step::Import { archive, changes, tag } => {
-                let labels =
-                    changes.iter().filter_map(|change| change.strip_prefix("LABEL ")?.split_once('='));
-                let labels: serde_json::Map<String, Value> =
-                    labels.map(|(key, value)| (key.to_owned(), json!(value))).collect();
-                let id = ImageId::of(format!("{} {changes:?}", archive.display()).as_bytes());
-                self.store(
-                    Image::new(id, json!({"Labels": labels}), Program::Runs),
-                    std::slice::from_ref(tag),
-                );
+            Step::Make { recipe, tag } => {
+                let id = ImageId::of(format!("made from {}", recipe.digest).as_bytes());
+                let image = Image::new(id, json!({"Labels": {SOURCE: recipe.digest}}), Program::Runs);
+                self.store(image, std::slice::from_ref(tag));
                 Ok(())
             }
             Step::Tag { image, tags, mark } => {

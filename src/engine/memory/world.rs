@@ -86,7 +86,7 @@ impl World {
             Step::LoadPapers(_)
             | Step::LoadArchive { .. }
             | Step::Pull { .. }
-            | Step::Import { .. }
+            | Step::Make { .. }
             | Step::Tag { .. }
             | Step::Untag(_) => self.act_on_image(step),
             Step::CreateNetwork { name, spec, labels } => self.create_network(name, spec, labels),

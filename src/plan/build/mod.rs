@@ -42,10 +42,7 @@ pub(super) fn nodes(
         changes.iter().filter(tried).partition(|change| change.id.kind == Kind::Container);
     let (cleaning, rest): (Vec<&Change>, Vec<&Change>) =
         rest.into_iter().partition(|change| matches!(change.act, Act::Untag { .. } | Act::RemoveNetwork(_)));
-    for change in rest {
-        builder.change(change);
-    }
-    for change in in_order(containers) {
+    for change in in_order(rest).into_iter().chain(in_order(containers)) {
         builder.change(change);
     }
     // What containers used goes after them.
@@ -59,8 +56,8 @@ pub(super) fn nodes(
     builder.nodes
 }
 
-/// Sorts containers so that one comes after those it depends on. The manifests have no cycles; were
-/// there one, its members would keep their order and their waiting would be cut.
+/// Sorts changes so that one comes after those it depends on. The manifests have no cycles; were there one, its
+/// members would keep their order and their waiting would be cut.
 fn in_order(mut left: Vec<&Change>) -> Vec<&Change> {
     let mut ordered = Vec::with_capacity(left.len());
     while !left.is_empty() {
@@ -150,12 +147,11 @@ impl Builder<'_> {
                 let pull = self.push(id, pull, Vec::new());
                 Some(self.mark(id, vec![reference.to_string()], tags, pull))
             }
-            Act::Import { archive, changes, tags } => tags.split_first().map(|(tag, tags)| {
-                let import =
-                    Step::Import { archive: archive.clone(), changes: changes.clone(), tag: tag.clone() };
-                let import = self.push(id, import, Vec::new());
+            Act::Make { recipe, tags } => tags.split_first().map(|(tag, tags)| {
+                let needs = self.ready_nodes(&change.needs);
+                let made = self.push(id, Step::Make { recipe: recipe.clone(), tag: tag.clone() }, needs);
                 let step = Step::Tag { image: vec![tag.to_string()], tags: tags.to_vec(), mark: None };
-                self.push(id, step, vec![import])
+                self.push(id, step, vec![made])
             }),
             Act::Tag { image, tags } => {
                 let step =

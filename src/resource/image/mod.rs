@@ -1,8 +1,11 @@
 //! Images. In: manifests. Out: [`ImageSpec`]. Never opens an archive.
 
+mod build;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::build::{Build, Builder, Context, DEFAULT_DOCKERFILE};
 use super::platform::Platform;
 use super::reference::ImageReference;
 use super::violation::{FieldPath, Violation};
@@ -14,6 +17,9 @@ pub struct ImageSpec {
     /// Source: a registry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pull: Option<Pull>,
+    /// Source: a builder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub build: Option<Build>,
     /// Source: an archive as `docker save` writes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub load: Option<Load>,
@@ -73,6 +79,8 @@ pub struct Import {
 pub enum ImageSource<'a> {
     /// A registry.
     Pull(&'a Pull),
+    /// A builder.
+    Build(&'a Build),
     /// An archive as `docker save` writes it.
     Load(&'a Load),
     /// An archive of a file system.
@@ -82,12 +90,15 @@ pub enum ImageSource<'a> {
 impl ImageSpec {
     /// The source; `None` unless there is exactly one, which [`Self::check`] reports.
     pub fn source(&self) -> Option<ImageSource<'_>> {
-        match (&self.pull, &self.load, &self.import) {
-            (Some(pull), None, None) => Some(ImageSource::Pull(pull)),
-            (None, Some(load), None) => Some(ImageSource::Load(load)),
-            (None, None, Some(import)) => Some(ImageSource::Import(import)),
-            _ => None,
-        }
+        let sources = [
+            self.pull.as_ref().map(ImageSource::Pull),
+            self.build.as_ref().map(ImageSource::Build),
+            self.load.as_ref().map(ImageSource::Load),
+            self.import.as_ref().map(ImageSource::Import),
+        ];
+        let mut given = sources.into_iter().flatten();
+        let first = given.next()?;
+        given.next().is_none().then_some(first)
     }
 
     /// Every rule that the spec breaks, with paths from the spec.
@@ -95,13 +106,17 @@ impl ImageSpec {
         let root = FieldPath::root();
         let mut violations = Vec::new();
         if self.source().is_none() {
-            violations
-                .push(Violation::error(root.clone(), "an image has exactly one of pull, load and import"));
+            violations.push(Violation::error(
+                root.clone(),
+                "an image has exactly one of pull, build, load and import",
+            ));
         }
-        if self.import.is_some() && self.tags.is_empty() {
-            violations
-                .push(Violation::error(root.key("tags"), "an imported image needs a tag to be found by"));
+        let made = [("a built", self.build.is_some()), ("an imported", self.import.is_some())];
+        for (made, _) in made.into_iter().filter(|(_, is_made)| *is_made && self.tags.is_empty()) {
+            let message = format!("{made} image needs a tag to be found by");
+            violations.push(Violation::error(root.key("tags"), message));
         }
+        violations.extend(self.build.iter().flat_map(|build| build.check(&root.key("build"))));
         for (index, tag) in self.tags.iter().enumerate() {
             if tag.tag().is_none() {
                 violations.push(Violation::error(

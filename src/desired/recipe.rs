@@ -1,0 +1,101 @@
+//! How Invigil makes an image that has no id before it is made. Its digest, which the image bears as a label and
+//! in its mark, says what it was made from. Never opens a file.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::path::PathBuf;
+
+use crate::resource::digest::{canonical_json, sha256_hex};
+use crate::resource::image::{Build, Builder, Context};
+use crate::resource::reference::ImageReference;
+use crate::source::context::ContextRequest;
+
+/// An image that is made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recipe {
+    /// From what.
+    pub ingredients: Ingredients,
+    /// The digest of everything that decides what becomes of it: SHA-256, in hexadecimal.
+    pub digest: String,
+}
+
+/// What an image is made from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ingredients {
+    /// An archive of a file system.
+    Import {
+        /// Where it is.
+        archive: PathBuf,
+        /// Dockerfile instructions for the image's config.
+        changes: Vec<String>,
+    },
+    /// A Dockerfile and what stands beside it.
+    Build {
+        /// What the manifest says.
+        build: Box<Build>,
+        /// What the builder is sent; `None` if the engine fetches it.
+        context: Option<Sent>,
+    },
+}
+
+/// What a builder is sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sent {
+    /// Where it is.
+    pub request: ContextRequest,
+    /// What it has to be, in hexadecimal.
+    pub digest: String,
+    /// How many files there are; `None` of an archive.
+    pub files: Option<usize>,
+    /// The images that the Dockerfile starts from, as far as that can be told before it is built.
+    pub bases: BTreeSet<ImageReference>,
+}
+
+impl Recipe {
+    /// A file system's archive, whose digest is this.
+    pub fn import(archive: PathBuf, changes: Vec<String>, digest: &str) -> Self {
+        let digest = sha256_hex(format!("{digest}\n{}", changes.join("\n")).as_bytes());
+        Self { ingredients: Ingredients::Import { archive, changes }, digest }
+    }
+
+    /// A build. What it starts from is not part of the digest yet: see [`Self::on`].
+    pub fn build(build: &Build, context: Option<Sent>) -> Self {
+        // Neither changes what becomes of it.
+        let decides = Build { no_cache: false, pull_base: false, builder: Builder::Auto, ..build.clone() };
+        // Where the context is does not matter, what is in it does.
+        let decides = Build { context: decides.context.filter(|_| context.is_none()), ..decides };
+        let text = canonical_json(&decides).unwrap_or_default();
+        let sent = context.as_ref().map_or("", |sent| sent.digest.as_str());
+        let digest = sha256_hex(format!("{text}\n{sent}").as_bytes());
+        Self { ingredients: Ingredients::Build { build: Box::new(build.clone()), context }, digest }
+    }
+
+    /// The same on images of which these texts say what they are.
+    #[must_use]
+    pub fn on(self, bases: &[String]) -> Self {
+        if bases.is_empty() {
+            return self;
+        }
+        let digest = sha256_hex(format!("{}\n{}", self.digest, bases.join("\n")).as_bytes());
+        Self { digest, ..self }
+    }
+}
+
+impl fmt::Display for Ingredients {
+    /// For people: where it comes from.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Import { archive, .. } => write!(f, "{}", archive.display()),
+            Self::Build { build, context } => match (context, &build.context) {
+                (Some(Sent { request: ContextRequest { path: Some(path), .. }, files, .. }), _) => {
+                    write!(f, "{}", path.display())?;
+                    files.map_or(Ok(()), |files| {
+                        write!(f, ", {files} file{}", if files == 1 { "" } else { "s" })
+                    })
+                }
+                (None, Some(Context::Remote(address))) => f.write_str(address),
+                _ => f.write_str("a Dockerfile alone"),
+            },
+        }
+    }
+}
