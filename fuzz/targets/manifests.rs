@@ -17,7 +17,8 @@ use invigil::resource::label::{spec_from, spec_text};
 use invigil::resource::name::Owner;
 use invigil::resource::printable::printable;
 use invigil::resource::reference::{ImageId, ImageReference};
-use invigil::source::attachment::{Attachment, Attachments, Request};
+use invigil::source::attachment::{Attachment, Attachments, Request, Wanted};
+use invigil::source::context::ContextSummary;
 use invigil::source::{Content, Extent, ManifestFile, RootIdentity, Snapshot};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -80,11 +81,16 @@ fn snapshot(text: &str) -> Snapshot {
 /// What the files beside the manifests say, none of which is there.
 fn attachments(manifests: &Manifests) -> Attachments {
     let contents = |request: &Request| match request {
-        Request::EnvFile(_) => Attachment::Env([("FROM_FILE".to_owned(), "1".to_owned())].into()),
-        Request::SavedImage(_) => Attachment::Image(vec![id()]),
-        Request::Archive(_) => Attachment::Digest("ab".repeat(32)),
-        Request::Document(_) => Attachment::Json("{}".to_owned()),
-        Request::Content(_) => Attachment::Bytes(b"a file".as_slice().into()),
+        Request::File(Wanted::Env, _) => Attachment::Env([("FROM_FILE".to_owned(), "1".to_owned())].into()),
+        Request::File(Wanted::SavedImage, _) => Attachment::Image(vec![id()]),
+        Request::File(Wanted::Digest, _) => Attachment::Digest("ab".repeat(32)),
+        Request::File(Wanted::Json, _) => Attachment::Json("{}".to_owned()),
+        Request::File(Wanted::Bytes, _) => Attachment::Bytes(b"a file".as_slice().into()),
+        Request::Context(_) => Attachment::Context(ContextSummary {
+            digest: "cd".repeat(32),
+            files: Some(1),
+            bases: ["base:1".to_owned()].into(),
+        }),
     };
     desired::attachments(manifests)
         .into_iter()

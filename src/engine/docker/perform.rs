@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep};
 
 use super::error::{failed, is_absent, is_already};
 use super::{Session, build, files, transfer, wait};
-use crate::desired::Ingredients;
+use crate::desired::{Ingredients, Recipe};
 use crate::engine::{EngineError, Progress};
 use crate::fields;
 use crate::plan::Step;
@@ -62,19 +62,7 @@ pub(super) async fn perform(
         Step::Pull { reference, platform } => {
             transfer::pull(engine, reference, platform.as_ref(), progress).await
         }
-        Step::Make { recipe, tag } => {
-            let engine = &patient(engine, TRANSFER);
-            match &recipe.ingredients {
-                Ingredients::Import { archive, changes } => {
-                    let mut changes = changes.clone();
-                    changes.push(format!("LABEL {}={}", label::SOURCE, recipe.digest));
-                    transfer::import(engine, archive, &changes, tag, progress).await
-                }
-                Ingredients::Build { build, context } => {
-                    build::build(engine, build, context.as_ref(), &recipe.digest, tag, progress).await
-                }
-            }
-        }
+        Step::Make { recipe, tag } => make(&patient(engine, TRANSFER), recipe, tag, progress).await,
         Step::Tag { image, tags, mark } => tag(engine, &what, image, tags, mark.as_ref()).await,
         Step::Untag(tag) => {
             let options = RemoveImageOptionsBuilder::new().force(false).noprune(false).build();
@@ -142,6 +130,24 @@ pub(super) async fn perform(
             let somebody_else_is_at_it = removal.as_ref().is_err_and(is_already);
             gone(removal)?;
             if somebody_else_is_at_it { removed(engine, container).await } else { Ok(()) }
+        }
+    }
+}
+
+async fn make(
+    engine: &Session,
+    recipe: &Recipe,
+    tag: &ImageReference,
+    progress: &Progress<'_>,
+) -> Result<(), EngineError> {
+    match &recipe.ingredients {
+        Ingredients::Import { archive, changes } => {
+            let mut changes = changes.clone();
+            changes.push(format!("LABEL {}={}", label::SOURCE, recipe.digest));
+            transfer::import(engine, archive, &changes, tag, progress).await
+        }
+        Ingredients::Build { build, context } => {
+            build::build(engine, build, context.as_ref(), &recipe.digest, tag, progress).await
         }
     }
 }

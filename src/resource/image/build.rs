@@ -54,7 +54,7 @@ pub struct Build {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<String>,
     /// Which builder of the engine.
-    #[serde(default, skip_serializing_if = "Builder::is_auto")]
+    #[serde(default)]
     pub builder: Builder,
 }
 
@@ -69,12 +69,6 @@ pub enum Builder {
     Classic,
     /// `BuildKit`.
     BuildKit,
-}
-
-impl Builder {
-    const fn is_auto(&self) -> bool {
-        matches!(self, Self::Auto)
-    }
 }
 
 /// Where a builder's context is. Shown as it was written.

@@ -19,7 +19,7 @@ pub struct ImageSpec {
     pub pull: Option<Pull>,
     /// Source: a builder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub build: Option<Build>,
+    pub build: Option<Box<Build>>,
     /// Source: an archive as `docker save` writes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub load: Option<Load>,
@@ -92,7 +92,7 @@ impl ImageSpec {
     pub fn source(&self) -> Option<ImageSource<'_>> {
         let sources = [
             self.pull.as_ref().map(ImageSource::Pull),
-            self.build.as_ref().map(ImageSource::Build),
+            self.build.as_deref().map(ImageSource::Build),
             self.load.as_ref().map(ImageSource::Load),
             self.import.as_ref().map(ImageSource::Import),
         ];

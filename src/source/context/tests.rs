@@ -3,6 +3,8 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 
 use super::*;
 
+type Change<'a> = Box<dyn Fn() + 'a>;
+
 /// A context of a few files, and the request for it.
 fn context(dir: &Path) -> ContextRequest {
     create_dir_all(dir.join("src/empty")).unwrap();
@@ -85,7 +87,6 @@ fn names_modes_and_contents_count_and_times_do_not() {
         symlink(target, dir.path().join("link")).unwrap();
     };
     let (other, empty) = (dir.path().join("src/x"), dir.path().join("src/empty"));
-    type Change<'a> = Box<dyn Fn() + 'a>;
     let changes: [(&str, Change<'_>, Change<'_>); 5] = [
         ("a byte", Box::new(|| write(&file, "1+1=!").unwrap()), Box::new(|| write(&file, "1+1=？").unwrap())),
         ("a mode", Box::new(|| chmod(0o755)), Box::new(|| chmod(0o644))),

@@ -1,0 +1,121 @@
+//! Images are built from contexts: once, and again when what the builder would see has changed.
+
+use std::fs;
+
+use crate::support::{BUSYBOX, Host, docker};
+
+const IMAGE: &str = "apiVersion: invigil/v1\nkind: Image\nmetadata: {name: '@app'}\nspec:\n  build: {context: ./app, args: {GREETING: hello}, labels: {made: here}}\n  tags: ['@app:v1']\n";
+
+/// A context that is built on `base`.
+fn context(host: &Host, base: &str) {
+    fs::create_dir_all(host.path().join("app/data")).expect("a directory");
+    host.write(
+        "app/Dockerfile",
+        &format!("FROM {base}\nARG GREETING\nCOPY . /srv\nRUN echo $GREETING > /srv/greeting\nCMD [\"sleep\", \"1000\"]\n"),
+    );
+    host.write("app/.dockerignore", "*.md\n");
+    host.write("app/notes.md", "not for the image");
+    host.write("app/data/题.txt", "1+1=？");
+}
+
+fn created(host: &Host) -> String {
+    docker(&["image", "inspect", "--format", "{{.Id}} {{.Created}}", &host.name("app:v1")])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_context_is_built_once_and_anew_when_it_changed() {
+    let host = Host::new("build").await;
+    context(&host, BUSYBOX);
+    host.write("image.yaml", IMAGE);
+    host.container("web", &format!("{{image: '{}', stopSignal: SIGKILL}}", host.name("app:v1")));
+    let plan = host.apply().await;
+    assert!(plan.starts_with("image/@app  build   "), "{plan}");
+    assert!(plan.contains("app, 3 files\n"), "{plan}");
+    let read = |path: &str| docker(&["exec", &host.name("web"), "cat", path]);
+    assert_eq!(read("/srv/greeting"), "hello");
+    assert_eq!(read("/srv/data/题.txt"), "1+1=？");
+    assert_eq!(
+        docker(&["exec", &host.name("web"), "ls", "-A", "/srv"]),
+        ".dockerignore\nDockerfile\ndata\ngreeting"
+    );
+    assert_eq!(
+        docker(&["image", "inspect", "--format", "{{.Config.Labels.made}}", &host.name("app:v1")]),
+        "here"
+    );
+    let first = created(&host);
+
+    // Times and ignored files are no reason to build.
+    host.write("app/notes.md", "changed");
+    let file = fs::File::options().write(true).open(host.path().join("app/data/题.txt")).expect("a file");
+    file.set_modified(std::time::SystemTime::UNIX_EPOCH).expect("a time");
+    assert_eq!(host.plan().await, "Nothing to do; 2 unchanged.\n");
+    assert_eq!(created(&host), first);
+
+    // One byte is, and what runs from it follows, safely.
+    host.write("app/data/题.txt", "1+2=？");
+    let plan = host.plan().await;
+    assert!(plan.contains("image/@app  build   ") && plan.contains("\n  source   "), "{plan}");
+    assert!(plan.contains("container/@web  replace\n  image   "), "{plan}");
+    let (outcomes, told) = host.try_apply().await;
+    assert!(outcomes.is_success(), "{told:?}");
+    assert_eq!(read("/srv/data/题.txt"), "1+2=？");
+    assert_ne!(created(&host), first);
+    host.try_apply().await;
+    assert_eq!(host.plan().await, "Nothing to do; 2 unchanged.\n");
+    let (id, _) = first.split_once(' ').expect("an id");
+    assert!(!docker(&["images", "-aq", "--no-trunc"]).contains(id), "the former generation went");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_built_on_another_image_follows_it() {
+    let host = Host::new("onbase").await;
+    // The other one is made first, whatever their names.
+    host.write(
+        "images.yaml",
+        &format!(
+            "apiVersion: invigil/v1\nkind: Image\nmetadata: {{name: '@zbase'}}\nspec: {{build: {{dockerfileInline: 'FROM {BUSYBOX}\n\n          RUN echo 1 > /version'}}, tags: ['@zbase:1']}}\n---\n\
+             apiVersion: invigil/v1\nkind: Image\nmetadata: {{name: '@app'}}\nspec: {{build: {{dockerfileInline: 'FROM @zbase:1'}}, tags: ['@app:v1']}}\n"
+        ),
+    );
+    let plan = host.apply().await;
+    assert!(
+        plan.contains("image/@app  build   a Dockerfile alone\nimage/@zbase  build   a Dockerfile alone\n"),
+        "{plan}"
+    );
+    let version = || docker(&["run", "--rm", &host.name("app:v1"), "cat", "/version"]);
+    assert_eq!(version(), "1");
+    let text =
+        fs::read_to_string(host.path().join("images.yaml")).expect("a file").replace("echo 1", "echo 2");
+    host.write("images.yaml", &text);
+    let plan = host.plan().await;
+    assert!(plan.contains("image/@app  build"), "{plan}");
+    host.try_apply().await;
+    assert_eq!(version(), "2");
+    host.try_apply().await;
+    assert_eq!(host.plan().await, "Nothing to do; 2 unchanged.\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_build_that_fails_leaves_what_runs_and_says_what_the_builder_said() {
+    let host = Host::new("nobuild").await;
+    context(&host, BUSYBOX);
+    host.write("image.yaml", IMAGE);
+    host.container("web", &format!("{{image: '{}', stopSignal: SIGKILL}}", host.name("app:v1")));
+    host.apply().await;
+    let before = host.inspect("web", "{{.Id}}");
+    host.write("app/Dockerfile", &format!("FROM {BUSYBOX}\nRUN echo the cause >&2; exit 3\n"));
+    let (outcomes, _) = host.try_apply().await;
+    let told = outcomes.failed.values().next().expect("a failure");
+    assert!(told.contains("returned a non-zero code: 3"), "{told}");
+    assert!(told.contains("; its last output: ") && told.contains("| the cause"), "{told}");
+    assert_eq!(host.inspect("web", "{{.Id}} {{.State.Status}}"), format!("{before} running"));
+
+    host.write("app/Dockerfile", "FROM 127.0.0.1:1/no/such:image\n");
+    let (outcomes, _) = host.try_apply().await;
+    let told = outcomes.failed.values().next().expect("a failure");
+    assert!(told.contains("the registry cannot be reached"), "{told}");
+    host.write("app/Dockerfile", "");
+    let (outcomes, _) = host.try_apply().await;
+    assert_eq!(outcomes.failed.len(), 1, "{outcomes:?}");
+    assert_eq!(host.inspect("web", "{{.Id}} {{.State.Status}}"), format!("{before} running"));
+}
