@@ -70,6 +70,15 @@ impl Recipe {
         Self { ingredients: Ingredients::Build { build: Box::new(build.clone()), context }, digest }
     }
 
+    /// What making it is: `build /srv/exam/app, 3 files`.
+    pub fn words(&self) -> String {
+        let verb = match self.ingredients {
+            Ingredients::Import { .. } => "import",
+            Ingredients::Build { .. } => "build",
+        };
+        format!("{verb} {}", self.ingredients)
+    }
+
     /// The same on images of which these texts say what they are.
     #[must_use]
     pub fn on(self, bases: &[String]) -> Self {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use crate::assembly::PaperImage;
-use crate::desired::{Ingredients, Recipe};
+use crate::desired::Recipe;
 use crate::observed::Applied;
 use crate::resource::container::PlacedFile;
 use crate::resource::duration::Duration;
@@ -216,7 +216,8 @@ impl Step {
             Self::Await { until: Await::Steady(_), .. } => "wait until steady".to_owned(),
             Self::Await { until: Await::Well(_), .. } => "wait until well".to_owned(),
             Self::Await { until: Await::Completed, .. } => "wait until completed".to_owned(),
-            Self::LoadArchive { .. } | Self::Pull { .. } | Self::Make { .. } | Self::Untag(_) => self.words(),
+            Self::Make { recipe, .. } => recipe.words(),
+            Self::LoadArchive { .. } | Self::Pull { .. } | Self::Untag(_) => self.words(),
         };
         printable(&task).into_owned()
     }
@@ -236,13 +237,7 @@ impl Step {
             Self::LoadPapers(images) => format!("load {} problem set images", images.len()),
             Self::LoadArchive { archive, .. } => format!("load {}", archive.display()),
             Self::Pull { reference, .. } => format!("pull {reference}"),
-            Self::Make { recipe, tag } => {
-                let verb = match recipe.ingredients {
-                    Ingredients::Import { .. } => "import",
-                    Ingredients::Build { .. } => "build",
-                };
-                format!("{verb} {} as {tag}", recipe.ingredients)
-            }
+            Self::Make { recipe, tag } => format!("{} as {tag}", recipe.words()),
             Self::Tag { image, tags, mark } => {
                 let tags: Vec<String> = tags.iter().map(ToString::to_string).collect();
                 let marked = if mark.is_some() { " and mark it" } else { "" };

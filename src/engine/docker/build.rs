@@ -4,6 +4,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, Write};
 
+use anstream::adapter::strip_str;
 use bollard::auth::DockerCredentials;
 use bollard::models::BuildInfo;
 use bollard::query_parameters::BuildImageOptionsBuilder;
@@ -28,16 +29,26 @@ const WAITING: usize = 4;
 /// How many of a builder's last lines are told after a failure.
 const LAST_LINES: usize = 12;
 
-/// Builds an image. `digest` goes into its label.
+/// What is to be built.
+pub(super) struct Order<'a> {
+    /// What the manifest says.
+    pub(super) build: &'a Build,
+    /// The context; `None` if the engine fetches it.
+    pub(super) sent: Option<&'a Sent>,
+    /// What goes into the image's label.
+    pub(super) digest: &'a str,
+    /// What the image is called.
+    pub(super) tag: &'a ImageReference,
+}
+
+/// Builds an image. `what` says it in an error.
 pub(super) async fn build(
     engine: &Session,
-    build: &Build,
-    sent: Option<&Sent>,
-    digest: &str,
-    tag: &ImageReference,
+    what: &str,
+    order: &Order<'_>,
     progress: &Progress<'_>,
 ) -> Result<(), EngineError> {
-    let what = format!("build {tag}");
+    let Order { build, sent, digest, tag } = *order;
     let mut labels: HashMap<&str, &str> = pairs(&build.labels.0);
     labels.insert(SOURCE, digest);
     let mut options = BuildImageOptionsBuilder::new()
@@ -82,7 +93,7 @@ pub(super) async fn build(
                 if let Some(why) = broken_off(sending).await {
                     return Err(EngineError::refused(format!("{what}: {why}")));
                 }
-                return Err(match failed(&engine.endpoint, &what, error) {
+                return Err(match failed(&engine.endpoint, what, error) {
                     EngineError::Refused { sentence } => {
                         EngineError::refused(format!("{sentence}{}", output.last_words()))
                     }
@@ -175,9 +186,15 @@ struct Output {
 impl Output {
     fn hear(&mut self, info: &BuildInfo, progress: &Progress<'_>) {
         for line in info.stream.iter().flat_map(|text| text.lines()).filter(|line| !line.trim().is_empty()) {
-            let line = plain(line.trim_end());
+            // The classic builder shows what went to stderr in red.
+            let line = plain(strip_str(line).to_string().trim_end());
             if let Some(step) = line.strip_prefix("Step ") {
                 progress(format!("step {}", step.replacen(" :", ":", 1)));
+            }
+            let is_its_own =
+                [" --->", "Removing intermediate container"].iter().any(|start| line.starts_with(start));
+            if line.is_empty() || is_its_own {
+                continue;
             }
             if self.last.len() == LAST_LINES {
                 self.last.pop_front();

@@ -14,7 +14,8 @@ pub(super) fn failed(endpoint: &str, what: &str, error: Error) -> EngineError {
             EngineError::refused(sentence(what, status_code, &message))
         }
         Error::DockerStreamError { error } => {
-            EngineError::refused(format!("{what}: {}", plain(error.trim())))
+            let message = plain(error.trim());
+            EngineError::refused(format!("{what}: {}", by_registry(&message).unwrap_or(&message)))
         }
         Error::JsonDataError { message, .. } => {
             EngineError::Unreadable { what: what.to_owned(), cause: plain(&message) }

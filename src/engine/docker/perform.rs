@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
+use super::build::Order;
 use super::error::{failed, is_absent, is_already};
 use super::{Session, build, files, transfer, wait};
 use crate::desired::{Ingredients, Recipe};
@@ -62,7 +63,7 @@ pub(super) async fn perform(
         Step::Pull { reference, platform } => {
             transfer::pull(engine, reference, platform.as_ref(), progress).await
         }
-        Step::Make { recipe, tag } => make(&patient(engine, TRANSFER), recipe, tag, progress).await,
+        Step::Make { recipe, tag } => make(&patient(engine, TRANSFER), &what, recipe, tag, progress).await,
         Step::Tag { image, tags, mark } => tag(engine, &what, image, tags, mark.as_ref()).await,
         Step::Untag(tag) => {
             let options = RemoveImageOptionsBuilder::new().force(false).noprune(false).build();
@@ -136,6 +137,7 @@ pub(super) async fn perform(
 
 async fn make(
     engine: &Session,
+    what: &str,
     recipe: &Recipe,
     tag: &ImageReference,
     progress: &Progress<'_>,
@@ -144,10 +146,11 @@ async fn make(
         Ingredients::Import { archive, changes } => {
             let mut changes = changes.clone();
             changes.push(format!("LABEL {}={}", label::SOURCE, recipe.digest));
-            transfer::import(engine, archive, &changes, tag, progress).await
+            transfer::import(engine, what, archive, &changes, tag, progress).await
         }
         Ingredients::Build { build, context } => {
-            build::build(engine, build, context.as_ref(), &recipe.digest, tag, progress).await
+            let order = Order { build, sent: context.as_ref(), digest: &recipe.digest, tag };
+            build::build(engine, what, &order, progress).await
         }
     }
 }

@@ -51,12 +51,12 @@ pub(super) async fn load_archive(
 /// Imports a file system's archive under a tag.
 pub(super) async fn import(
     engine: &Session,
+    what: &str,
     archive: &Path,
     changes: &[String],
     tag: &ImageReference,
     progress: &Progress<'_>,
 ) -> Result<(), EngineError> {
-    let what = format!("import {}", archive.display());
     let file = open(archive).await?;
     progress(size_of(&file).await);
     let options = CreateImageOptionsBuilder::new()
@@ -67,7 +67,7 @@ pub(super) async fn import(
         .build();
     let answers =
         engine.docker.create_image(Some(options), Some(bollard::body_try_stream(chunks(file))), None);
-    drain(engine, &what, answers).await
+    drain(engine, what, answers).await
 }
 
 /// Pulls an image. A tag is always sent: without one the engine pulls every tag.
