@@ -150,9 +150,18 @@ impl Build<'_> {
         if manifest.suspend {
             self.desired.suspended.insert(manifest.id.clone());
         }
+        // Also of one that turns out to be wrong: what is made from it is left as it is, and is not made from
+        // whatever else bears the tag.
+        for reference in references(&manifest.spec) {
+            self.by_tag.insert(reference, name.clone());
+        }
         let built = match &manifest.spec {
-            Spec::ProblemSet(set) => self.problem_set(set).map(|image| self.add_image(name, image)),
-            Spec::Image(spec) => self.image(manifest, spec).map(|image| self.add_image(name, image)),
+            Spec::ProblemSet(set) => {
+                self.problem_set(set).map(|image| _ = self.desired.images.insert(name, image))
+            }
+            Spec::Image(spec) => {
+                self.image(manifest, spec).map(|image| _ = self.desired.images.insert(name, image))
+            }
             Spec::Container(spec) => self.container(manifest, spec).map(|container| {
                 if let Some(container) = container {
                     self.desired.containers.insert(name, container);
@@ -189,17 +198,6 @@ impl Build<'_> {
         });
     }
 
-    fn add_image(&mut self, name: Name, image: DesiredImage) {
-        let pulled = match &image.source {
-            ImageOrigin::Pull { reference, .. } => Some(reference),
-            _ => None,
-        };
-        for reference in image.tags.iter().chain(pulled) {
-            self.by_tag.insert(reference.clone(), name.clone());
-        }
-        self.desired.images.insert(name, image);
-    }
-
     fn attached(&self, request: &Request) -> Result<&Attachment, String> {
         match self.attachments.get(request) {
             Some(Ok(attachment)) => Ok(attachment),
@@ -212,8 +210,7 @@ impl Build<'_> {
         let root = FieldPath::root();
         let paper = PaperImage::assemble(self.server, &set.paper)
             .map_err(|error| (root.clone(), error.to_string()))?;
-        let tag =
-            format!("{}:{}", set.repository, set.tag).parse().map_err(|error| (root.key("image"), error))?;
+        let tag = tag_of(set).map_err(|error| (root.key("image"), error))?;
         Ok(DesiredImage { source: ImageOrigin::Paper(paper), tags: [tag].into(), bases: BTreeSet::new() })
     }
 
@@ -314,7 +311,7 @@ impl Build<'_> {
             |manifest: &&Manifest| manifest.id.kind == Kind::Image && open.contains_key(&manifest.id.name);
         for manifest in manifests.resources.iter().filter(in_circles) {
             self.desired.images.remove(&manifest.id.name);
-            let message = "this image is built on itself, directly or by way of others".to_owned();
+            let message = "the images that it is built on lead in a circle".to_owned();
             self.refuse(manifest, &FieldPath::root().key("build"), message);
         }
     }
@@ -408,6 +405,21 @@ impl Build<'_> {
     }
 }
 
+/// The references by which containers may name an image.
+fn references(spec: &Spec) -> Vec<ImageReference> {
+    match spec {
+        Spec::ProblemSet(set) => tag_of(set).into_iter().collect(),
+        Spec::Image(spec) => {
+            spec.tags.iter().chain(spec.pull.as_ref().map(|pull| &pull.reference)).cloned().collect()
+        }
+        Spec::Container(_) | Spec::Network(_) | Spec::Volume(_) => Vec::new(),
+    }
+}
+
+fn tag_of(set: &ProblemSet) -> Result<ImageReference, String> {
+    format!("{}:{}", set.repository, set.tag).parse()
+}
+
 /// What a problem set's container gets where its manifest is silent: the exam server needs no privilege.
 fn guard(spec: &mut ContainerSpec) {
     spec.read_only.get_or_insert(true);
@@ -451,33 +463,4 @@ fn resolve_paths(base: &Path, spec: &mut ContainerSpec) -> Result<(), (FieldPath
 }
 
 #[cfg(test)]
-mod tests {
-    use std::ffi::OsStr;
-    use std::os::unix::ffi::OsStrExt;
-
-    use super::*;
-
-    fn resolved(base: &OsStr, spec: &str) -> String {
-        let mut spec: ContainerSpec = serde_json::from_str(spec).expect("a spec");
-        match resolve_paths(Path::new(base), &mut spec) {
-            Ok(()) => spec.binds.iter().map(ToString::to_string).collect(),
-            Err((path, message)) => format!("{path}: {message}"),
-        }
-    }
-
-    #[test]
-    fn a_directory_whose_name_would_make_another_path_of_a_relative_one_is_told() {
-        let binds = r#"{"image": "a1", "binds": ["/b:/b", "./logs:/logs"]}"#;
-        let mounts = r#"{"image": "a1", "mounts": ["type=bind,source=./logs,target=/logs"]}"#;
-        assert_eq!(resolved(OsStr::new("/a,readonly"), binds), "/b:/b/a,readonly/logs:/logs");
-        assert_eq!(
-            resolved(OsStr::new("/a:b"), binds),
-            "binds[1]: `/a:b/logs` is not a path that can be bound"
-        );
-        assert_eq!(
-            resolved(OsStr::new("/a,readonly"), mounts),
-            "mounts[0]: `/a,readonly/logs` is not a path that can be bound"
-        );
-        assert_eq!(resolved(OsStr::from_bytes(b"/a\xff"), binds), "binds[1]: `/a\u{fffd}/logs` is not UTF-8");
-    }
-}
+mod tests;

@@ -1,0 +1,116 @@
+use std::fs;
+use std::path::Path;
+
+use super::*;
+use crate::source::attachment::AttachmentReader;
+use crate::source::directory;
+
+/// What manifests in a directory ask for, and what is wrong with them, without the directory's own path.
+fn desired(dir: &Path, manifests: &str) -> (Desired, Vec<String>) {
+    fs::write(dir.join("all.yaml"), manifests).unwrap();
+    let manifests = Manifests::parse(&directory::read(dir).unwrap());
+    let attachments = AttachmentReader::default().read(attachments(&manifests));
+    let server = ExamServer::new(b"a server");
+    let (desired, diagnostics) = build(&manifests, &attachments, &server);
+    let here = dir.display().to_string();
+    let told =
+        manifests.diagnostics.iter().chain(&diagnostics).map(|one| one.to_string().replace(&here, "@"));
+    (desired, told.collect())
+}
+
+fn image(name: &str, spec: &str) -> String {
+    format!("apiVersion: invigil/v1\nkind: Image\nmetadata: {{name: {name}}}\nspec: {spec}\n---\n")
+}
+
+fn container(name: &str, spec: &str) -> String {
+    format!("apiVersion: invigil/v1\nkind: Container\nmetadata: {{name: {name}}}\nspec: {spec}\n---\n")
+}
+
+fn invalid(desired: &Desired) -> String {
+    desired.invalid.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+}
+
+/// A builder's instructions on `base`.
+fn on(base: &str, tag: &str) -> String {
+    format!("{{build: {{dockerfileInline: 'FROM {base}'}}, tags: ['{tag}']}}")
+}
+
+fn digest(desired: &Desired, name: &str) -> String {
+    desired.images[&name.parse::<Name>().unwrap()].source.identity()
+}
+
+#[test]
+fn law_3_a_container_whose_images_archive_cannot_be_read_is_left() {
+    let dir = tempfile::tempdir().unwrap();
+    let manifests = image("client", "{load: {archive: client.tar}, tags: ['client:3']}")
+        + &container("seat", "{image: 'client:3'}")
+        + &container("other", "{image: 'other:1'}");
+    let (desired, told) = desired(dir.path(), &manifests);
+    assert_eq!(told, ["all.yaml:1:1: spec.load.archive: @/client.tar does not exist"]);
+    assert_eq!(invalid(&desired), "image/client container/seat");
+    assert_eq!(desired.containers.len(), 1);
+}
+
+#[test]
+fn what_is_built_on_a_described_image_is_another_when_that_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let manifests = |base: &str| image("app", &on("base:1", "app:1")) + &image("base", &on(base, "base:1"));
+    let (first, told) = desired(dir.path(), &manifests("debian:12"));
+    assert!(told.is_empty(), "{told:?}");
+    assert_eq!(first.images[&"app".parse::<Name>().unwrap()].bases, ["base".parse().unwrap()].into());
+    let (same, _) = desired(dir.path(), &manifests("debian:12"));
+    assert_eq!(digest(&first, "app"), digest(&same, "app"));
+    let (other, _) = desired(dir.path(), &manifests("debian:13"));
+    assert_ne!(digest(&first, "app"), digest(&other, "app"));
+}
+
+#[test]
+fn law_3_what_may_be_built_on_an_image_that_cannot_be_read_is_left() {
+    let dir = tempfile::tempdir().unwrap();
+    let app = image("app", &on("base:1", "app:1"));
+    let (desired_, told) =
+        desired(dir.path(), &(app.clone() + &image("base", "{load: {archive: no}, tags: ['base:1']}")));
+    assert_eq!(told, ["all.yaml:6:1: spec.load.archive: @/no does not exist"]);
+    assert_eq!(invalid(&desired_), "image/app image/base");
+    // Nobody knows whether the manifest that cannot be read describes the base.
+    let (desired_, _) = desired(dir.path(), &(app.clone() + "kind: {\n"));
+    assert_eq!(invalid(&desired_), "image/app");
+    let (desired_, _) = desired(dir.path(), &app);
+    assert_eq!(invalid(&desired_), "");
+}
+
+#[test]
+fn images_that_are_built_on_each_other_are_errors() {
+    let dir = tempfile::tempdir().unwrap();
+    let manifests = image("aa", &on("bb:1", "aa:1"))
+        + &image("bb", &on("aa:1", "bb:1"))
+        + &image("cc", &on("aa:1", "cc:1"));
+    let (desired, told) = desired(dir.path(), &manifests);
+    assert_eq!(told.len(), 3);
+    assert_eq!(told[0], "all.yaml:1:1: spec.build: the images that it is built on lead in a circle");
+    assert_eq!(invalid(&desired), "image/aa image/bb image/cc");
+}
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+
+fn resolved(base: &OsStr, spec: &str) -> String {
+    let mut spec: ContainerSpec = serde_json::from_str(spec).expect("a spec");
+    match resolve_paths(Path::new(base), &mut spec) {
+        Ok(()) => spec.binds.iter().map(ToString::to_string).collect(),
+        Err((path, message)) => format!("{path}: {message}"),
+    }
+}
+
+#[test]
+fn a_directory_whose_name_would_make_another_path_of_a_relative_one_is_told() {
+    let binds = r#"{"image": "a1", "binds": ["/b:/b", "./logs:/logs"]}"#;
+    let mounts = r#"{"image": "a1", "mounts": ["type=bind,source=./logs,target=/logs"]}"#;
+    assert_eq!(resolved(OsStr::new("/a,readonly"), binds), "/b:/b/a,readonly/logs:/logs");
+    assert_eq!(resolved(OsStr::new("/a:b"), binds), "binds[1]: `/a:b/logs` is not a path that can be bound");
+    assert_eq!(
+        resolved(OsStr::new("/a,readonly"), mounts),
+        "mounts[0]: `/a,readonly/logs` is not a path that can be bound"
+    );
+    assert_eq!(resolved(OsStr::from_bytes(b"/a\xff"), binds), "binds[1]: `/a\u{fffd}/logs` is not UTF-8");
+}
