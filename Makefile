@@ -56,8 +56,13 @@ lint: ## formatting, clippy, the scripts, the systemd unit
 	@command -v systemd-analyze >/dev/null || { echo 'systemd-analyze is missing: apt-get install systemd' >&2; exit 1; }
 	scripts/check-unit
 
+.PHONY: deny
+deny: ## the dependencies: their licences and where they come from
+	@command -v cargo-deny >/dev/null || { echo 'cargo-deny is missing: cargo install --locked cargo-deny' >&2; exit 1; }
+	cargo deny --offline --locked check --hide-inclusion-graph bans licenses sources
+
 .PHONY: check
-check: lint test schema-check ## what CI runs: lint, test, and the schemas are up to date
+check: lint deny test schema-check ## what CI runs: lint, deny, test, and the schemas are up to date
 
 .PHONY: schema
 schema: ## write the manifests' JSON Schemas (schemas/) anew

@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
-use super::{Desired, DesiredContainer, DesiredImage, ImageOrigin, Recipe, Removals, Sent};
+use super::{Archive, Desired, DesiredContainer, DesiredImage, ImageOrigin, Recipe, Removals, Sent};
 use crate::assembly::{ExamServer, PaperImage};
 use crate::manifest::diagnostic::Diagnostic;
 use crate::manifest::{Manifest, Manifests, Spec};
 use crate::problemset::set::ProblemSet;
 use crate::resource::bind::{Bind, BindSource};
 use crate::resource::container::{Capability, ContainerSpec, PlacedFile};
-use crate::resource::image::{Build as BuildSpec, Context, ImageSource, ImageSpec, PullPolicy};
+use crate::resource::image::{Build as BuildSpec, Context, ImageSource, ImageSpec, Import, PullPolicy};
 use crate::resource::mount::MountSource;
 use crate::resource::name::{Kind, Name, ResourceId};
 use crate::resource::printable::printable;
@@ -59,9 +59,9 @@ fn profiles<'a>(
 fn of_image(manifest: &Manifest, spec: &ImageSpec) -> Option<Request> {
     let file = |wanted, path: &str| Some(Request::File(wanted, absolute(&manifest.base_dir, path)));
     match spec.source()? {
-        ImageSource::Pull(_) => None,
+        ImageSource::Pull(_) | ImageSource::Commit(_) => None,
         ImageSource::Load(load) => file(Wanted::SavedImage, &load.archive),
-        ImageSource::Import(import) => file(Wanted::Digest, &import.archive),
+        ImageSource::Import(import) => file(Wanted::Digest, import.archive.as_ref()?),
         ImageSource::Build(build) => {
             context(manifest, build).map(|context| Request::Context(Box::new(context)))
         }
@@ -235,19 +235,29 @@ impl Build<'_> {
                     Err(why) => return Err((path, why)),
                 }
             }
-            Some(ImageSource::Import(import)) => {
-                let path = root.key("import").key("archive");
-                let archive = absolute(&manifest.base_dir, &import.archive);
-                match self.attached(&Request::File(Wanted::Digest, archive.clone())) {
-                    Ok(Attachment::Digest(digest)) => {
-                        ImageOrigin::Made(Recipe::import(archive, import.changes.clone(), digest))
-                    }
-                    Ok(_) => return Err((path, "this file was not read as an archive".to_owned())),
-                    Err(why) => return Err((path, why)),
-                }
-            }
+            Some(ImageSource::Import(import)) => self.import(manifest, import)?,
+            Some(ImageSource::Commit(commit)) => ImageOrigin::Made(Recipe::commit(commit)),
         };
         Ok(DesiredImage { source, tags: spec.tags.iter().cloned().collect(), bases: BTreeSet::new() })
+    }
+
+    fn import(&self, manifest: &Manifest, import: &Import) -> Result<ImageOrigin, (FieldPath, String)> {
+        let path = FieldPath::root().key("import");
+        let (from, identity) = match (&import.archive, &import.url) {
+            (Some(archive), None) => {
+                let archive = absolute(&manifest.base_dir, archive);
+                match self.attached(&Request::File(Wanted::Digest, archive.clone())) {
+                    Ok(Attachment::Digest(digest)) => (Archive::File(archive), digest.as_str()),
+                    Ok(_) => {
+                        return Err((path.key("archive"), "this file was not read as an archive".to_owned()));
+                    }
+                    Err(why) => return Err((path.key("archive"), why)),
+                }
+            }
+            (None, Some(url)) => (Archive::Address(url.clone()), url.as_str()),
+            _ => return Err((path, "an import has exactly one of archive and url".to_owned())),
+        };
+        Ok(ImageOrigin::Made(Recipe::import(from, import.changes.clone(), identity)))
     }
 
     /// What a builder is sent. Also notes the images that the Dockerfile starts from.

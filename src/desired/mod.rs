@@ -15,7 +15,7 @@ use crate::resource::reference::{ImageId, ImageReference};
 use crate::resource::volume::VolumeSpec;
 
 pub use build::{attachments, build};
-pub use recipe::{Ingredients, Recipe, Sent};
+pub use recipe::{Archive, Ingredients, Recipe, SNAPSHOT, Sent};
 
 /// Every resource that should be there.
 #[derive(Debug, Clone, Default)]

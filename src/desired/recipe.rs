@@ -6,9 +6,12 @@ use std::fmt;
 use std::path::PathBuf;
 
 use crate::resource::digest::{canonical_json, sha256_hex};
-use crate::resource::image::{Build, Builder, Context};
+use crate::resource::image::{Build, Builder, Commit, Context};
 use crate::resource::reference::ImageReference;
 use crate::source::context::ContextRequest;
+
+/// What the digest of a snapshot begins with: what it was made from cannot be had again.
+pub const SNAPSHOT: &str = "snapshot-";
 
 /// An image that is made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +28,7 @@ pub enum Ingredients {
     /// An archive of a file system.
     Import {
         /// Where it is.
-        archive: PathBuf,
+        from: Archive,
         /// Dockerfile instructions for the image's config.
         changes: Vec<String>,
     },
@@ -36,6 +39,26 @@ pub enum Ingredients {
         /// What the builder is sent; `None` if the engine fetches it.
         context: Option<Sent>,
     },
+    /// A container.
+    Commit(Box<Commit>),
+}
+
+/// Where an archive of a file system is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Archive {
+    /// On this host.
+    File(PathBuf),
+    /// Where the engine fetches it.
+    Address(String),
+}
+
+impl fmt::Display for Archive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Address(address) => f.write_str(address),
+        }
+    }
 }
 
 /// What a builder is sent.
@@ -52,10 +75,18 @@ pub struct Sent {
 }
 
 impl Recipe {
-    /// A file system's archive, whose digest is this.
-    pub fn import(archive: PathBuf, changes: Vec<String>, digest: &str) -> Self {
-        let digest = sha256_hex(format!("{digest}\n{}", changes.join("\n")).as_bytes());
-        Self { ingredients: Ingredients::Import { archive, changes }, digest }
+    /// A file system's archive, of which this text says what it is.
+    pub fn import(from: Archive, changes: Vec<String>, identity: &str) -> Self {
+        let digest = sha256_hex(format!("{identity}\n{}", changes.join("\n")).as_bytes());
+        Self { ingredients: Ingredients::Import { from, changes }, digest }
+    }
+
+    /// A snapshot of a container. Freezing it or not makes no other one.
+    pub fn commit(commit: &Commit) -> Self {
+        let decides = Commit { pause: None, ..commit.clone() };
+        let text = canonical_json(&decides).unwrap_or_default();
+        let digest = format!("{SNAPSHOT}{}", sha256_hex(text.as_bytes()));
+        Self { ingredients: Ingredients::Commit(Box::new(commit.clone())), digest }
     }
 
     /// A build. What it starts from is not part of the digest yet: see [`Self::on`].
@@ -75,6 +106,7 @@ impl Recipe {
         let verb = match self.ingredients {
             Ingredients::Import { .. } => "import",
             Ingredients::Build { .. } => "build",
+            Ingredients::Commit(_) => "commit",
         };
         format!("{verb} {}", self.ingredients)
     }
@@ -94,7 +126,8 @@ impl fmt::Display for Ingredients {
     /// For people: where it comes from.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Import { archive, .. } => write!(f, "{}", archive.display()),
+            Self::Import { from, .. } => from.fmt(f),
+            Self::Commit(commit) => write!(f, "container {}", commit.container),
             Self::Build { build, context } => match (context, &build.context) {
                 (Some(Sent { request: ContextRequest { path: Some(path), .. }, files, .. }), _) => {
                     write!(f, "{}", path.display())?;

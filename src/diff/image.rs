@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Act, Changes, Need, Told};
-use crate::desired::{Desired, DesiredImage, ImageOrigin, Ingredients, Recipe};
+use crate::desired::{Desired, DesiredImage, ImageOrigin, Ingredients, Recipe, SNAPSHOT};
 use crate::observed::{Observed, ObservedImage};
 use crate::resource::label::{image_mark, is_mark, marked_image};
 use crate::resource::name::{Kind, Name, Owner, ResourceId};
@@ -144,6 +144,12 @@ fn make(
                 .images
                 .iter()
                 .find(|there| there.source.is_some() && marks(there, owner).any(|marked| marked == *name));
+            if let Ingredients::Commit(commit) = &recipe.ingredients
+                && observed.containers.iter().all(|container| container.name != commit.container.as_str())
+            {
+                return changes
+                    .block(id, format!("there is no container {} to take it from", commit.container));
+            }
             if let Some(source) = before.and_then(|there| there.source.as_deref()) {
                 reasons.push(super::told("source", Some(short(source)), Some(short(&recipe.digest))));
             }
@@ -188,6 +194,10 @@ pub(super) fn diff_leftovers(desired: &Desired, observed: &Observed, owner: &Own
         if wanted || desired.invalid.contains(&id) {
             continue;
         }
+        // What was in the container is nowhere else (law 5).
+        if there.source.as_deref().is_some_and(|source| source.starts_with(SNAPSHOT)) {
+            continue;
+        }
         if !changes.may_remove(desired, &id) {
             continue;
         }
@@ -225,4 +235,22 @@ fn free_after(image: &ObservedImage, observed: &Observed, changes: &Changes) -> 
                 .ok_or_else(|| format!("container/{} uses it", crate::fields::plain(&container.name)))
         })
         .collect()
+}
+
+/// Lets what happens to a container come after the snapshots that are taken of it.
+pub(super) fn let_containers_follow(changes: &mut Changes) {
+    let snapshots: Vec<(ResourceId, Name)> = changes
+        .changes
+        .iter()
+        .filter_map(|change| match &change.act {
+            Act::Make { recipe, .. } => match &recipe.ingredients {
+                Ingredients::Commit(commit) => Some((change.id.clone(), commit.container.clone())),
+                _ => None,
+            },
+            _ => None,
+        })
+        .collect();
+    for (image, container) in snapshots {
+        changes.let_follow(&ResourceId::new(Kind::Container, container), image);
+    }
 }

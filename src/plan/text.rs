@@ -29,6 +29,7 @@ pub(super) enum Verb {
     Pull,
     Import,
     Build,
+    Commit,
     Tag,
     Create,
     Start,
@@ -43,11 +44,12 @@ pub(super) enum Verb {
 }
 
 impl Verb {
-    pub(super) const ALL: [Self; 15] = [
+    pub(super) const ALL: [Self; 16] = [
         Self::Load,
         Self::Pull,
         Self::Import,
         Self::Build,
+        Self::Commit,
         Self::Tag,
         Self::Create,
         Self::Start,
@@ -68,6 +70,7 @@ impl Verb {
             Act::Make { recipe, .. } => match recipe.ingredients {
                 Ingredients::Import { .. } => Self::Import,
                 Ingredients::Build { .. } => Self::Build,
+                Ingredients::Commit(_) => Self::Commit,
             },
             Act::Tag { .. } => Self::Tag,
             Act::CreateNetwork(_) | Act::CreateVolume(_) | Act::Create { .. } => Self::Create,
@@ -93,6 +96,7 @@ impl Verb {
             Self::Pull => "pull",
             Self::Import => "import",
             Self::Build => "build",
+            Self::Commit => "commit",
             Self::Tag => "tag",
             Self::Create => "create",
             Self::Start => "start",
@@ -120,6 +124,7 @@ impl Verb {
             | Self::Pull
             | Self::Import
             | Self::Build
+            | Self::Commit
             | Self::Tag
             | Self::Create
             | Self::Start

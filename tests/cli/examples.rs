@@ -3,15 +3,26 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use crate::repository;
 
 /// The ports of the examples, and those of their copy, which leaves a running demo alone.
-const PORTS: [(&str, &str); 2] = [("18081", "28081"), ("18082", "28082")];
+const PORTS: [(&str, &str); 4] =
+    [("18081", "28081"), ("18082", "28082"), ("18083", "28083"), ("18084", "28084")];
 /// The names in the examples that become those of the copy.
-const NAMES: [&str; 5] = ["img-test", "seat-01", "seat-02", "exam-room", "responses-02"];
+const NAMES: [&str; 9] = [
+    "img-test",
+    "seat-01",
+    "seat-02",
+    "exam-room",
+    "responses-02",
+    "exam-base",
+    "exam-web",
+    "web-01",
+    "web-02",
+];
 
 /// The examples under names and ports of their own, removed when the test ends.
 struct Examples {
@@ -23,8 +34,7 @@ impl Examples {
     fn new() -> Self {
         let examples =
             Self { dir: tempfile::tempdir().unwrap(), prefix: format!("ive-{}", std::process::id()) };
-        for entry in fs::read_dir(repository("examples")).unwrap() {
-            let path = entry.unwrap().path();
+        for path in manifests() {
             let mut text = fs::read_to_string(&path).unwrap();
             for name in NAMES {
                 text = text.replace(name, &format!("{}-{name}", examples.prefix));
@@ -32,8 +42,16 @@ impl Examples {
             for (theirs, ours) in PORTS {
                 text = text.replace(theirs, ours);
             }
-            fs::write(examples.dir.path().join(path.file_name().unwrap()), text).unwrap();
+            let copy = examples.dir.path().join(path.strip_prefix(repository("examples")).unwrap());
+            fs::create_dir_all(copy.parent().unwrap().join("pages")).unwrap();
+            fs::write(copy, text).unwrap();
         }
+        let web = examples.dir.path().join("web");
+        fs::copy(repository("examples/web/pages/index.html"), web.join("pages/index.html")).unwrap();
+        let base = examples.name("exam-base:1");
+        let made =
+            Command::new(repository("scripts/busybox-image")).arg(web.join("base.tar")).arg(base).output();
+        assert!(made.as_ref().unwrap().status.success(), "{made:?}");
         examples
     }
 
@@ -51,9 +69,29 @@ impl Examples {
     }
 }
 
+/// The examples' files, those of directories among them.
+fn manifests() -> Vec<PathBuf> {
+    let mut open = vec![repository("examples")];
+    let mut found = Vec::new();
+    while let Some(directory) = open.pop() {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "yaml") {
+                found.push(path);
+            }
+        }
+    }
+    assert!(found.len() >= 3, "{found:?}");
+    found
+}
+
 impl Drop for Examples {
     fn drop(&mut self) {
-        docker(&["rm", "-f", &self.name("seat-01"), &self.name("seat-02")]);
+        for container in ["seat-01", "seat-02", "web-01", "web-02"] {
+            docker(&["rm", "-f", &self.name(container)]);
+        }
         docker(&["network", "rm", &self.name("exam-room")]);
         docker(&["volume", "rm", &self.name("responses-02")]);
         let tags = docker(&["images", "--format", "{{.Repository}}:{{.Tag}}"]);
@@ -85,13 +123,14 @@ fn every_example_is_applied_and_the_exam_is_served_without_its_key() {
     let validated = examples.invigil(&["validate"]);
     assert!(validated.status.success(), "{}", text(&validated.stdout));
     let planned = text(&examples.invigil(&["plan"]).stdout);
-    let foretold = planned.split("sha256:").nth(1).expect("an id in the plan")[..12].to_owned();
+    let paper = planned.lines().find(|line| line.contains("-img-test  load")).expect("the paper in the plan");
+    let foretold = paper.split("sha256:").nth(1).expect("an id in the plan")[..12].to_owned();
     let applied = examples.invigil(&["apply", "--yes"]);
     assert!(applied.status.success(), "{}{}", text(&applied.stdout), text(&applied.stderr));
     let again = examples.invigil(&["plan", "--detailed-exitcode"]);
     assert_eq!(
         (text(&again.stdout).as_str(), again.status.code()),
-        ("Nothing to do; 5 unchanged.\n", Some(0))
+        ("Nothing to do; 9 unchanged.\n", Some(0))
     );
 
     let seat = examples.name("seat-01");
@@ -104,6 +143,9 @@ fn every_example_is_applied_and_the_exam_is_served_without_its_key() {
     }
     assert_eq!(page.matches("type=\"radio\"").count(), 8, "two items of four choices");
     assert!(get("28082", "/healthz").ends_with("ok"));
+    for port in ["28083", "28084"] {
+        assert!(get(port, "/index.html").contains("考场须知"), "{port}");
+    }
 
     // The key of the examples is `choices: [A]`; what would give it away is the word.
     let image = examples.name("img-test");
@@ -124,8 +166,7 @@ fn every_example_is_applied_and_the_exam_is_served_without_its_key() {
 fn every_example_points_editors_to_a_schema_that_it_meets() {
     let schema = fs::read_to_string(repository("schemas/manifest.schema.json")).unwrap();
     let validator = jsonschema::validator_for(&serde_json::from_str(&schema).unwrap()).unwrap();
-    for entry in fs::read_dir(repository("examples")).unwrap() {
-        let path = entry.unwrap().path();
+    for path in manifests() {
         let example = fs::read_to_string(&path).unwrap();
         let hint = example.lines().next().unwrap();
         let named = hint.strip_prefix("# yaml-language-server: $schema=").expect(hint);

@@ -1,6 +1,11 @@
-//! Images are built from contexts: once, and again when what the builder would see has changed.
+//! Images that Invigil makes are made once, and again when what they are made from has changed.
 
 use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 
 use crate::support::{BUSYBOX, Host, docker};
 
@@ -18,8 +23,8 @@ fn context(host: &Host, base: &str) {
     host.write("app/data/题.txt", "1+1=？");
 }
 
-fn created(host: &Host) -> String {
-    docker(&["image", "inspect", "--format", "{{.Id}} {{.Created}}", &host.name("app:v1")])
+fn created(image: &str) -> String {
+    docker(&["image", "inspect", "--format", "{{.Id}}", image])
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -42,14 +47,14 @@ async fn a_context_is_built_once_and_anew_when_it_changed() {
         docker(&["image", "inspect", "--format", "{{.Config.Labels.made}}", &host.name("app:v1")]),
         "here"
     );
-    let first = created(&host);
+    let first = created(&host.name("app:v1"));
 
     // Times and ignored files are no reason to build.
     host.write("app/notes.md", "changed");
     let file = fs::File::options().write(true).open(host.path().join("app/data/题.txt")).expect("a file");
     file.set_modified(std::time::SystemTime::UNIX_EPOCH).expect("a time");
     assert_eq!(host.plan().await, "Nothing to do; 2 unchanged.\n");
-    assert_eq!(created(&host), first);
+    assert_eq!(created(&host.name("app:v1")), first);
 
     // One byte is, and what runs from it follows, safely.
     host.write("app/data/题.txt", "1+2=？");
@@ -59,11 +64,10 @@ async fn a_context_is_built_once_and_anew_when_it_changed() {
     let (outcomes, told) = host.try_apply().await;
     assert!(outcomes.is_success(), "{told:?}");
     assert_eq!(read("/srv/data/题.txt"), "1+2=？");
-    assert_ne!(created(&host), first);
+    assert_ne!(created(&host.name("app:v1")), first);
     host.try_apply().await;
     assert_eq!(host.plan().await, "Nothing to do; 2 unchanged.\n");
-    let (id, _) = first.split_once(' ').expect("an id");
-    assert!(!docker(&["images", "-aq", "--no-trunc"]).contains(id), "the former generation went");
+    assert!(!docker(&["images", "-aq", "--no-trunc"]).contains(&first), "the former generation went");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -122,4 +126,83 @@ async fn a_build_that_fails_leaves_what_runs_and_says_what_the_builder_said() {
     let (outcomes, _) = host.try_apply().await;
     assert_eq!(outcomes.failed.len(), 1, "{outcomes:?}");
     assert_eq!(host.inspect("web", "{{.Id}} {{.State.Status}}"), format!("{before} running"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn law_5_a_snapshot_is_taken_once_before_its_container_is_replaced_and_stays() {
+    let host = Host::new("commit").await;
+    host.container("seat", &format!("{{image: '{BUSYBOX}', command: [sleep, '1000'], stopSignal: SIGKILL}}"));
+    host.apply().await;
+    docker(&["exec", &host.name("seat"), "sh", "-c", "echo B > /answer"]);
+    let image = |token: &str| {
+        format!(
+            "apiVersion: invigil/v1\nkind: Image\nmetadata: {{name: '@left'}}\nspec: {{commit: {{container: '@seat', token: '{token}', author: slq, changes: ['CMD \
+             [\"cat\", \"/answer\"]']}}, tags: ['@left:now']}}\n"
+        )
+    };
+    host.write("left.yaml", &image("first"));
+    host.container("seat", &format!("{{image: '{BUSYBOX}', command: [sleep, '1001'], stopSignal: SIGKILL}}"));
+    let plan = host.apply().await;
+    assert!(plan.starts_with("image/@left  commit   container @seat\ncontainer/@seat  replace\n"), "{plan}");
+    let left = || docker(&["run", "--rm", &host.name("left:now")]);
+    assert_eq!(left(), "B");
+    let first = created(&host.name("left:now"));
+
+    // Another token asks for another one; the first stays, as nothing else has what was in the container.
+    docker(&["exec", &host.name("seat"), "sh", "-c", "echo C > /answer"]);
+    assert_eq!(host.plan().await, "Nothing to do; 2 unchanged.\n");
+    host.write("left.yaml", &image("second"));
+    host.apply().await;
+    assert_eq!(left(), "C");
+    assert_eq!(docker(&["run", "--rm", &first]), "B");
+    host.remove("left.yaml");
+    assert_eq!(host.plan().await, "Nothing to do; 1 unchanged.\n");
+
+    host.write("left.yaml", &image("third").replace("@seat", "@nobody"));
+    let plan = host.plan().await;
+    assert!(
+        plan.starts_with("image/@left  blocked   there is no container @nobody to take it from\n"),
+        "{plan}"
+    );
+    docker(&["rmi", "-f", &first, &host.name("left:now")]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_archive_behind_an_address_is_imported_once() {
+    let host = Host::new("url").await;
+    let archive = host.path().join("rootfs.tar");
+    docker(&["create", "--name", &host.name("seed"), BUSYBOX]);
+    docker(&["export", "-o", archive.to_str().expect("UTF-8"), &host.name("seed")]);
+    docker(&["rm", &host.name("seed")]);
+    let (address, asked) = serve(fs::read(archive).expect("an archive")).await;
+    host.write(
+        "image.yaml",
+        &format!(
+            "apiVersion: invigil/v1\nkind: Image\nmetadata: {{name: '@far'}}\nspec: {{import: {{url: 'http://{address}/rootfs.tar'}}, tags: ['@far:1']}}\n"
+        ),
+    );
+    let plan = host.apply().await;
+    assert!(plan.starts_with(&format!("image/@far  import   http://{address}/rootfs.tar\n")), "{plan}");
+    assert_eq!(docker(&["run", "--rm", &host.name("far:1"), "echo", "here"]), "here");
+    assert_eq!(host.plan().await, "Nothing to do; 1 unchanged.\n");
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+}
+
+/// Answers every request with these bytes. Returns where, and how often it was asked.
+async fn serve(bytes: Vec<u8>) -> (std::net::SocketAddr, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let (address, asked) = (listener.local_addr().expect("an address"), Arc::new(AtomicUsize::new(0)));
+    let count = asked.clone();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            count.fetch_add(1, Ordering::SeqCst);
+            let mut request = [0; 4096];
+            let _ = stream.read(&mut request).await;
+            let head =
+                format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", bytes.len());
+            let _ = stream.write_all(head.as_bytes()).await;
+            let _ = stream.write_all(&bytes).await;
+        }
+    });
+    (address, asked)
 }

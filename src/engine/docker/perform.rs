@@ -4,13 +4,14 @@
 use std::time::Duration;
 
 use bollard::models::{
-    ContainerCreateBody, ContainerUpdateBody, EndpointSettings, NetworkConnectRequest, NetworkCreateRequest,
-    NetworkDisconnectRequest, VolumeCreateRequest,
+    ContainerConfig, ContainerCreateBody, ContainerUpdateBody, EndpointSettings, NetworkConnectRequest,
+    NetworkCreateRequest, NetworkDisconnectRequest, VolumeCreateRequest,
 };
 use bollard::query_parameters::{
-    CreateContainerOptionsBuilder, InspectContainerOptions, KillContainerOptionsBuilder, ListNetworksOptions,
-    RemoveContainerOptionsBuilder, RemoveImageOptionsBuilder, RenameContainerOptionsBuilder,
-    RestartContainerOptions, StartContainerOptions, StopContainerOptions, TagImageOptionsBuilder,
+    CommitContainerOptionsBuilder, CreateContainerOptionsBuilder, InspectContainerOptions,
+    KillContainerOptionsBuilder, ListNetworksOptions, RemoveContainerOptionsBuilder,
+    RemoveImageOptionsBuilder, RenameContainerOptionsBuilder, RestartContainerOptions, StartContainerOptions,
+    StopContainerOptions, TagImageOptionsBuilder,
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -143,16 +144,37 @@ async fn make(
     progress: &Progress<'_>,
 ) -> Result<(), EngineError> {
     match &recipe.ingredients {
-        Ingredients::Import { archive, changes } => {
-            let mut changes = changes.clone();
-            changes.push(format!("LABEL {}={}", label::SOURCE, recipe.digest));
-            transfer::import(engine, what, archive, &changes, tag, progress).await
+        Ingredients::Import { from, changes } => {
+            let changes = with_source(changes, &recipe.digest);
+            transfer::import(engine, what, from, &changes, tag, progress).await
+        }
+        Ingredients::Commit(commit) => {
+            let mut options = CommitContainerOptionsBuilder::new()
+                .container(segment(commit.container.as_str())?)
+                .repo(&tag.repository())
+                .tag(tag.tag().unwrap_or("latest"))
+                .pause(commit.pause.unwrap_or(true))
+                .changes(&with_source(&commit.changes, &recipe.digest).join("\n"));
+            if let Some(author) = &commit.author {
+                options = options.author(author);
+            }
+            if let Some(message) = &commit.message {
+                options = options.comment(message);
+            }
+            let made = engine.docker.commit_container(options.build(), ContainerConfig::default()).await;
+            made.map(|_| ()).map_err(|error| failed(&engine.endpoint, what, error))
         }
         Ingredients::Build { build, context } => {
             let order = Order { build, sent: context.as_ref(), digest: &recipe.digest, tag };
             build::build(engine, what, &order, progress).await
         }
     }
+}
+
+/// Dockerfile instructions, and the one that says what an image was made from.
+fn with_source(changes: &[String], digest: &str) -> Vec<String> {
+    let label = format!("LABEL {}={digest}", label::SOURCE);
+    changes.iter().cloned().chain([label]).collect()
 }
 
 /// The same engine for calls that take long to answer.

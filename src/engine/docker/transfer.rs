@@ -12,6 +12,7 @@ use super::Session;
 use super::credentials::{self, Credentials};
 use super::error::failed;
 use crate::assembly::{self, PaperImage};
+use crate::desired::Archive;
 use crate::engine::{EngineError, Progress};
 use crate::resource::platform::Platform;
 use crate::resource::quantity::ByteSize;
@@ -48,26 +49,28 @@ pub(super) async fn load_archive(
     drain(engine, &what, answers).await
 }
 
-/// Imports a file system's archive under a tag.
+/// Imports a file system's archive under a tag. `what` says it in an error.
 pub(super) async fn import(
     engine: &Session,
     what: &str,
-    archive: &Path,
+    from: &Archive,
     changes: &[String],
     tag: &ImageReference,
     progress: &Progress<'_>,
 ) -> Result<(), EngineError> {
-    let file = open(archive).await?;
-    progress(size_of(&file).await);
     let options = CreateImageOptionsBuilder::new()
-        .from_src("-")
         .repo(&tag.repository())
         .tag(tag.tag().unwrap_or("latest"))
-        .changes(changes.to_vec())
-        .build();
-    let answers =
-        engine.docker.create_image(Some(options), Some(bollard::body_try_stream(chunks(file))), None);
-    drain(engine, what, answers).await
+        .changes(changes.to_vec());
+    let (options, body) = match from {
+        Archive::File(archive) => {
+            let file = open(archive).await?;
+            progress(size_of(&file).await);
+            (options.from_src("-"), Some(bollard::body_try_stream(chunks(file))))
+        }
+        Archive::Address(address) => (options.from_src(address), None),
+    };
+    drain(engine, what, engine.docker.create_image(Some(options.build()), body, None)).await
 }
 
 /// Pulls an image. A tag is always sent: without one the engine pulls every tag.

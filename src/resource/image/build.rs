@@ -98,15 +98,10 @@ impl Notation for Context {
         if !REMOTE.iter().any(|start| text.starts_with(start)) {
             return Ok(Self::Path(text.to_owned()));
         }
-        if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
-            return refused("an address has no blanks");
+        match check_address(text) {
+            Ok(()) => Ok(Self::Remote(text.to_owned())),
+            Err(why) => refused(&why),
         }
-        // It would stand in the engine's logs and in every plan.
-        if text.split_once("://").is_some_and(|(_, rest)| rest.split('/').next().unwrap_or("").contains('@'))
-        {
-            return refused("a user and a password do not belong into an address");
-        }
-        Ok(Self::Remote(text.to_owned()))
     }
 
     fn from_long(long: NoLongForm) -> Result<Self, String> {
@@ -127,6 +122,22 @@ notation!(
     "BuildContext",
     "A directory or a tar archive, or an address that the engine fetches (`https://`, `git://`, `git@`)."
 );
+
+/// What is wrong with an address that the engine is to fetch.
+pub(super) fn check_address(text: &str) -> Result<(), String> {
+    if !REMOTE.iter().any(|start| text.starts_with(start)) {
+        return Err("an address begins with https://, http://, git:// or git@".to_owned());
+    }
+    if text.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        return Err("an address has no blanks".to_owned());
+    }
+    // It would stand in the engine's logs and in every plan.
+    let authority = text.split_once("://").and_then(|(_, rest)| rest.split('/').next());
+    if authority.is_some_and(|authority| authority.contains('@')) {
+        return Err("a user and a password do not belong into an address".to_owned());
+    }
+    Ok(())
+}
 
 impl Build {
     /// The Dockerfile's path within the context.

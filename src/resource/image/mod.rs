@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::build::{Build, Builder, Context, DEFAULT_DOCKERFILE};
+use super::name::Name;
 use super::platform::Platform;
 use super::reference::ImageReference;
 use super::violation::{FieldPath, Violation};
@@ -26,6 +27,9 @@ pub struct ImageSpec {
     /// Source: an archive of a file system, as `docker import` takes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub import: Option<Import>,
+    /// Source: a container that is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<Commit>,
     /// The tags that point to the image. A pulled image also keeps its reference.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<ImageReference>,
@@ -68,10 +72,40 @@ pub struct Load {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Import {
     /// The archive's path, relative to this file.
-    pub archive: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub archive: Option<String>,
+    /// Where the engine fetches the archive, instead: `https://example.org/rootfs.tar`. It is fetched once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
     /// Dockerfile instructions for the image's config: `CMD ["/bin/sh"]`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<String>,
+}
+
+/// An image of what is in a container: for keeping what an examinee left behind.
+///
+/// It is taken once, and once more whenever one of these fields changes. It is never removed, also not with its
+/// manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Commit {
+    /// The container's name.
+    pub container: Name,
+    /// Any text; another one asks for another snapshot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
+    /// Whether the container is frozen meanwhile; true if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pause: Option<bool>,
+    /// Dockerfile instructions for the image's config.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<String>,
+    /// Who takes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub author: Option<String>,
+    /// What for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
 }
 
 /// An image's source, once it is known that there is exactly one.
@@ -85,6 +119,8 @@ pub enum ImageSource<'a> {
     Load(&'a Load),
     /// An archive of a file system.
     Import(&'a Import),
+    /// A container.
+    Commit(&'a Commit),
 }
 
 impl ImageSpec {
@@ -95,6 +131,7 @@ impl ImageSpec {
             self.build.as_deref().map(ImageSource::Build),
             self.load.as_ref().map(ImageSource::Load),
             self.import.as_ref().map(ImageSource::Import),
+            self.commit.as_ref().map(ImageSource::Commit),
         ];
         let mut given = sources.into_iter().flatten();
         let first = given.next()?;
@@ -108,15 +145,23 @@ impl ImageSpec {
         if self.source().is_none() {
             violations.push(Violation::error(
                 root.clone(),
-                "an image has exactly one of pull, build, load and import",
+                "an image has exactly one of pull, build, load, import and commit",
             ));
         }
-        let made = [("a built", self.build.is_some()), ("an imported", self.import.is_some())];
+        let made = [
+            ("a built image", self.build.is_some()),
+            ("an imported image", self.import.is_some()),
+            ("a snapshot", self.commit.is_some()),
+        ];
         for (made, _) in made.into_iter().filter(|(_, is_made)| *is_made && self.tags.is_empty()) {
-            let message = format!("{made} image needs a tag to be found by");
+            let message = format!("{made} needs a tag to be found by");
             violations.push(Violation::error(root.key("tags"), message));
         }
         violations.extend(self.build.iter().flat_map(|build| build.check(&root.key("build"))));
+        violations.extend(self.import.iter().flat_map(|import| import.check(&root.key("import"))));
+        violations.extend(
+            self.commit.iter().flat_map(|commit| check_changes(&commit.changes, &root.key("commit"))),
+        );
         for (index, tag) in self.tags.iter().enumerate() {
             if tag.tag().is_none() {
                 violations.push(Violation::error(
@@ -125,14 +170,41 @@ impl ImageSpec {
                 ));
             }
         }
-        for (index, change) in self.import.iter().flat_map(|import| import.changes.iter().enumerate()) {
-            if change.contains(['\n', '\r']) || change.contains(super::label::PREFIX) {
+        violations
+    }
+}
+
+impl Import {
+    fn check(&self, at: &FieldPath) -> Vec<Violation> {
+        let mut violations = check_changes(&self.changes, at);
+        match (&self.archive, &self.url) {
+            (Some(_), Some(_)) => {
                 violations.push(Violation::error(
-                    root.key("import").key("changes").index(index),
-                    "a change is one line and sets no io.invigil label",
+                    at.key("url"),
+                    "an archive is on this host or behind an address, not both",
                 ));
             }
+            (None, None) => {
+                violations.push(Violation::error(at.key("archive"), "an import needs an archive or a url"))
+            }
+            (None, Some(url)) => {
+                if let Err(why) = build::check_address(url) {
+                    violations.push(Violation::error(at.key("url"), why));
+                }
+            }
+            (Some(_), None) => {}
         }
         violations
     }
+}
+
+/// What is wrong with Dockerfile instructions, with paths from `at`.
+fn check_changes(changes: &[String], at: &FieldPath) -> Vec<Violation> {
+    let is_wrong = |change: &str| change.contains(['\n', '\r']) || change.contains(super::label::PREFIX);
+    let wrong = changes.iter().enumerate().filter(|(_, change)| is_wrong(change));
+    let told = |(index, _)| {
+        let path = at.key("changes").index(index);
+        Violation::error(path, "a change is one line and sets no io.invigil label")
+    };
+    wrong.map(told).collect()
 }
