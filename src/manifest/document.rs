@@ -191,7 +191,9 @@ impl Findings {
         };
         let (metadata, spec) = match kind {
             ManifestKind::ProblemSet => self.problem_set(root)?,
-            ManifestKind::Image => self.checked(root, ImageSpec::check, Spec::Image)?,
+            ManifestKind::Image => {
+                self.checked(root, ImageSpec::check, |spec| Spec::Image(Box::new(spec)))?
+            }
             ManifestKind::Network => self.checked(root, NetworkSpec::check, Spec::Network)?,
             ManifestKind::Volume => self.checked(root, VolumeSpec::check, Spec::Volume)?,
             ManifestKind::Container => {

@@ -77,7 +77,7 @@ pub enum Spec {
     /// An exam, which becomes an image.
     ProblemSet(Box<ProblemSet>),
     /// An image.
-    Image(ImageSpec),
+    Image(Box<ImageSpec>),
     /// A container.
     Container(Box<ContainerSpec>),
     /// A network.

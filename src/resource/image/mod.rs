@@ -185,7 +185,7 @@ impl Import {
                 ));
             }
             (None, None) => {
-                violations.push(Violation::error(at.key("archive"), "an import needs an archive or a url"))
+                violations.push(Violation::error(at.key("archive"), "an import needs an archive or a url"));
             }
             (None, Some(url)) => {
                 if let Err(why) = build::check_address(url) {
