@@ -227,8 +227,7 @@ impl Wishes {
         }
         if let Some(variant) = self.paper {
             let tags = ["midterm:latest".parse().expect("a tag")].into();
-            let image =
-                DesiredImage { source: ImageOrigin::Paper(paper(variant)), tags, bases: BTreeSet::new() };
+            let image = DesiredImage::tagged(ImageOrigin::Paper(paper(variant)), tags);
             desired.images.insert("midterm".parse().expect("a name"), image);
         }
         desired
@@ -351,6 +350,7 @@ fn removes_a_volume(step: &Step) -> bool {
         | Step::LoadArchive { .. }
         | Step::Pull { .. }
         | Step::Make { .. }
+        | Step::Save { .. }
         | Step::Tag { .. }
         | Step::Untag(_)
         | Step::CreateNetwork { .. }

@@ -82,7 +82,7 @@ fn snapshot(text: &str) -> Snapshot {
 fn attachments(manifests: &Manifests) -> Attachments {
     let contents = |request: &Request| match request {
         Request::File(Wanted::Env, _) => Attachment::Env([("FROM_FILE".to_owned(), "1".to_owned())].into()),
-        Request::File(Wanted::SavedImage, _) => Attachment::Image(vec![id()]),
+        Request::File(Wanted::SavedImage | Wanted::KeptImage, _) => Attachment::Image(vec![id()]),
         Request::File(Wanted::Digest, _) => Attachment::Digest("ab".repeat(32)),
         Request::File(Wanted::Json, _) => Attachment::Json("{}".to_owned()),
         Request::File(Wanted::Bytes, _) => Attachment::Bytes(b"a file".as_slice().into()),

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
-use super::{Archive, Desired, DesiredContainer, DesiredImage, ImageOrigin, Recipe, Removals, Sent};
+use super::{
+    Archive, Desired, DesiredContainer, DesiredImage, ImageOrigin, KeptArchive, Recipe, Removals, Sent,
+};
 use crate::assembly::{ExamServer, PaperImage};
 use crate::manifest::diagnostic::Diagnostic;
 use crate::manifest::{Manifest, Manifests, Spec};
@@ -34,7 +36,7 @@ pub fn attachments(manifests: &Manifests) -> BTreeSet<Request> {
                     sources.map(|source| Request::File(Wanted::Bytes, absolute(&manifest.base_dir, source)));
                 env_files.chain(profiles).chain(sources).collect()
             }
-            Spec::Image(spec) => of_image(manifest, spec).into_iter().collect(),
+            Spec::Image(spec) => of_image(manifest, spec),
             Spec::ProblemSet(_) | Spec::Network(_) | Spec::Volume(_) => Vec::new(),
         })
         .collect()
@@ -55,17 +57,21 @@ fn profiles<'a>(
     })
 }
 
-/// What an image's source is to be read.
-fn of_image(manifest: &Manifest, spec: &ImageSpec) -> Option<Request> {
-    let file = |wanted, path: &str| Some(Request::File(wanted, absolute(&manifest.base_dir, path)));
-    match spec.source()? {
-        ImageSource::Pull(_) | ImageSource::Commit(_) => None,
-        ImageSource::Load(load) => file(Wanted::SavedImage, &load.archive),
-        ImageSource::Import(import) => file(Wanted::Digest, import.archive.as_ref()?),
-        ImageSource::Build(build) => {
+/// The files of an image.
+fn of_image(manifest: &Manifest, spec: &ImageSpec) -> Vec<Request> {
+    let file = |wanted, path: &String| Request::File(wanted, absolute(&manifest.base_dir, path));
+    let source = match spec.source() {
+        None | Some(ImageSource::Pull(_) | ImageSource::Commit(_)) => None,
+        Some(ImageSource::Load(load)) => Some(file(Wanted::SavedImage, &load.archive)),
+        Some(ImageSource::Import(import)) => {
+            import.archive.as_ref().map(|archive| file(Wanted::Digest, archive))
+        }
+        Some(ImageSource::Build(build)) => {
             context(manifest, build).map(|context| Request::Context(Box::new(context)))
         }
-    }
+    };
+    let kept = spec.archive.as_ref().map(|archive| file(Wanted::KeptImage, archive));
+    source.into_iter().chain(kept).collect()
 }
 
 /// What a builder is sent; `None` if the engine fetches it.
@@ -211,7 +217,7 @@ impl Build<'_> {
         let paper = PaperImage::assemble(self.server, &set.paper)
             .map_err(|error| (root.clone(), error.to_string()))?;
         let tag = tag_of(set).map_err(|error| (root.key("image"), error))?;
-        Ok(DesiredImage { source: ImageOrigin::Paper(paper), tags: [tag].into(), bases: BTreeSet::new() })
+        Ok(DesiredImage::tagged(ImageOrigin::Paper(paper), [tag].into()))
     }
 
     fn image(&mut self, manifest: &Manifest, spec: &ImageSpec) -> Result<DesiredImage, (FieldPath, String)> {
@@ -238,7 +244,30 @@ impl Build<'_> {
             Some(ImageSource::Import(import)) => self.import(manifest, import)?,
             Some(ImageSource::Commit(commit)) => ImageOrigin::Made(Recipe::commit(commit)),
         };
-        Ok(DesiredImage { source, tags: spec.tags.iter().cloned().collect(), bases: BTreeSet::new() })
+        Ok(DesiredImage {
+            archive: self.kept(manifest, spec)?,
+            ..DesiredImage::tagged(source, spec.tags.iter().cloned().collect())
+        })
+    }
+
+    /// The file in which an image is to be kept.
+    fn kept(
+        &self,
+        manifest: &Manifest,
+        spec: &ImageSpec,
+    ) -> Result<Option<KeptArchive>, (FieldPath, String)> {
+        let Some(path) = spec.archive.as_ref().map(|path| absolute(&manifest.base_dir, path)) else {
+            return Ok(None);
+        };
+        let refused = |why: String| (FieldPath::root().key("archive"), why);
+        let holds = match self.attached(&Request::File(Wanted::KeptImage, path.clone())) {
+            Ok(Attachment::Image(ids)) => ids.clone(),
+            Ok(Attachment::Nothing) => Vec::new(),
+            Ok(_) => return Err(refused("this file was not read as a saved image".to_owned())),
+            // Nobody said that this may be overwritten.
+            Err(why) => return Err(refused(format!("{why}; take it away to have the image kept there"))),
+        };
+        Ok(Some(KeptArchive { path, holds }))
     }
 
     fn import(&self, manifest: &Manifest, import: &Import) -> Result<ImageOrigin, (FieldPath, String)> {

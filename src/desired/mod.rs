@@ -90,6 +90,24 @@ pub struct DesiredImage {
     pub tags: BTreeSet<ImageReference>,
     /// The images that manifests describe and that it is made on.
     pub bases: BTreeSet<Name>,
+    /// The file in which it is to be kept.
+    pub archive: Option<KeptArchive>,
+}
+
+/// A file in which an image is to be kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptArchive {
+    /// Where it is.
+    pub path: PathBuf,
+    /// The ids that the image in it may have; none of a file that is not there.
+    pub holds: Vec<ImageId>,
+}
+
+impl DesiredImage {
+    /// An image that bears tags, and of which nothing else is wanted.
+    pub fn tagged(source: ImageOrigin, tags: BTreeSet<ImageReference>) -> Self {
+        Self { source, tags, bases: BTreeSet::new(), archive: None }
+    }
 }
 
 /// Where an image comes from.

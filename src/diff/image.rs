@@ -14,8 +14,9 @@ pub(super) fn diff(desired: &Desired, observed: &Observed, owner: &Owner, change
         let id = ResourceId::new(Kind::Image, name.clone());
         match present(image, name, observed, owner) {
             Some(there) => diff_tags(&id, image, there, observed, owner, changes),
-            None => make(id, name, image, desired, observed, owner, changes),
+            None => make(id.clone(), name, image, desired, observed, owner, changes),
         }
+        keep(&id, image, present(image, name, observed, owner), changes);
     }
 }
 
@@ -97,6 +98,32 @@ fn diff_tags(
         return changes.unchanged.push(id.clone());
     }
     changes.push(id.clone(), Act::Tag { image: there.id.clone(), tags }, reasons, Vec::new());
+}
+
+/// Keeps an image in the file that it is to be kept in, once it is there.
+fn keep(id: &ResourceId, image: &DesiredImage, there: Option<&ObservedImage>, changes: &mut Changes) {
+    let Some(kept) = &image.archive else { return };
+    if there.is_some_and(|there| kept.holds.contains(&there.id)) {
+        return;
+    }
+    let pulled = match &image.source {
+        ImageOrigin::Pull { reference, .. } => Some(reference),
+        _ => None,
+    };
+    let mut names: Vec<String> = image.tags.iter().chain(pulled).map(ToString::to_string).collect();
+    if names.is_empty() {
+        names.extend(there.map(|there| there.id.as_str().to_owned()));
+    }
+    if names.is_empty()
+        && let ImageOrigin::Load { ids, .. } = &image.source
+    {
+        names.extend(ids.iter().map(|id| id.as_str().to_owned()));
+    }
+    let from = kept.holds.first().map(ToString::to_string);
+    let reasons = vec![super::told("archive", from, there.map(|there| there.id.to_string()))];
+    let needs = vec![Need::there(Kind::Image, &id.name)];
+    changes.unchanged.retain(|unchanged| unchanged != id);
+    changes.push(id.clone(), Act::Save { image: names, archive: kept.path.clone() }, reasons, needs);
 }
 
 fn taken(tag: &ImageReference) -> String {

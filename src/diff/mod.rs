@@ -122,6 +122,13 @@ pub enum Act {
         /// The tags that do not point to it yet.
         tags: Vec<ImageReference>,
     },
+    /// Keep an image in a file.
+    Save {
+        /// The image: a tag or an id.
+        image: Vec<String>,
+        /// The file.
+        archive: PathBuf,
+    },
     /// Take tags away; the engine removes an image with its last tag.
     Untag {
         /// The tags.

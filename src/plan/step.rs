@@ -56,6 +56,13 @@ pub enum Step {
         /// Whose it is to be marked as.
         mark: Option<(Owner, Name)>,
     },
+    /// Keep an image in a file, which is there whole or not at all.
+    Save {
+        /// Tags or an id of the image.
+        image: Vec<String>,
+        /// The file.
+        archive: PathBuf,
+    },
     /// Take a tag away, and with its last tag an image. Never forced.
     Untag(ImageReference),
     /// Make a network.
@@ -218,6 +225,7 @@ impl Step {
             Self::Await { until: Await::Completed, .. } => "wait until completed".to_owned(),
             Self::Make { recipe, .. } => recipe.words(),
             Self::LoadArchive { .. } | Self::Pull { .. } | Self::Untag(_) => self.words(),
+            Self::Save { archive, .. } => format!("save into {}", archive.display()),
         };
         printable(&task).into_owned()
     }
@@ -242,6 +250,9 @@ impl Step {
                 let tags: Vec<String> = tags.iter().map(ToString::to_string).collect();
                 let marked = if mark.is_some() { " and mark it" } else { "" };
                 format!("tag {} as {}{marked}", short_image(image.first()), tags.join(", "))
+            }
+            Self::Save { image, archive } => {
+                format!("save {} into {}", short_image(image.first()), archive.display())
             }
             Self::Untag(tag) => format!("untag {tag}"),
             Self::CreateNetwork { name, .. } => format!("create network {name}"),

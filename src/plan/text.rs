@@ -31,6 +31,7 @@ pub(super) enum Verb {
     Build,
     Commit,
     Tag,
+    Save,
     Create,
     Start,
     Restart,
@@ -44,13 +45,14 @@ pub(super) enum Verb {
 }
 
 impl Verb {
-    pub(super) const ALL: [Self; 16] = [
+    pub(super) const ALL: [Self; 17] = [
         Self::Load,
         Self::Pull,
         Self::Import,
         Self::Build,
         Self::Commit,
         Self::Tag,
+        Self::Save,
         Self::Create,
         Self::Start,
         Self::Restart,
@@ -73,6 +75,7 @@ impl Verb {
                 Ingredients::Commit(_) => Self::Commit,
             },
             Act::Tag { .. } => Self::Tag,
+            Act::Save { .. } => Self::Save,
             Act::CreateNetwork(_) | Act::CreateVolume(_) | Act::Create { .. } => Self::Create,
             Act::Alter { operations, .. } if operations.contains(&Operation::Restart) => Self::Restart,
             Act::Alter { operations, .. } => match operations[..] {
@@ -98,6 +101,7 @@ impl Verb {
             Self::Build => "build",
             Self::Commit => "commit",
             Self::Tag => "tag",
+            Self::Save => "save",
             Self::Create => "create",
             Self::Start => "start",
             Self::Restart => "restart",
@@ -126,6 +130,7 @@ impl Verb {
             | Self::Build
             | Self::Commit
             | Self::Tag
+            | Self::Save
             | Self::Create
             | Self::Start
             | Self::Collect => palette.add,
@@ -146,6 +151,7 @@ pub(super) fn detail(change: &Change) -> String {
         }
         Act::Pull { reference, .. } => reference.to_string(),
         Act::Make { recipe, .. } => recipe.ingredients.to_string(),
+        Act::Save { archive, .. } => archive.display().to_string(),
         Act::Create { container, .. } if container.state.starts() => container.image.to_string(),
         Act::Create { container, .. } => format!("{}, not started", container.image),
         Act::Block(why) => why.clone(),

@@ -31,6 +31,8 @@ pub enum Wanted {
     Env,
     /// The ids of the one image that `docker save` wrote to it.
     SavedImage,
+    /// The same, of a file that need not be there.
+    KeptImage,
     /// The digest of all of it.
     Digest,
     /// Its JSON.
@@ -54,6 +56,8 @@ pub enum Attachment {
     Bytes(Arc<[u8]>),
     /// A build context.
     Context(ContextSummary),
+    /// There is no file.
+    Nothing,
 }
 
 /// What files say, or in a sentence why they cannot be read.
@@ -83,6 +87,7 @@ impl AttachmentReader {
         let mut attachments = Attachments::new();
         for request in wanted {
             let result = match &request {
+                Request::File(Wanted::KeptImage, path) if is_absent(path) => Ok(Attachment::Nothing),
                 Request::File(wanted, path) => self.read_file(*wanted, path).map(|(stamp, attachment)| {
                     known.insert((*wanted, path.clone()), (stamp, attachment.clone()));
                     attachment
@@ -118,7 +123,7 @@ impl AttachmentReader {
         }
         let attachment = match wanted {
             Wanted::Env => env_file(path, &file, stamp.size())?,
-            Wanted::SavedImage => Attachment::Image(
+            Wanted::SavedImage | Wanted::KeptImage => Attachment::Image(
                 saved_image(&file).map_err(|why| format!("{} is no saved image: {why}", path.display()))?,
             ),
             Wanted::Digest => Attachment::Digest(digest(&file).map_err(sentence)?),
@@ -127,6 +132,10 @@ impl AttachmentReader {
         };
         Ok((stamp, attachment))
     }
+}
+
+fn is_absent(path: &Path) -> bool {
+    std::fs::metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
 /// All of a small text file; `what` names its sort.
@@ -184,7 +193,10 @@ fn digest(mut file: &File) -> io::Result<String> {
 
 /// The ids of the one image in an archive that `docker save` wrote: its config's digest, and where the
 /// archive has an OCI index, its manifest's (an engine with the containerd image store goes by that).
-fn saved_image(file: &File) -> Result<Vec<ImageId>, String> {
+///
+/// # Errors
+/// Why it is no archive of one image, in words.
+pub fn saved_image(file: &File) -> Result<Vec<ImageId>, String> {
     let documents = documents(file)?;
     let document = |name: &str| documents.get(name).ok_or_else(|| format!("it has no {name}"));
     let list: Vec<serde_json::Value> = serde_json::from_slice(document("manifest.json")?)

@@ -2,7 +2,7 @@
 
 use invigil::desired::ImageOrigin;
 
-use crate::support::{Host, docker};
+use crate::support::{BUSYBOX, Host, docker};
 
 fn problem_set(name: &str, prompt: &str) -> String {
     format!(
@@ -138,4 +138,71 @@ async fn law_8_a_tag_of_somebody_elses_image_is_not_moved() {
         "image/@midterm  blocked   the tag @midterm:latest belongs to an image that Invigil did not make; untag that image, or choose another tag\n\n\
          Plan: 1 blocked; 0 unchanged.\n"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_is_kept_in_an_archive_that_another_server_loads() {
+    let host = Host::new("kept").await;
+    let app = |script: &str| {
+        format!(
+            "apiVersion: invigil/v1\nkind: Image\nmetadata: {{name: '@app'}}\nspec:\n  build: {{dockerfileInline: \"FROM {BUSYBOX}\\nRUN {script}\"}}\n  tags: \
+             ['@app:v1', '@app:latest']\n  archive: ./out/app.tar\n"
+        )
+    };
+    host.write("image.yaml", &app("echo 1 > /version"));
+    // The directory is for people to make.
+    let (outcomes, _) = host.try_apply().await;
+    let told = outcomes.failed.values().next().expect("a failure");
+    assert!(
+        told.starts_with("save into ") && told.ends_with("app.tar: No such file or directory (os error 2)"),
+        "{told}"
+    );
+    std::fs::create_dir(host.path().join("out")).expect("a directory");
+    let plan = host.apply().await;
+    assert!(
+        plan.starts_with("image/@app  save   ") && plan.contains("\n  archive   (none) -> sha256:"),
+        "{plan}"
+    );
+    let id = || docker(&["image", "inspect", "--format", "{{.Id}}", &host.name("app:v1")]);
+    let first = id();
+
+    // Another server has only the archive.
+    let other = Host::new("keptby").await;
+    std::fs::copy(host.path().join("out/app.tar"), other.path().join("app.tar")).expect("a copy");
+    let names = [host.name("app:v1"), host.name("app:latest")];
+    let marks = docker(&[
+        "images",
+        "--format",
+        "{{.Repository}}:{{.Tag}}",
+        &format!("io.invigil.owner/{}/*", host.prefix),
+    ]);
+    docker(&["rmi", &names[0], &names[1], marks.trim()]);
+    other.write(
+        "image.yaml",
+        &format!(
+            "apiVersion: invigil/v1\nkind: Image\nmetadata: {{name: '@app'}}\nspec: {{load: {{archive: app.tar}}, tags: ['{}']}}\n",
+            names[0]
+        ),
+    );
+    other.container(
+        "seat",
+        &format!("{{image: '{}', command: [sleep, '1000'], stopSignal: SIGKILL}}", names[0]),
+    );
+    other.apply().await;
+    assert_eq!(id(), first);
+    let before = other.inspect("seat", "{{.Id}} {{.State.StartedAt}}");
+
+    // A truncated archive is refused, and what runs stays.
+    let whole = std::fs::read(other.path().join("app.tar")).expect("an archive");
+    std::fs::write(other.path().join("app.tar"), &whole[..whole.len() / 2]).expect("half of it");
+    let wanted = other.wanted();
+    let told = wanted.diagnostics.iter().map(ToString::to_string).collect::<String>();
+    assert!(told.contains("is no saved image: "), "{told}");
+    other.pass(&other.engine, 4).await.expect("a pass");
+    assert_eq!(other.inspect("seat", "{{.Id}} {{.State.StartedAt}}"), before);
+    // Something else is not written over.
+    std::fs::write(host.path().join("out/app.tar"), "my notes").expect("a file");
+    let told = host.wanted().diagnostics.iter().map(ToString::to_string).collect::<String>();
+    assert!(told.contains("; take it away to have the image kept there"), "{told}");
+    std::fs::write(other.path().join("app.tar"), whole).expect("all of it");
 }

@@ -30,7 +30,7 @@ pub struct Host {
     /// What every name of this test begins with.
     pub prefix: String,
     setup: Setup,
-    engine: DockerEngine,
+    pub engine: DockerEngine,
 }
 
 /// Beside the manifests, where nobody looks for any.

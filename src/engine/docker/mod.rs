@@ -12,7 +12,9 @@ mod files;
 mod inspect;
 mod observe;
 mod parse;
+mod partial;
 mod perform;
+mod save;
 mod transfer;
 mod wait;
 

@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep};
 
 use super::build::Order;
 use super::error::{failed, is_absent, is_already};
-use super::{Session, build, files, transfer, wait};
+use super::{Session, build, files, save, transfer, wait};
 use crate::desired::{Ingredients, Recipe};
 use crate::engine::{EngineError, Progress};
 use crate::fields;
@@ -65,6 +65,9 @@ pub(super) async fn perform(
             transfer::pull(engine, reference, platform.as_ref(), progress).await
         }
         Step::Make { recipe, tag } => make(&patient(engine, TRANSFER), &what, recipe, tag, progress).await,
+        Step::Save { image, archive } => {
+            save::save(&patient(engine, TRANSFER), &what, image, archive, progress).await
+        }
         Step::Tag { image, tags, mark } => tag(engine, &what, image, tags, mark.as_ref()).await,
         Step::Untag(tag) => {
             let options = RemoveImageOptionsBuilder::new().force(false).noprune(false).build();
@@ -248,7 +251,11 @@ async fn tag(
 }
 
 /// The id of the first of `images` that is there.
-async fn image_id(engine: &Session, what: &str, images: &[String]) -> Result<ImageId, EngineError> {
+pub(super) async fn image_id(
+    engine: &Session,
+    what: &str,
+    images: &[String],
+) -> Result<ImageId, EngineError> {
     for image in images {
         match engine.docker.inspect_image(segment(image)?).await {
             Ok(answer) => {

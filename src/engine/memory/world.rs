@@ -87,6 +87,7 @@ impl World {
             | Step::LoadArchive { .. }
             | Step::Pull { .. }
             | Step::Make { .. }
+            | Step::Save { .. }
             | Step::Tag { .. }
             | Step::Untag(_) => self.act_on_image(step),
             Step::CreateNetwork { name, spec, labels } => self.create_network(name, spec, labels),

@@ -158,6 +158,11 @@ impl Builder<'_> {
                     Step::Tag { image: vec![image.as_str().to_owned()], tags: tags.clone(), mark: None };
                 Some(self.push(id, step, Vec::new()))
             }
+            Act::Save { image, archive } => {
+                let needs = self.ready_nodes(&change.needs);
+                self.push(id, Step::Save { image: image.clone(), archive: archive.clone() }, needs);
+                None
+            }
             Act::Untag { tags } => {
                 let mut needs = self.ready_nodes(&change.needs);
                 // The next generation takes the tags over. Were the mark gone before that, they would

@@ -33,6 +33,10 @@ pub struct ImageSpec {
     /// The tags that point to the image. A pulled image also keeps its reference.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<ImageReference>,
+    /// The file, relative to this one, in which the image is kept saved with its tags: for a server without a
+    /// network, where `load` takes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub archive: Option<String>,
 }
 
 /// An image from a registry.
@@ -162,6 +166,11 @@ impl ImageSpec {
         violations.extend(
             self.commit.iter().flat_map(|commit| check_changes(&commit.changes, &root.key("commit"))),
         );
+        if let (Some(to), Some(Load { archive: from })) = (&self.archive, &self.load)
+            && to == from
+        {
+            violations.push(Violation::error(root.key("archive"), "the image is loaded from this very file"));
+        }
         for (index, tag) in self.tags.iter().enumerate() {
             if tag.tag().is_none() {
                 violations.push(Violation::error(

@@ -1,0 +1,45 @@
+//! Images into archives, as `docker save` writes them. An archive counts once it was read back.
+
+use std::path::Path;
+
+use futures_util::StreamExt;
+use tokio::fs::File;
+
+use super::Session;
+use super::error::failed;
+use super::partial::Partial;
+use super::perform::{image_id, segment};
+use crate::engine::{EngineError, Progress};
+use crate::source::attachment::saved_image;
+
+/// Keeps an image, by its names, in an archive.
+pub(super) async fn save(
+    engine: &Session,
+    what: &str,
+    image: &[String],
+    archive: &Path,
+    progress: &Progress<'_>,
+) -> Result<(), EngineError> {
+    let at_disk = |error: std::io::Error| EngineError::refused(format!("{what}: {error}"));
+    let id = image_id(engine, what, image).await?;
+    let names = image.iter().map(|name| segment(name)).collect::<Result<Vec<_>, _>>()?;
+    let mut partial = Partial::begin(archive).await.map_err(at_disk)?;
+    let mut chunks = std::pin::pin!(engine.docker.export_images(&names));
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|error| failed(&engine.endpoint, what, error))?;
+        partial.write(&chunk, progress).await.map_err(at_disk)?;
+    }
+    progress("reading it back".to_owned());
+    let written = File::open(partial.path()).await.map_err(at_disk)?.into_std().await;
+    let holds = tokio::task::spawn_blocking(move || saved_image(&written)).await;
+    match holds.unwrap_or_else(|_| Err("reading it was broken off".to_owned())) {
+        Ok(ids) if ids.contains(&id) => partial.finish().await.map_err(at_disk),
+        Ok(ids) => {
+            let held: Vec<&str> = ids.iter().map(|id| id.short()).collect();
+            Err(EngineError::refused(format!("{what}: the engine sent {} instead of {id}", held.join(", "))))
+        }
+        Err(why) => {
+            Err(EngineError::refused(format!("{what}: what the engine sent is no saved image: {why}")))
+        }
+    }
+}
