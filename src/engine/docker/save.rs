@@ -10,6 +10,7 @@ use super::error::failed;
 use super::partial::Partial;
 use super::perform::{image_id, segment};
 use crate::engine::{EngineError, Progress};
+use crate::resource::reference::ImageId;
 use crate::source::attachment::saved_image;
 
 /// Keeps an image, by its names, in an archive.
@@ -35,7 +36,7 @@ pub(super) async fn save(
     match holds.unwrap_or_else(|_| Err("reading it was broken off".to_owned())) {
         Ok(ids) if ids.contains(&id) => partial.finish().await.map_err(at_disk),
         Ok(ids) => {
-            let held: Vec<&str> = ids.iter().map(|id| id.short()).collect();
+            let held: Vec<&str> = ids.iter().map(ImageId::short).collect();
             Err(EngineError::refused(format!("{what}: the engine sent {} instead of {id}", held.join(", "))))
         }
         Err(why) => {
