@@ -17,11 +17,17 @@ const PODMAN: &str = "Podman";
 /// The API that this module speaks: Docker 20.10's.
 const API: Version = Version { major: 1, minor: 41 };
 
+/// The API of the first engine that prefers `BuildKit`: Docker 23.0's.
+const BUILDKIT: Version = Version { major: 1, minor: 42 };
+
 /// Where an engine listens when nothing else is said.
 const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
 
-/// The headers that carry credentials: for one registry, and for those of a build.
-const REGISTRY_AUTH: [&str; 2] = ["x-registry-auth", "x-registry-config"];
+/// The header that carries credentials for a registry.
+const REGISTRY_AUTH: &str = "x-registry-auth";
+
+/// The header that carries those for the registries of a build.
+pub(super) const BUILD_LOGINS: &str = "x-registry-config";
 
 /// How long an answer may take to begin. Long ones (loading, pulling, stopping) say so themselves.
 const ANSWER: Duration = Duration::from_mins(1);
@@ -75,10 +81,15 @@ pub(super) async fn connect(endpoint: &str) -> Result<Session, EngineError> {
     let oldest = answer.min_api_version.as_deref().and_then(Version::parse).unwrap_or(API);
     let version = oldest.max(API);
     let docker = docker.with_request_modifier(move |request| pin(request, version));
-    Ok(Session { docker, version, endpoint: endpoint.to_owned() })
+    Ok(Session { docker, version, latest: spoken, endpoint: endpoint.to_owned() })
 }
 
 impl Session {
+    /// Whether the engine builds by `BuildKit` where nothing else is said: Docker 23.0 and later.
+    pub(super) fn prefers_buildkit(&self) -> bool {
+        self.latest >= BUILDKIT
+    }
+
     /// The engine for one call whose body is this: bollard's types leave out what they do not know, such
     /// as a container's `MacAddress`.
     pub(super) fn sending(&self, body: &serde_json::Value) -> Docker {
@@ -100,7 +111,7 @@ fn url_safe(encoded: &HeaderValue) -> Option<HeaderValue> {
 
 /// Puts the API version before the path: bollard 0.21 loses it, and the engine then answers at its
 /// own latest, whose forms nobody here has seen.
-fn pin(mut request: BollardRequest, version: Version) -> BollardRequest {
+pub(super) fn pin(mut request: BollardRequest, version: Version) -> BollardRequest {
     let uri = request.uri();
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     let versioned = format!("/v{}.{}{path}", version.major, version.minor);
@@ -111,12 +122,10 @@ fn pin(mut request: BollardRequest, version: Version) -> BollardRequest {
             *request.uri_mut() = uri;
         }
     }
-    for header in REGISTRY_AUTH {
-        if let Some(encoded) = request.headers_mut().get_mut(header)
-            && let Some(url_safe) = url_safe(encoded)
-        {
-            *encoded = url_safe;
-        }
+    if let Some(encoded) = request.headers_mut().get_mut(REGISTRY_AUTH)
+        && let Some(url_safe) = url_safe(encoded)
+    {
+        *encoded = url_safe;
     }
     request
 }

@@ -15,7 +15,7 @@ pub(super) fn failed(endpoint: &str, what: &str, error: Error) -> EngineError {
         }
         Error::DockerStreamError { error } => {
             let message = plain(error.trim());
-            EngineError::refused(format!("{what}: {}", by_registry(&message).unwrap_or(&message)))
+            EngineError::refused(format!("{what}: {}", in_plain_words(&message)))
         }
         Error::JsonDataError { message, .. } => {
             EngineError::Unreadable { what: what.to_owned(), cause: plain(&message) }
@@ -108,6 +108,11 @@ fn sentence(what: &str, status: u16, message: &str) -> String {
     let told = told.rsplit("starting container process caused: ").next().unwrap_or(told);
     let told = told.trim_end_matches(": unknown");
     format!("{what}: {told}")
+}
+
+/// A message that came inside a stream, in plain words where it is a known one.
+pub(super) fn in_plain_words(message: &str) -> &str {
+    by_registry(message).unwrap_or(message)
 }
 
 /// Why a registry gave no image, in plain words where it is a known reason.

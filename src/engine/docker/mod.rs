@@ -14,6 +14,7 @@ mod observe;
 mod parse;
 mod partial;
 mod perform;
+mod raw;
 mod save;
 mod transfer;
 mod wait;
@@ -42,7 +43,10 @@ pub struct DockerReader {
 #[derive(Debug, Clone)]
 struct Session {
     docker: Docker,
+    /// The API that is spoken.
     version: connect::Version,
+    /// The latest API that the engine speaks.
+    latest: connect::Version,
     endpoint: String,
 }
 

@@ -1,0 +1,165 @@
+//! What a builder says. In: the lines of its answer. Out: progress, and its last words after a failure.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use anstream::adapter::strip_str;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use prost::Message;
+use serde::Deserialize;
+
+use super::trace::StatusResponse;
+use crate::engine::Progress;
+use crate::fields::plain;
+
+/// How many of a builder's last lines are told after a failure.
+const LAST_LINES: usize = 12;
+/// What the lines are called in which `BuildKit` tells what it is at.
+const TRACE: &str = "moby.buildkit.trace";
+
+/// A line of an answer.
+#[derive(Deserialize)]
+struct Line {
+    id: Option<String>,
+    stream: Option<String>,
+    status: Option<String>,
+    error: Option<String>,
+    aux: Option<serde_json::Value>,
+}
+
+/// What has been said so far.
+#[derive(Default)]
+pub(super) struct Output {
+    last: VecDeque<String>,
+    /// The steps that were told, by their digests.
+    told: BTreeMap<String, String>,
+}
+
+impl Output {
+    /// Takes in one line.
+    ///
+    /// # Errors
+    /// What went wrong, in the builder's words.
+    pub(super) fn hear(&mut self, line: &[u8], progress: &Progress<'_>) -> Result<(), String> {
+        // What cannot be read is no step's: the builder goes on.
+        let Ok(line) = serde_json::from_slice::<Line>(line) else { return Ok(()) };
+        if let Some(error) = line.error {
+            return Err(plain(error.trim()));
+        }
+        if line.id.as_deref() == Some(TRACE) {
+            let trace = line.aux.as_ref().and_then(|aux| STANDARD.decode(aux.as_str()?).ok());
+            if let Some(trace) = trace.and_then(|bytes| StatusResponse::decode(&*bytes).ok()) {
+                self.trace(&trace, progress);
+            }
+            return Ok(());
+        }
+        for text in line.stream.iter().flat_map(|text| text.lines()) {
+            // The classic builder shows what went to stderr in red.
+            let text = plain(strip_str(text).to_string().trim_end());
+            if let Some(step) = text.strip_prefix("Step ") {
+                progress(format!("step {}", step.replacen(" :", ":", 1)));
+            }
+            let is_its_own =
+                [" --->", "Removing intermediate container"].iter().any(|start| text.starts_with(start));
+            if !is_its_own {
+                self.keep(text);
+            }
+        }
+        if let (Some(status), Some(id)) = (&line.status, &line.id) {
+            progress(format!("{} {}", plain(status), plain(id)));
+        }
+        Ok(())
+    }
+
+    fn trace(&mut self, trace: &StatusResponse, progress: &Progress<'_>) {
+        for vertex in &trace.vertexes {
+            let is_new = vertex.started.is_some() && !self.told.contains_key(&vertex.digest);
+            if is_new && !vertex.name.starts_with("[internal]") {
+                let name = plain(&vertex.name);
+                progress(name.clone());
+                self.keep(name.clone());
+                self.told.insert(vertex.digest.clone(), name);
+            }
+        }
+        for log in &trace.logs {
+            for line in String::from_utf8_lossy(&log.msg).lines() {
+                self.keep(plain(strip_str(line).to_string().trim_end()));
+            }
+        }
+    }
+
+    fn keep(&mut self, line: String) {
+        if line.is_empty() {
+            return;
+        }
+        if self.last.len() == LAST_LINES {
+            self.last.pop_front();
+        }
+        self.last.push_back(line);
+    }
+
+    /// The end of what it said, for a sentence.
+    pub(super) fn last_words(&self) -> String {
+        if self.last.is_empty() {
+            return String::new();
+        }
+        let lines: Vec<&str> = self.last.iter().map(String::as_str).collect();
+        format!("; its last output: {}", lines.join(" | "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::super::trace::{Time, Vertex, VertexLog};
+    use super::*;
+
+    fn heard(lines: &[&str]) -> (Vec<String>, Result<(), String>, String) {
+        let told = Mutex::new(Vec::new());
+        let progress = |text: String| told.lock().expect("a lock").push(text);
+        let mut output = Output::default();
+        let result = lines.iter().try_for_each(|line| output.hear(line.as_bytes(), &progress));
+        (told.into_inner().expect("a lock"), result, output.last_words())
+    }
+
+    #[test]
+    fn the_classic_builder_tells_its_steps_and_last_words() {
+        let (told, result, last) = heard(&[
+            r#"{"stream":"Step 1/2 : FROM a"}"#,
+            r#"{"stream":"\n"}"#,
+            r#"{"stream":" ---\u003e 2547741441ac\n"}"#,
+            r#"{"status":"Downloading","id":"ab12","progressDetail":{"current":1,"total":2}}"#,
+            "not JSON",
+            r#"{"stream":"Step 2/2 : RUN make"}"#,
+            r#"{"stream":"\u001b[91mthe cause\u001b[0m\n"}"#,
+            r#"{"errorDetail":{"code":2,"message":"code 2"},"error":"code 2\u001b[2J"}"#,
+        ]);
+        assert_eq!(told, ["step 1/2: FROM a", "Downloading ab12", "step 2/2: RUN make"]);
+        assert_eq!(result, Err("code 2\\u{1b}[2J".to_owned()));
+        assert_eq!(last, "; its last output: Step 1/2 : FROM a | Step 2/2 : RUN make | the cause");
+    }
+
+    #[test]
+    fn buildkit_tells_each_step_once_and_its_last_words() {
+        let vertex = |name: &str| Vertex {
+            digest: name.to_owned(),
+            name: name.to_owned(),
+            started: Some(Time { seconds: 1 }),
+        };
+        let line = |trace: StatusResponse| {
+            format!(r#"{{"id":"{TRACE}","aux":"{}"}}"#, STANDARD.encode(trace.encode_to_vec()))
+        };
+        let steps = StatusResponse {
+            vertexes: vec![vertex("[internal] load"), vertex("[2/2] RUN make")],
+            logs: Vec::new(),
+        };
+        let log = VertexLog { vertex: String::new(), msg: b"the cause\n".to_vec() };
+        let logs = StatusResponse { vertexes: Vec::new(), logs: vec![log] };
+        let (steps, logs) = (line(steps), line(logs));
+        let (told, result, last) =
+            heard(&[&steps, &steps, &logs, r#"{"id":"moby.buildkit.trace","aux":"!"}"#]);
+        assert_eq!(told, ["[2/2] RUN make"]);
+        assert_eq!((result, last.as_str()), (Ok(()), "; its last output: [2/2] RUN make | the cause"));
+    }
+}

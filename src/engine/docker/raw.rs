@@ -1,0 +1,102 @@
+//! Calls whose answers bollard 0.21 cannot read: `BuildKit`'s, and those that it does not have. In: a method, a path
+//! and a body. Out: bytes.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Mutex, PoisonError};
+
+use bollard::BollardRequest;
+use bollard::errors::Error;
+use futures_util::{Stream, StreamExt};
+use http_body_util::{Either, Full, StreamBody};
+use hyper::Method;
+use hyper::body::{Bytes, Frame};
+use hyper::header::HeaderValue;
+
+use super::Session;
+use super::connect::{Version, pin};
+
+/// The longest line of a stream of JSON: a builder's log can be long, a whole answer cannot.
+const LINE_MAX: usize = 16 << 20;
+
+/// A body as bollard takes it, under a name that it does not export.
+type Body = Either<Full<Bytes>, StreamBody<Pin<Box<dyn Stream<Item = io::Result<Frame<Bytes>>> + Send>>>>;
+
+/// What is sent with a call.
+pub(super) struct Sent {
+    /// Headers beside those that every call has.
+    pub(super) headers: Vec<(&'static str, String)>,
+    /// The bytes.
+    pub(super) body: Body,
+}
+
+impl Session {
+    /// The answer to any call, in pieces. An answer that is an error is the first and only item.
+    pub(super) fn raw(
+        &self,
+        method: &Method,
+        path: &str,
+        sent: Sent,
+    ) -> impl Stream<Item = Result<Bytes, Error>> + use<> {
+        let (method, path, version) = (method.clone(), path.to_owned(), self.version);
+        let sent = Mutex::new(Some(sent));
+        let docker = self.docker.clone().with_request_modifier(move |request| {
+            let sent = sent.lock().unwrap_or_else(PoisonError::into_inner).take();
+            rewritten(request, &method, &path, sent, version)
+        });
+        docker.export_images(&[])
+    }
+}
+
+fn rewritten(
+    request: BollardRequest,
+    method: &Method,
+    path: &str,
+    sent: Option<Sent>,
+    version: Version,
+) -> BollardRequest {
+    let (mut parts, mut body) = request.into_parts();
+    parts.method = method.clone();
+    let mut uri = parts.uri.clone().into_parts();
+    if let Ok(path) = path.parse() {
+        uri.path_and_query = Some(path);
+    }
+    if let Ok(uri) = uri.try_into() {
+        parts.uri = uri;
+    }
+    if let Some(sent) = sent {
+        for (name, value) in sent.headers {
+            if let Ok(mut value) = HeaderValue::from_str(&value) {
+                // Credentials are among them.
+                value.set_sensitive(true);
+                parts.headers.insert(name, value);
+            }
+        }
+        body = sent.body;
+    }
+    pin(BollardRequest::from_parts(parts, body), version)
+}
+
+/// The lines of an answer.
+pub(super) fn lines(
+    pieces: impl Stream<Item = Result<Bytes, Error>>,
+) -> impl Stream<Item = Result<Vec<u8>, Error>> {
+    let state = (Box::pin(pieces), Vec::new(), false);
+    futures_util::stream::unfold(state, |(mut pieces, mut open, mut ended): (_, Vec<u8>, bool)| async move {
+        loop {
+            if let Some(end) = open.iter().position(|byte| *byte == b'\n') {
+                let rest = open.split_off(end + 1);
+                return Some((Ok(std::mem::replace(&mut open, rest)), (pieces, open, ended)));
+            }
+            if ended || open.len() > LINE_MAX {
+                let last = std::mem::take(&mut open);
+                return (!last.is_empty() && ended).then_some((Ok(last), (pieces, open, ended)));
+            }
+            match pieces.next().await {
+                Some(Ok(piece)) => open.extend_from_slice(&piece),
+                Some(Err(error)) => return Some((Err(error), (pieces, Vec::new(), true))),
+                None => ended = true,
+            }
+        }
+    })
+}
