@@ -249,15 +249,3 @@ pub enum Health {
     /// It fails.
     Unhealthy,
 }
-
-impl Observed {
-    /// The image that a reference points to.
-    pub fn image_at(&self, reference: &ImageReference) -> Option<&ObservedImage> {
-        self.images.iter().find(|image| image.references.contains(reference))
-    }
-
-    /// The image with an id.
-    pub fn image(&self, id: &ImageId) -> Option<&ObservedImage> {
-        self.images.iter().find(|image| image.id == *id)
-    }
-}

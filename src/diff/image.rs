@@ -1,7 +1,10 @@
 //! Images. What is ours is known by its mark; a tag that points to somebody else's image is not moved.
 
-use std::collections::BTreeSet;
+mod index;
 
+use std::collections::{BTreeSet, HashSet};
+
+pub(super) use self::index::Images;
 use super::{Act, Changes, Need, Told};
 use crate::desired::{Desired, DesiredImage, ImageOrigin, Ingredients, Recipe};
 use crate::observed::{Observed, ObservedImage};
@@ -9,37 +12,13 @@ use crate::resource::label::{image_mark, is_mark, marked_image};
 use crate::resource::name::{Kind, Name, Owner, ResourceId};
 use crate::resource::reference::{ImageId, ImageReference};
 
-pub(super) fn diff(desired: &Desired, observed: &Observed, owner: &Owner, changes: &mut Changes) {
+pub(super) fn diff(desired: &Desired, images: &Images<'_>, owner: &Owner, changes: &mut Changes) {
     for (name, image) in &desired.images {
         let id = ResourceId::new(Kind::Image, name.clone());
-        match present(image, name, observed, owner) {
-            Some(there) => diff_tags(&id, image, there, observed, owner, changes),
-            None => make(id, name, image, desired, observed, owner, changes),
+        match images.present(name) {
+            Some(there) => diff_tags(&id, image, there, images, owner, changes),
+            None => make(id, name, image, desired, images, owner, changes),
         }
-    }
-}
-
-/// The image on the engine that is the desired one.
-///
-/// A problem set's is first of all the one that would be assembled now; but one of ours with the same
-/// paper and another exam server will do, so that an upgrade of Invigil disturbs no exam (law 9).
-pub(super) fn present<'a>(
-    image: &DesiredImage,
-    name: &Name,
-    observed: &'a Observed,
-    owner: &Owner,
-) -> Option<&'a ObservedImage> {
-    let made_from = |digest: &str| {
-        let made = |there: &&ObservedImage| there.source.as_deref() == Some(digest);
-        observed.images.iter().filter(made).find(|there| marks(there, owner).any(|marked| marked == *name))
-    };
-    match &image.source {
-        ImageOrigin::Paper(paper) => {
-            paper.ids().iter().find_map(|id| observed.image(id)).or_else(|| made_from(paper.source()))
-        }
-        ImageOrigin::Load { ids, .. } => ids.iter().find_map(|id| observed.image(id)),
-        ImageOrigin::Pull { reference, .. } => observed.image_at(reference),
-        ImageOrigin::Made(recipe) => made_from(&recipe.digest),
     }
 }
 
@@ -51,30 +30,30 @@ pub(super) fn marks<'a>(image: &'a ObservedImage, owner: &'a Owner) -> impl Iter
 /// The first of `tags` that points to an image which is not ours: moving it would take it from somebody.
 fn foreign_tag<'a>(
     tags: impl Iterator<Item = &'a ImageReference>,
-    observed: &Observed,
+    images: &Images<'_>,
     owner: &Owner,
 ) -> Option<&'a ImageReference> {
     let mut tags = tags;
-    tags.find(|tag| observed.image_at(tag).is_some_and(|there| marks(there, owner).next().is_none()))
+    tags.find(|tag| images.at(tag).is_some_and(|there| marks(there, owner).next().is_none()))
 }
 
 fn diff_tags(
     id: &ResourceId,
     image: &DesiredImage,
     there: &ObservedImage,
-    observed: &Observed,
+    images: &Images<'_>,
     owner: &Owner,
     changes: &mut Changes,
 ) {
     let missing: Vec<ImageReference> =
         image.tags.iter().filter(|tag| !there.references.contains(*tag)).cloned().collect();
-    if let Some(tag) = foreign_tag(missing.iter(), observed, owner) {
+    if let Some(tag) = foreign_tag(missing.iter(), images, owner) {
         return changes.block(id.clone(), taken(tag));
     }
     let mut reasons: Vec<Told> = missing
         .iter()
         .map(|tag| {
-            let from = observed.image_at(tag).map(|image| image.id.to_string());
+            let from = images.at(tag).map(|image| image.id.to_string());
             super::told(&format!("tags.{tag}"), from, Some(there.id.to_string()))
         })
         .collect();
@@ -110,19 +89,18 @@ fn make(
     name: &Name,
     image: &DesiredImage,
     desired: &Desired,
-    observed: &Observed,
+    images: &Images<'_>,
     owner: &Owner,
     changes: &mut Changes,
 ) {
-    if let Some(tag) = foreign_tag(image.tags.iter(), observed, owner) {
+    if let Some(tag) = foreign_tag(image.tags.iter(), images, owner) {
         return changes.block(id, taken(tag));
     }
     let mut reasons = Vec::new();
     let mut tags: Vec<ImageReference> = image.tags.iter().cloned().collect();
     let act = match &image.source {
         ImageOrigin::Paper(paper) => {
-            let from =
-                image.tags.iter().find_map(|tag| observed.image_at(tag)).map(|there| there.id.to_string());
+            let from = image.tags.iter().find_map(|tag| images.at(tag)).map(|there| there.id.to_string());
             if from.is_some() {
                 reasons.push(super::told("image", from, Some(paper.id().to_string())));
             }
@@ -140,10 +118,7 @@ fn make(
             Act::Pull { reference: reference.clone(), platform: platform.clone(), tags }
         }
         ImageOrigin::Made(recipe) => {
-            let before = observed
-                .images
-                .iter()
-                .find(|there| there.source.is_some() && marks(there, owner).any(|marked| marked == *name));
+            let before = images.generations(name).next();
             if let Some(source) = before.and_then(|there| there.source.as_deref()) {
                 reasons.push(super::told("source", Some(short(source)), Some(short(&recipe.digest))));
             }
@@ -175,17 +150,22 @@ const SHORT: usize = 12;
 
 /// Takes our marks, and the tags beside them, from images that nothing describes any more: of removed
 /// manifests, and former generations of those that are there. An image in use stays.
-pub(super) fn diff_leftovers(desired: &Desired, observed: &Observed, owner: &Owner, changes: &mut Changes) {
-    let mut images: Vec<&ObservedImage> = observed.images.iter().collect();
-    images.sort_by(|a, b| a.id.cmp(&b.id));
-    for there in images {
+pub(super) fn diff_leftovers(
+    desired: &Desired,
+    observed: &Observed,
+    images: &Images<'_>,
+    owner: &Owner,
+    changes: &mut Changes,
+) {
+    let wanted: HashSet<&ImageId> = images.all_present().map(|there| &there.id).collect();
+    let tagged: HashSet<&ImageReference> = desired.images.values().flat_map(|image| &image.tags).collect();
+    let mut sorted: Vec<&ObservedImage> = observed.images.iter().collect();
+    sorted.sort_by(|a, b| a.id.cmp(&b.id));
+    for there in sorted {
         let marked: BTreeSet<Name> = marks(there, owner).collect();
         let Some(name) = marked.first() else { continue };
-        let wanted = desired.images.iter().any(|(name, image)| {
-            present(image, name, observed, owner).is_some_and(|wanted| wanted.id == there.id)
-        });
         let id = ResourceId::new(Kind::Image, name.clone());
-        if wanted || desired.invalid.contains(&id) {
+        if wanted.contains(&there.id) || desired.invalid.contains(&id) {
             continue;
         }
         if !changes.may_remove(desired, &id) {
@@ -199,11 +179,8 @@ pub(super) fn diff_leftovers(desired: &Desired, observed: &Observed, owner: &Own
             }
         };
         let generation = desired.images.contains_key(name);
-        let kept = |tag: &&ImageReference| {
-            tag.tag().is_some()
-                && !(generation && desired.images.values().any(|image| image.tags.contains(*tag)))
-        };
-        let mut tags: Vec<ImageReference> = there.references.iter().filter(kept).cloned().collect();
+        let goes = |tag: &&ImageReference| tag.tag().is_some() && !(generation && tagged.contains(tag));
+        let mut tags: Vec<ImageReference> = there.references.iter().filter(goes).cloned().collect();
         // The mark goes last: while it is there, an interrupted removal can be taken up again.
         tags.sort_by_key(is_mark);
         let why =
