@@ -81,6 +81,8 @@ cases!(
     law_6_a_port_that_the_old_one_holds_is_no_obstacle,
     law_6_a_restart_whose_bind_is_missing_stops_nothing,
     law_6_ports_that_two_containers_swap_are_told,
+    law_7_a_check_that_only_the_former_image_has_is_not_waited_for,
+    law_7_an_image_that_says_that_it_has_no_check_is_not_waited_for,
     law_7_interrupted_and_then_sick_brings_the_old_one_back,
     law_7_interrupted_halfway_and_then_sick_brings_the_old_one_back,
     law_8_a_changed_network_with_a_foreign_container_is_left,

@@ -195,6 +195,16 @@ fn happen(engine: &MemoryEngine, line: &str, directory: &Path) {
                 engine.by_hand(&Step::Untag(image(mark))).expect("an untagged image");
             }
         }
+        ["newer", "Invigil", "made", name, "from", reference] => {
+            let labels = json!({
+                "io.invigil.owner": "default",
+                "io.invigil.resource": format!("container/{name}"),
+                "io.invigil.spec": json!({"version": 2, "spec": {}}).to_string(),
+            });
+            engine
+                .run_foreign(name, json!({"Image": reference, "Labels": labels}))
+                .unwrap_or_else(|error| panic!("{line}: {error}"));
+        }
         ["host", "listens", port] => engine.on_host(|host| {
             let ip = "0.0.0.0".parse().expect("an address");
             let port = port.parse().expect("a port");
@@ -234,6 +244,7 @@ fn program(how: &[&str]) -> Program {
 
 fn config(how: &[&str]) -> Value {
     match how {
+        ["unchecked"] => json!({"Cmd": ["serve"], "Healthcheck": {"Test": ["NONE"]}}),
         ["healthy" | "sick"] => json!({"Cmd": ["serve"], "Healthcheck": {"Test": ["CMD", "check"]}}),
         ["volume"] => json!({"Cmd": ["serve"], "Volumes": {"/data": {}}}),
         _ => json!({"Cmd": ["serve"], "Env": ["PATH=/bin"], "User": "www"}),
@@ -247,6 +258,10 @@ fn docker(engine: &MemoryEngine, command: &[&str]) -> Result<(), EngineError> {
         ["pull", reference] => engine.by_hand(&Step::Pull { reference: image(reference), platform: None }),
         ["tag", from, to] => {
             engine.by_hand(&Step::Tag { image: vec![text(from)], tags: vec![image(to)], mark: None })
+        }
+        ["rmi", reference] => engine.by_hand(&Step::Untag(image(reference))),
+        ["run", "--rm", "--name", name, reference] => {
+            engine.run_foreign(name, json!({"Image": reference, "HostConfig": {"AutoRemove": true}}))
         }
         ["run", "--name", name, reference] => engine.run_foreign(name, json!({"Image": reference})),
         ["run", "--name", name, "--network", network, reference] => {
@@ -262,6 +277,7 @@ fn docker(engine: &MemoryEngine, command: &[&str]) -> Result<(), EngineError> {
         ["pause", name] => engine.set(name, Doing::Paused),
         ["unpause", name] => engine.by_hand(&Step::Unpause(text(name))),
         ["commit", name, reference] => engine.commit(name, &image(reference)),
+        ["rm", "fails", "for", name] => engine.set(name, Doing::Dead),
         ["rm", "-f", name] => engine.remove_forced(name),
         ["rename", from, to] => engine.by_hand(&Step::Rename { container: text(from), to: text(to) }),
         ["update", name, body] => {

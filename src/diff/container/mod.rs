@@ -20,6 +20,7 @@ use crate::desired::{Desired, DesiredContainer, ImageOrigin};
 use crate::fields::{self, Difference, is_anonymous_volume};
 use crate::observed::{LiveStatus, Managed, Observed, ObservedContainer};
 use crate::resource::container::{Condition, Reference, State, Use};
+use crate::resource::health::HealthTest;
 use crate::resource::name::{Kind, Name, ResourceId};
 use crate::resource::reference::ImageId;
 
@@ -300,13 +301,18 @@ impl NewContainer {
 /// Whether a container will have a health check; `None` where only its image knows and is not there yet.
 fn is_checked(wanted: &DesiredContainer, desired: &Desired, images: &Images<'_>) -> Option<bool> {
     if let Some(test) = wanted.spec.healthcheck.as_ref().and_then(|check| check.test.as_ref()) {
-        return Some(test.words().first().is_some_and(|word| word != "NONE"));
+        return Some(HealthTest::is_check(test.words().first().map(String::as_str)));
     }
-    let described =
-        wanted.image.as_ref().and_then(|name| desired.images.get(name)).map(|image| &image.source);
-    if matches!(described, Some(ImageOrigin::Paper(_))) {
-        return Some(true);
-    }
-    let config = images.at(&wanted.reference)?.config.as_ref()?;
-    Some(config.get("healthcheck").is_some_and(|check| check.get("test").is_some()))
+    let there = match &wanted.image {
+        None => images.at(&wanted.reference)?,
+        Some(name) => {
+            if matches!(desired.images.get(name)?.source, ImageOrigin::Paper(_)) {
+                return Some(true);
+            }
+            // The tag may still point to a former generation.
+            images.present(name)?
+        }
+    };
+    let test = there.config.as_ref()?.get("healthcheck").and_then(|check| check.get("test"));
+    Some(HealthTest::is_check(test.and_then(|test| test.get(0)?.as_str())))
 }

@@ -10,6 +10,7 @@ use super::world::{World, resource};
 use crate::fields;
 use crate::observed::{EngineId, Health, LiveStatus, Managed, ObservedContainer, StartedAt};
 use crate::plan::{Await, Step};
+use crate::resource::health::HealthTest;
 use crate::resource::label;
 use crate::resource::name::{Kind, Name, Owner};
 use crate::resource::port::{PortMapping, PublishedPort};
@@ -30,6 +31,8 @@ pub enum Doing {
     Exited,
     /// Its program ended with an error.
     Failed,
+    /// It could not be removed.
+    Dead,
 }
 
 impl Doing {
@@ -40,6 +43,7 @@ impl Doing {
             Self::Running | Self::Sick => "running",
             Self::Paused => "paused",
             Self::Exited | Self::Failed => "exited",
+            Self::Dead => "dead",
         }
     }
 
@@ -103,9 +107,7 @@ impl Container {
     }
 
     fn status(&self) -> LiveStatus {
-        let checked = self.config["Healthcheck"]["Test"]
-            .as_array()
-            .is_some_and(|test| test.first() != Some(&json!("NONE")));
+        let checked = HealthTest::is_check(self.config["Healthcheck"]["Test"][0].as_str());
         match self.doing {
             Doing::Created => LiveStatus::Created,
             Doing::Running if checked => LiveStatus::Running(Health::Healthy),
@@ -114,6 +116,7 @@ impl Container {
             Doing::Paused => LiveStatus::Paused,
             Doing::Exited => LiveStatus::Exited(0),
             Doing::Failed => LiveStatus::Exited(1),
+            Doing::Dead => LiveStatus::Dead,
         }
     }
 }
@@ -285,6 +288,9 @@ impl World {
             Doing::Running | Doing::Sick => return Ok(()),
             Doing::Paused => {
                 return Err(EngineError::refused("cannot start a paused container, try unpause instead"));
+            }
+            Doing::Dead => {
+                return Err(EngineError::refused("container is marked for removal and cannot be started"));
             }
             Doing::Created | Doing::Exited | Doing::Failed => {}
         }
