@@ -7,6 +7,7 @@ cases!(
     adopted_container_that_is_not_there_is_made,
     adopted_network_is_used_as_it_is,
     adopted_network_that_differs_is_blocked,
+    aliases_that_look_like_an_id_are_kept,
     changed_bind_replaces,
     changed_env_replaces_and_hides_secrets,
     changed_file_of_a_stopped_container_is_put_in,
