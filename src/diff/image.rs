@@ -8,7 +8,7 @@ pub(super) use self::index::Images;
 use super::{Act, Changes, Need, Told};
 use crate::desired::{Desired, DesiredImage, ImageOrigin, Ingredients, Recipe};
 use crate::observed::{Observed, ObservedImage};
-use crate::resource::label::{image_mark, is_mark, marked_image};
+use crate::resource::label::{Mark, is_mark, is_set_by, marked_image};
 use crate::resource::name::{Kind, Name, Owner, ResourceId};
 use crate::resource::reference::{ImageId, ImageReference};
 
@@ -27,6 +27,27 @@ pub(super) fn marks<'a>(image: &'a ObservedImage, owner: &'a Owner) -> impl Iter
     image.references.iter().filter_map(move |reference| marked_image(owner, reference))
 }
 
+/// The marks of an image: `owner`'s, and other owners'.
+fn all_marks<'a>(
+    image: &'a ObservedImage,
+    owner: &Owner,
+) -> (Vec<&'a ImageReference>, Vec<&'a ImageReference>) {
+    let marks = image.references.iter().filter(|reference| is_mark(reference));
+    marks.partition(|mark| marked_image(owner, mark).is_some())
+}
+
+/// Whether a tag that points to an image may be moved: Invigil set it, or it points to what Invigil made.
+fn may_move(tag: &ImageReference, image: &ObservedImage, owner: &Owner) -> bool {
+    let (ours, others) = all_marks(image, owner);
+    let is_made = image.source.is_some() && !ours.is_empty();
+    names(&ours, tag) || (is_made && !names(&others, tag))
+}
+
+/// Whether one of some marks says that a tag was set.
+fn names(marks: &[&ImageReference], tag: &ImageReference) -> bool {
+    marks.iter().any(|mark| is_set_by(mark, tag))
+}
+
 /// The first of `tags` that points to an image which is not ours: moving it would take it from somebody.
 fn foreign_tag<'a>(
     tags: impl Iterator<Item = &'a ImageReference>,
@@ -34,7 +55,7 @@ fn foreign_tag<'a>(
     owner: &Owner,
 ) -> Option<&'a ImageReference> {
     let mut tags = tags;
-    tags.find(|tag| images.at(tag).is_some_and(|there| marks(there, owner).next().is_none()))
+    tags.find(|tag| images.at(tag).is_some_and(|there| !may_move(tag, there, owner)))
 }
 
 fn diff_tags(
@@ -70,7 +91,8 @@ fn diff_tags(
         if tags.is_empty() {
             reasons.push(super::told("", None, Some("the mark that makes it ours is missing".to_owned())));
         }
-        tags.insert(0, image_mark(owner, &id.name, &there.id));
+        let mark = Mark { owner: owner.clone(), name: id.name.clone(), set: image.tags.clone() };
+        tags.splice(0..0, mark.tags(&there.id));
     }
     if tags.is_empty() {
         return changes.unchanged.push(id.clone());
@@ -98,13 +120,14 @@ fn make(
     }
     let mut reasons = Vec::new();
     let mut tags: Vec<ImageReference> = image.tags.iter().cloned().collect();
+    let mark = || Mark { owner: owner.clone(), name: name.clone(), set: image.tags.clone() };
     let act = match &image.source {
         ImageOrigin::Paper(paper) => {
             let from = image.tags.iter().find_map(|tag| images.at(tag)).map(|there| there.id.to_string());
             if from.is_some() {
                 reasons.push(super::told("image", from, Some(paper.id().to_string())));
             }
-            tags.push(image_mark(owner, name, paper.id()));
+            tags.extend(mark().tags(paper.id()));
             Act::LoadPaper { image: Box::new(paper.clone()), tags }
         }
         ImageOrigin::Load { archive, ids } => {
@@ -123,7 +146,7 @@ fn make(
                 reasons.push(super::told("source", Some(short(source)), Some(short(&recipe.digest))));
             }
             // It comes in under a mark: were it interrupted then, the tags would belong to somebody's image.
-            tags.insert(0, image_mark(owner, name, &ImageId::of(recipe.digest.as_bytes())));
+            tags.splice(0..0, mark().tags(&ImageId::of(recipe.digest.as_bytes())));
             Act::Make { recipe: Box::new(recipe.clone()), tags }
         }
     };
@@ -148,8 +171,9 @@ fn short(digest: &str) -> String {
 /// How much of a digest people are shown, as Docker does.
 const SHORT: usize = 12;
 
-/// Takes our marks, and the tags beside them, from images that nothing describes any more: of removed
-/// manifests, and former generations of those that are there. An image in use stays.
+/// Takes our marks, and the tags that they say were set, from images that nothing describes any more: of removed
+/// manifests, and former generations of those that are there. With its last tag the engine removes an image. One
+/// in use stays, and so does a tag that somebody else set, or another owner (law 8).
 pub(super) fn diff_leftovers(
     desired: &Desired,
     observed: &Observed,
@@ -178,13 +202,20 @@ pub(super) fn diff_leftovers(
                 continue;
             }
         };
-        let generation = desired.images.contains_key(name);
-        let goes = |tag: &&ImageReference| tag.tag().is_some() && !(generation && tagged.contains(tag));
+        let (ours, others) = all_marks(there, owner);
+        // A tag that is wanted moves to the image that it is wanted for.
+        let goes = |tag: &&ImageReference| {
+            let is_set = tag.tag().is_some() && names(&ours, tag) && !names(&others, tag);
+            ours.contains(tag) || (is_set && !is_mark(tag) && !tagged.contains(tag))
+        };
         let mut tags: Vec<ImageReference> = there.references.iter().filter(goes).cloned().collect();
         // The mark goes last: while it is there, an interrupted removal can be taken up again.
         tags.sort_by_key(is_mark);
-        let why =
-            if generation { "a former generation that nothing uses" } else { "no longer in the manifests" };
+        let why = if desired.images.contains_key(name) {
+            "a former generation that nothing uses"
+        } else {
+            "no longer in the manifests"
+        };
         let reasons = vec![super::told("", None, Some(format!("{why}, {}", there.id)))];
         changes.push(id, Act::Untag { tags }, reasons, needs);
     }

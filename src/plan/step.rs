@@ -10,7 +10,8 @@ use crate::desired::{Ingredients, Recipe};
 use crate::observed::Applied;
 use crate::resource::container::PlacedFile;
 use crate::resource::duration::Duration;
-use crate::resource::name::{Name, Owner};
+use crate::resource::label::Mark;
+use crate::resource::name::Name;
 use crate::resource::network::NetworkSpec;
 use crate::resource::platform::Platform;
 use crate::resource::printable::printable;
@@ -54,7 +55,7 @@ pub enum Step {
         /// The tags.
         tags: Vec<ImageReference>,
         /// Whose it is to be marked as.
-        mark: Option<(Owner, Name)>,
+        mark: Option<Mark>,
     },
     /// Take a tag away, and with its last tag an image. Never forced.
     Untag(ImageReference),

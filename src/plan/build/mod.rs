@@ -12,7 +12,7 @@ use super::{Await, Node, Step};
 use crate::diff::{Act, Change, Collection, Need, NewContainer, Old, Operation, Predecessor};
 use crate::fields;
 use crate::resource::container::{Condition, ContainerSpec, State};
-use crate::resource::label;
+use crate::resource::label::{self, Mark};
 use crate::resource::name::{Kind, Owner, ResourceId};
 use crate::resource::network::NetworkSpec;
 use crate::resource::platform::Platform;
@@ -140,12 +140,13 @@ impl Builder<'_> {
                     Vec::new(),
                 );
                 let image = ids.iter().map(|id| id.as_str().to_owned()).collect();
-                Some(self.mark(id, image, tags, load))
+                Some(self.mark(id, image, tags, &[], load))
             }
             Act::Pull { reference, platform, tags } => {
                 let pull = Step::Pull { reference: reference.clone(), platform: platform.clone() };
                 let pull = self.push(id, pull, Vec::new());
-                Some(self.mark(id, vec![reference.to_string()], tags, pull))
+                let brought = std::slice::from_ref(reference);
+                Some(self.mark(id, vec![reference.to_string()], tags, brought, pull))
             }
             Act::Make { recipe, tags } => tags.split_first().map(|(tag, tags)| {
                 let needs = self.ready_nodes(&change.needs);
@@ -204,9 +205,17 @@ impl Builder<'_> {
         }
     }
 
-    /// Tags an image that a step has just brought, and marks it as ours.
-    fn mark(&mut self, id: &ResourceId, image: Vec<String>, tags: &[ImageReference], after: usize) -> usize {
-        let mark = Some((self.owner.clone(), id.name.clone()));
+    /// Tags an image that a step has just brought, and marks it as ours, with the tags that came with it.
+    fn mark(
+        &mut self,
+        id: &ResourceId,
+        image: Vec<String>,
+        tags: &[ImageReference],
+        brought: &[ImageReference],
+        after: usize,
+    ) -> usize {
+        let set = tags.iter().chain(brought).cloned().collect();
+        let mark = Some(Mark { owner: self.owner.clone(), name: id.name.clone(), set });
         self.push(id, Step::Tag { image, tags: tags.to_vec(), mark }, vec![after])
     }
 
