@@ -78,20 +78,22 @@ fn diff_tags(
             super::told(&format!("tags.{tag}"), from, Some(there.id.to_string()))
         })
         .collect();
-    // What Invigil assembled is its own, also where the mark was lost; what was loaded and bears no tag is
-    // nobody's: a load was interrupted. The mark comes first, as without it the rest would be somebody's.
-    let is_ours = match &image.source {
-        // Another owner's, whose paper is the same, is left to that owner while it has every tag.
-        ImageOrigin::Paper(_) => !missing.is_empty() || !there.references.iter().any(is_mark),
-        ImageOrigin::Load { .. } => there.references.is_empty(),
-        _ => false,
+    // What Invigil assembled is its own, also where the mark was lost (another owner's, whose paper is the same, is
+    // left to that owner while it has every tag); what was loaded and bears no tag is nobody's: a load was
+    // interrupted.
+    let (is_nobodys, set) = match &image.source {
+        ImageOrigin::Paper(_) => (!there.references.iter().any(is_mark), image.tags.clone()),
+        ImageOrigin::Load { .. } => (there.references.is_empty(), missing.iter().cloned().collect()),
+        _ => (false, missing.iter().cloned().collect()),
     };
+    let (ours, _) = all_marks(there, owner);
     let mut tags = missing;
-    if is_ours && marks(there, owner).next().is_none() {
+    if is_nobodys || tags.iter().any(|tag| !names(&ours, tag)) {
         if tags.is_empty() {
             reasons.push(super::told("", None, Some("the mark that makes it ours is missing".to_owned())));
         }
-        let mark = Mark { owner: owner.clone(), name: id.name.clone(), set: image.tags.clone() };
+        // Without the mark, which comes first, the tags would be somebody's.
+        let mark = Mark { owner: owner.clone(), name: id.name.clone(), set };
         tags.splice(0..0, mark.tags(&there.id));
     }
     if tags.is_empty() {
@@ -195,13 +197,6 @@ pub(super) fn diff_leftovers(
         if !changes.may_remove(desired, &id) {
             continue;
         }
-        let needs = match free_after(there, observed, changes) {
-            Ok(needs) => needs,
-            Err(user) => {
-                changes.withheld.push((id, user));
-                continue;
-            }
-        };
         let (ours, others) = all_marks(there, owner);
         // A tag that is wanted moves to the image that it is wanted for.
         let goes = |tag: &&ImageReference| {
@@ -211,22 +206,41 @@ pub(super) fn diff_leftovers(
         let mut tags: Vec<ImageReference> = there.references.iter().filter(goes).cloned().collect();
         // The mark goes last: while it is there, an interrupted removal can be taken up again.
         tags.sort_by_key(is_mark);
+        let stays = there
+            .references
+            .iter()
+            .any(|tag| tag.tag().is_some() && !tags.contains(tag) && !tagged.contains(tag));
+        let needs = match free_after(there, stays, observed, changes) {
+            Ok(needs) => needs,
+            Err(user) => {
+                changes.withheld.push((id, user));
+                continue;
+            }
+        };
         let why = if desired.images.contains_key(name) {
             "a former generation that nothing uses"
         } else {
             "no longer in the manifests"
         };
-        let reasons = vec![super::told("", None, Some(format!("{why}, {}", there.id)))];
+        let but = if stays { ", but for tags that others set" } else { "" };
+        let reasons = vec![super::told("", None, Some(format!("{why}, {}{but}", there.id)))];
         changes.push(id, Act::Untag { tags }, reasons, needs);
     }
 }
 
-/// What has to happen before nothing uses an image any more, or who goes on using it.
-fn free_after(image: &ObservedImage, observed: &Observed, changes: &Changes) -> Result<Vec<Need>, String> {
+/// What has to happen before nothing uses an image any more, or who goes on using it. Of one that stays only ours
+/// count.
+fn free_after(
+    image: &ObservedImage,
+    stays: bool,
+    observed: &Observed,
+    changes: &Changes,
+) -> Result<Vec<Need>, String> {
     observed
         .containers
         .iter()
         .filter(|container| container.image.as_ref() == Some(&image.id))
+        .filter(|container| !stays || container.managed.is_some())
         .map(|container| {
             changes
                 .leaves(container)

@@ -111,6 +111,7 @@ cases!(
     removed_image_goes_with_its_mark,
     removed_image_leaves_a_tag_that_another_one_takes,
     removed_image_that_a_foreign_container_uses_stays,
+    removed_image_that_was_there_before_loses_only_what_was_set,
     removed_lines_are_seen,
     removed_memory_line_replaces,
     removed_network_goes_after_its_containers,
@@ -143,6 +144,8 @@ cases!(
     stopped_by_hand_is_started,
     suspended_host_changes_nothing,
     suspended_resource_is_left_as_it_is,
+    tag_on_an_image_that_was_there_is_marked,
+    tag_that_was_set_on_an_image_that_was_there_moves,
     unpaused_by_hand_is_paused,
     updated_by_hand_is_put_right,
 );
