@@ -2,7 +2,7 @@
 
 mod index;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 pub(super) use self::index::Images;
 use super::{Act, Changes, Need, Told};
@@ -184,6 +184,12 @@ pub(super) fn diff_leftovers(
     changes: &mut Changes,
 ) {
     let wanted: HashSet<&ImageId> = images.all_present().map(|there| &there.id).collect();
+    let named: HashMap<&ImageReference, &Name> = desired
+        .containers
+        .iter()
+        .filter(|(_, container)| container.image.is_none())
+        .map(|(name, container)| (&container.reference, name))
+        .collect();
     let tagged: HashSet<&ImageReference> = desired.images.values().flat_map(|image| &image.tags).collect();
     let mut sorted: Vec<&ObservedImage> = observed.images.iter().collect();
     sorted.sort_by(|a, b| a.id.cmp(&b.id));
@@ -206,6 +212,11 @@ pub(super) fn diff_leftovers(
         let mut tags: Vec<ImageReference> = there.references.iter().filter(goes).cloned().collect();
         // The mark goes last: while it is there, an interrupted removal can be taken up again.
         tags.sort_by_key(is_mark);
+        // No manifest describes it any more, and one still names it.
+        if let Some(user) = tags.iter().find_map(|tag| named.get(tag)) {
+            changes.withheld.push((id, format!("container/{user} is made from it")));
+            continue;
+        }
         let stays = there
             .references
             .iter()

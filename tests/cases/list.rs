@@ -110,6 +110,7 @@ cases!(
     removed_file_replaces,
     removed_image_goes_with_its_mark,
     removed_image_leaves_a_tag_that_another_one_takes,
+    removed_image_that_a_container_is_made_from_stays,
     removed_image_that_a_foreign_container_uses_stays,
     removed_image_that_was_there_before_loses_only_what_was_set,
     removed_lines_are_seen,
