@@ -233,7 +233,9 @@ impl Build<'_> {
                 let path = root.key("load").key("archive");
                 let archive = absolute(&manifest.base_dir, &load.archive);
                 match self.attached(&Request::File(Wanted::SavedImage, archive.clone())) {
-                    Ok(Attachment::Image(ids)) => ImageOrigin::Load { archive, ids: ids.clone() },
+                    Ok(Attachment::Image(image)) => {
+                        ImageOrigin::Load { archive, ids: image.ids.clone(), brings: image.brings.clone() }
+                    }
                     Ok(_) => return Err((path, "this file was not read as a saved image".to_owned())),
                     Err(why) => return Err((path, why)),
                 }

@@ -103,10 +103,10 @@ fn diff_tags(
 }
 
 fn taken(tag: &ImageReference) -> String {
-    format!(
-        "the tag {tag} belongs to an image that Invigil did not make; untag that image, or choose another tag"
-    )
+    format!("the tag {tag} {ANOTHERS}; untag that image, or choose another tag")
 }
+
+const ANOTHERS: &str = "belongs to an image that Invigil did not make";
 
 fn make(
     id: ResourceId,
@@ -132,8 +132,15 @@ fn make(
             tags.extend(mark().tags(paper.id()));
             Act::LoadPaper { image: Box::new(paper.clone()), tags }
         }
-        ImageOrigin::Load { archive, ids } => {
-            Act::LoadArchive { archive: archive.clone(), ids: ids.clone(), tags }
+        ImageOrigin::Load { archive, ids, brings } => {
+            if let Some(tag) = foreign_tag(brings.iter(), images, owner) {
+                let why = format!(
+                    "the archive brings the tag {tag}, which {ANOTHERS}; untag that image, or save the archive without \
+                     the tag"
+                );
+                return changes.block(id, why);
+            }
+            Act::LoadArchive { archive: archive.clone(), ids: ids.clone(), brings: brings.clone(), tags }
         }
         ImageOrigin::Pull { reference, if_absent: false, .. } => {
             return changes.block(id, format!("{reference} is not on this host, and its policy is Never"));

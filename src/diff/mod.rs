@@ -97,6 +97,8 @@ pub enum Act {
         archive: PathBuf,
         /// The ids that its image may have.
         ids: Vec<ImageId>,
+        /// The tags that come with it.
+        brings: BTreeSet<ImageReference>,
         /// The tags it is to bear.
         tags: Vec<ImageReference>,
     },

@@ -1,5 +1,6 @@
 //! The steps of a plan. A step is one operation of an engine and carries all that it takes.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -32,6 +33,8 @@ pub enum Step {
         archive: PathBuf,
         /// The ids.
         ids: Vec<ImageId>,
+        /// The tags that come with it.
+        brings: BTreeSet<ImageReference>,
     },
     /// Pull an image.
     Pull {

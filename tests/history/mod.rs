@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use invigil::assembly::ExamServer;
 use invigil::diff::{Budget, diff};
@@ -37,6 +37,7 @@ pub struct Case {
     wanted: Wanted,
     held: BTreeMap<ResourceId, String>,
     budget: Budget,
+    directory: PathBuf,
 }
 
 /// The exam server of the Invigil that plans now.
@@ -87,7 +88,7 @@ impl Case {
         let wanted = read(&directory.join("manifests"), NOW);
         let held = form.held.iter().map(|(id, why)| (id.parse().expect("a resource"), why.clone())).collect();
         let budget = Budget { approved: form.approved, ..Budget::default() };
-        Self { engine, wanted, held, budget }
+        Self { engine, wanted, held, budget, directory: directory.to_owned() }
     }
 
     /// The plan, its steps, and what is left to plan once it was carried out.
@@ -142,6 +143,7 @@ impl Case {
     /// Ids stand for what they name: they differ from one architecture to the next.
     fn with_names(&self, before: &Observed, mut text: String) -> String {
         let after = observe(&self.engine, &self.wanted);
+        text = text.replace(&format!("{}/", self.directory.display()), "");
         for (name, image) in &self.wanted.desired.images {
             if let invigil::desired::ImageOrigin::Paper(paper) = &image.source {
                 text = text.replace(paper.id().short(), &format!("<{name}>"));

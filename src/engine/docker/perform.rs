@@ -53,7 +53,7 @@ pub(super) async fn perform(
     };
     match step {
         Step::LoadPapers(images) => transfer::load_papers(&patient(engine, TRANSFER), images).await,
-        Step::LoadArchive { archive, ids } => {
+        Step::LoadArchive { archive, ids, .. } => {
             transfer::load_archive(&patient(engine, TRANSFER), archive, progress).await?;
             // The engine takes an archive without the image that it was read to hold.
             let ids: Vec<String> = ids.iter().map(|id| id.as_str().to_owned()).collect();

@@ -78,11 +78,14 @@ impl World {
                 }
                 Ok(())
             }
-            Step::LoadArchive { archive, ids } => {
+            Step::LoadArchive { archive, ids, brings } => {
                 let id = ids
                     .first()
                     .ok_or_else(|| EngineError::refused(format!("{} holds no image", archive.display())))?;
-                self.store(Image::new(id.clone(), json!({}), Program::Runs), &[]);
+                self.store(
+                    Image::new(id.clone(), json!({}), Program::Runs),
+                    &brings.iter().cloned().collect::<Vec<_>>(),
+                );
                 Ok(())
             }
             Step::Pull { reference, .. } => {

@@ -133,20 +133,16 @@ impl Builder<'_> {
         let id = &change.id;
         let last = match &change.act {
             Act::LoadPaper { .. } | Act::Block(_) => None,
-            Act::LoadArchive { archive, ids, tags } => {
-                let load = self.push(
-                    id,
-                    Step::LoadArchive { archive: archive.clone(), ids: ids.clone() },
-                    Vec::new(),
-                );
-                let image = ids.iter().map(|id| id.as_str().to_owned()).collect();
-                Some(self.mark(id, image, tags, &[], load))
+            Act::LoadArchive { archive, ids, brings, tags } => {
+                let (archive, image) = (archive.clone(), ids.iter().map(|id| id.as_str().to_owned()));
+                let load = Step::LoadArchive { archive, ids: ids.clone(), brings: brings.clone() };
+                let load = self.push(id, load, Vec::new());
+                Some(self.mark(id, image.collect(), tags, brings, load))
             }
             Act::Pull { reference, platform, tags } => {
                 let pull = Step::Pull { reference: reference.clone(), platform: platform.clone() };
                 let pull = self.push(id, pull, Vec::new());
-                let brought = std::slice::from_ref(reference);
-                Some(self.mark(id, vec![reference.to_string()], tags, brought, pull))
+                Some(self.mark(id, vec![reference.to_string()], tags, [reference], pull))
             }
             Act::Make { recipe, tags } => tags.split_first().map(|(tag, tags)| {
                 let needs = self.ready_nodes(&change.needs);
@@ -206,12 +202,12 @@ impl Builder<'_> {
     }
 
     /// Tags an image that a step has just brought, and marks it as ours, with the tags that came with it.
-    fn mark(
+    fn mark<'t>(
         &mut self,
         id: &ResourceId,
         image: Vec<String>,
-        tags: &[ImageReference],
-        brought: &[ImageReference],
+        tags: &'t [ImageReference],
+        brought: impl IntoIterator<Item = &'t ImageReference>,
         after: usize,
     ) -> usize {
         let set = tags.iter().chain(brought).cloned().collect();
