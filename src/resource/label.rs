@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::container::ContainerSpec;
 use super::digest::sha256_hex;
@@ -31,6 +32,16 @@ pub const PREFIX: &str = "io.invigil.";
 /// must have the same id on every machine. The tag's own part is the image's short id, so each
 /// generation of an image stays marked until it is removed, whatever happens in between.
 const MARK_HOST: &str = "io.invigil.owner";
+
+/// What our labels on something say, all together, in a digest; `None` if no Invigil's owner label is there.
+///
+/// An image that somebody committed from a container of ours hands its labels down. What says the same as its image
+/// has it from there; what Invigil makes from such an image has labels of its own.
+pub fn identity(labels: &Value) -> Option<String> {
+    labels[OWNER].as_str()?;
+    let ours: Vec<&Value> = [OWNER, RESOURCE, SPEC].iter().map(|key| &labels[key]).collect();
+    Some(sha256_hex(serde_json::json!(ours).to_string().as_bytes()))
+}
 
 /// What marks an image as `owner`'s resource `image/NAME`, and which of the references to it Invigil set.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,7 +129,7 @@ pub fn container_spec_text(spec: &ContainerSpec, files: &BTreeMap<String, String
 
 /// The spec that something was created from; `None` if the text is not one of ours.
 pub fn spec_from<T: DeserializeOwned>(text: &str) -> Option<T> {
-    let mut value: serde_json::Value = serde_json::from_str(text).ok()?;
+    let mut value: Value = serde_json::from_str(text).ok()?;
     if value["version"] != SPEC_VERSION {
         return None;
     }
@@ -127,7 +138,7 @@ pub fn spec_from<T: DeserializeOwned>(text: &str) -> Option<T> {
 
 /// The digests of the files that were put into a container at its creation, by path.
 pub fn files_from(text: &str) -> BTreeMap<String, String> {
-    let value: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
+    let value: Value = serde_json::from_str(text).unwrap_or_default();
     serde_json::from_value(value["files"].clone()).unwrap_or_default()
 }
 

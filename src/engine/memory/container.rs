@@ -181,8 +181,12 @@ impl World {
     /// committed a container of ours and runs the image.
     pub(super) fn resource_of(&self, container: &Container, owner: &Owner) -> Option<Name> {
         let image = self.images.iter().find(|image| image.id == container.image);
-        let inherited = image.is_some_and(|image| image.config["Labels"][label::OWNER].is_string());
-        if inherited { None } else { resource(&container.config["Labels"], owner, Kind::Container) }
+        let labels = &container.config["Labels"];
+        let inherited = image.and_then(|image| label::identity(&image.config["Labels"]));
+        if inherited.is_some() && inherited == label::identity(labels) {
+            return None;
+        }
+        resource(labels, owner, Kind::Container)
     }
 
     /// The steps about containers.
