@@ -195,6 +195,8 @@ pub struct Managed {
     pub started: Option<StartedAt>,
     /// Its anonymous volumes: name and target.
     pub anonymous_volumes: Vec<(String, String)>,
+    /// Whether the engine removes it, and its anonymous volumes, as soon as it stops: `docker run --rm`.
+    pub removes_itself: bool,
 }
 
 /// What a container is doing, by the engine's words.

@@ -5,6 +5,7 @@ cases!(
     adopted_container_gives_its_answers_first,
     adopted_container_is_replaced_and_everything_that_changes_is_told,
     adopted_container_that_is_not_there_is_made,
+    adopted_container_that_removes_itself_is_blocked,
     adopted_network_is_used_as_it_is,
     adopted_network_that_differs_is_blocked,
     aliases_that_look_like_an_id_are_kept,

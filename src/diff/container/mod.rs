@@ -168,6 +168,11 @@ fn adopt(
     images: &Images<'_>,
     changes: &mut Changes,
 ) {
+    if stranger.removes_itself {
+        let why = "the container of this name was started with --rm: as soon as it stops it is gone with its volumes, and \
+                   could not be put back; start it again without --rm";
+        return changes.block(id, why);
+    }
     let image = there.image.as_ref().and_then(|id| images.with(id));
     let config = image.and_then(|image| image.config.as_ref());
     let mut reasons =

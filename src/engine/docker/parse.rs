@@ -182,6 +182,7 @@ pub(super) fn inspected_container(
             live: fields::read_telling(&document),
             started: started(text(state, "StartedAt")),
             anonymous_volumes: anonymous,
+            removes_itself: document["HostConfig"]["AutoRemove"] == true,
         })),
         stranger: None,
         other_owner: None,

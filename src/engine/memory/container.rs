@@ -159,6 +159,7 @@ impl World {
                 live,
                 started: container.started,
                 anonymous_volumes,
+                removes_itself: container.host["AutoRemove"] == true,
             })
         };
         ObservedContainer {
