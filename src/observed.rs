@@ -184,8 +184,10 @@ pub struct ObservedContainer {
 pub struct Managed {
     /// Which resource it is.
     pub resource: Name,
-    /// The spec that it was created from; `None` if its label cannot be read.
+    /// The spec that it was created from; `None` if its label is missing or cannot be read.
     pub created: Option<ContainerSpec>,
+    /// Whether there is such a label that cannot be read, as a newer Invigil may have written it.
+    pub unreadable: bool,
     /// The digests of the files that were put into it at its creation, by path. Of one that never ran: of those that
     /// are there, for its creation may have been interrupted.
     pub files: BTreeMap<String, String>,

@@ -69,6 +69,7 @@ cases!(
     law_11_interrupted_and_then_taken_back_in_the_manifests,
     law_11_interrupted_start_first_goes_on_with_the_old_one_put_aside,
     law_11_restart_interrupted_before_it_was_made_is_made,
+    law_1_removed_container_whose_label_cannot_be_read_stays,
     law_2_no_manifest_at_all_removes_nothing,
     law_3_an_invalid_manifest_withholds_removals,
     law_4_removals_past_the_budget_are_withheld,

@@ -29,6 +29,10 @@ pub const NEXT_SUFFIX: &str = ".invigil-next";
 /// What the predecessor is called until its successor has proved itself.
 pub const PREVIOUS_SUFFIX: &str = ".invigil-prev";
 
+/// Why a container stays of which cannot be said what it was to give before it goes (law 1).
+const UNREADABLE: &str = "its label io.invigil.spec, which says what is to be collected from it, cannot be read (a newer \
+                          Invigil may have written it); remove it by hand";
+
 pub(super) fn diff(desired: &Desired, observed: &Observed, images: &Images<'_>, changes: &mut Changes) {
     let standing = Standing::of(observed);
     for (name, wanted) in owners_first(&desired.containers) {
@@ -39,6 +43,10 @@ pub(super) fn diff(desired: &Desired, observed: &Observed, images: &Images<'_>, 
     for name in gone {
         let id = ResourceId::new(Kind::Container, name.clone());
         if changes.may_remove(desired, &id) {
+            if standing.live(name).any(|(_, managed)| managed.unreadable) {
+                changes.withheld.push((id, UNREADABLE.to_owned()));
+                continue;
+            }
             let old: Vec<Old> =
                 standing.live(name).map(|(container, _)| Old::new(name, container, None)).collect();
             let mut reasons = vec![told("", None, Some("no longer in the manifests".to_owned()))];

@@ -144,16 +144,17 @@ impl World {
         let ours = self.resource_of(container, &scope.owner);
         let adopted = container.name.parse().ok().filter(|_| ours.is_none() && scope.adopts(&container.name));
         let managed = |resource| {
-            let created = container.config["Labels"][label::SPEC].as_str().and_then(label::spec_from);
+            let spec = container.config["Labels"][label::SPEC].as_str().unwrap_or_default();
+            let created = label::spec_from(spec);
             let live = fields::read_telling(&inspection);
             let anonymous_volumes = anonymous.clone().cloned().collect();
-            let mut files =
-                label::files_from(container.config["Labels"][label::SPEC].as_str().unwrap_or_default());
+            let mut files = label::files_from(spec);
             if container.doing == Doing::Created {
                 files.retain(|path, digest| container.files.get(path) == Some(digest));
             }
             Box::new(Managed {
                 resource,
+                unreadable: created.is_none() && !spec.is_empty(),
                 created,
                 files,
                 live,
