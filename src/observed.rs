@@ -184,8 +184,10 @@ pub struct ObservedContainer {
 pub struct Managed {
     /// Which resource it is.
     pub resource: Name,
-    /// The spec that it was created from; `None` if its label cannot be read.
+    /// The spec that it was created from; `None` if its label is missing or cannot be read.
     pub created: Option<ContainerSpec>,
+    /// Whether there is such a label that cannot be read, as a newer Invigil may have written it.
+    pub unreadable: bool,
     /// The digests of the files that were put into it at its creation, by path. Of one that never ran: of those that
     /// are there, for its creation may have been interrupted.
     pub files: BTreeMap<String, String>,
@@ -195,6 +197,8 @@ pub struct Managed {
     pub started: Option<StartedAt>,
     /// Its anonymous volumes: name and target.
     pub anonymous_volumes: Vec<(String, String)>,
+    /// Whether the engine removes it, and its anonymous volumes, as soon as it stops: `docker run --rm`.
+    pub removes_itself: bool,
 }
 
 /// What a container is doing, by the engine's words.
@@ -248,16 +252,4 @@ pub enum Health {
     Healthy,
     /// It fails.
     Unhealthy,
-}
-
-impl Observed {
-    /// The image that a reference points to.
-    pub fn image_at(&self, reference: &ImageReference) -> Option<&ObservedImage> {
-        self.images.iter().find(|image| image.references.contains(reference))
-    }
-
-    /// The image with an id.
-    pub fn image(&self, id: &ImageId) -> Option<&ObservedImage> {
-        self.images.iter().find(|image| image.id == *id)
-    }
 }

@@ -6,7 +6,7 @@
 //!
 //! ```yaml
 //! history:
-//!   - publish web:1 healthy      # what can be pulled; a word or none: healthy, sick, exits, missing, volume
+//!   - publish web:1 healthy      # what can be pulled; a word or none: healthy, unchecked, sick, exits, missing, volume
 //!   - apply before               # the manifests in the case's directory of this name were applied
 //!   - apply before calls 3       # the same, but the engine was lost with the fourth step
 //!   - apply before with another server   # the same, by an Invigil with another exam server

@@ -17,7 +17,7 @@ use invigil::resource::label::{spec_from, spec_text};
 use invigil::resource::name::Owner;
 use invigil::resource::printable::printable;
 use invigil::resource::reference::{ImageId, ImageReference};
-use invigil::source::attachment::{Attachment, Attachments, Request, Wanted};
+use invigil::source::attachment::{Attachment, Attachments, Request, SavedImage, Wanted};
 use invigil::source::context::ContextSummary;
 use invigil::source::{Content, Extent, ManifestFile, RootIdentity, Snapshot};
 use serde::Serialize;
@@ -82,7 +82,9 @@ fn snapshot(text: &str) -> Snapshot {
 fn attachments(manifests: &Manifests) -> Attachments {
     let contents = |request: &Request| match request {
         Request::File(Wanted::Env, _) => Attachment::Env([("FROM_FILE".to_owned(), "1".to_owned())].into()),
-        Request::File(Wanted::SavedImage | Wanted::KeptImage, _) => Attachment::Image(vec![id()]),
+        Request::File(Wanted::SavedImage | Wanted::KeptImage, _) => {
+            Attachment::Image(SavedImage { ids: vec![id()], brings: BTreeSet::new() })
+        }
         Request::File(Wanted::Digest, _) => Attachment::Digest("ab".repeat(32)),
         Request::File(Wanted::Json, _) => Attachment::Json("{}".to_owned()),
         Request::File(Wanted::Bytes, _) => Attachment::Bytes(b"a file".as_slice().into()),

@@ -13,7 +13,7 @@
 //! ```
 //!
 //! No label here names an owner: whose an image is says a tag
-//! ([`image_mark`](crate::resource::label::image_mark)), which is no part of its id.
+//! ([`Mark`](crate::resource::label::Mark)), which is no part of its id.
 
 mod archive;
 mod blob;

@@ -236,7 +236,9 @@ impl Build<'_> {
                 let path = root.key("load").key("archive");
                 let archive = absolute(&manifest.base_dir, &load.archive);
                 match self.attached(&Request::File(Wanted::SavedImage, archive.clone())) {
-                    Ok(Attachment::Image(ids)) => ImageOrigin::Load { archive, ids: ids.clone() },
+                    Ok(Attachment::Image(image)) => {
+                        ImageOrigin::Load { archive, ids: image.ids.clone(), brings: image.brings.clone() }
+                    }
                     Ok(_) => return Err((path, "this file was not read as a saved image".to_owned())),
                     Err(why) => return Err((path, why)),
                 }
@@ -261,7 +263,7 @@ impl Build<'_> {
         };
         let refused = |why: String| (FieldPath::root().key("archive"), why);
         let holds = match self.attached(&Request::File(Wanted::KeptImage, path.clone())) {
-            Ok(Attachment::Image(ids)) => ids.clone(),
+            Ok(Attachment::Image(image)) => image.ids.clone(),
             Ok(Attachment::Nothing) => Vec::new(),
             Ok(_) => return Err(refused("this file was not read as a saved image".to_owned())),
             // Nobody said that this may be overwritten.

@@ -130,6 +130,8 @@ pub enum ImageOrigin {
         archive: PathBuf,
         /// The ids that its image may have, by the engine's image store.
         ids: Vec<ImageId>,
+        /// The tags that come with it.
+        brings: BTreeSet<ImageReference>,
     },
     /// What Invigil makes.
     Made(Recipe),

@@ -1,46 +1,25 @@
 //! Images. What is ours is known by its mark; a tag that points to somebody else's image is not moved.
 
-use std::collections::BTreeSet;
+mod index;
 
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+pub(super) use self::index::Images;
 use super::{Act, Changes, Need, Told};
 use crate::desired::{Desired, DesiredImage, ImageOrigin, Ingredients, Recipe, SNAPSHOT};
 use crate::observed::{Observed, ObservedImage};
-use crate::resource::label::{image_mark, is_mark, marked_image};
+use crate::resource::label::{Mark, is_mark, is_set_by, marked_image};
 use crate::resource::name::{Kind, Name, Owner, ResourceId};
 use crate::resource::reference::{ImageId, ImageReference};
 
-pub(super) fn diff(desired: &Desired, observed: &Observed, owner: &Owner, changes: &mut Changes) {
+pub(super) fn diff(desired: &Desired, images: &Images<'_>, owner: &Owner, changes: &mut Changes) {
     for (name, image) in &desired.images {
         let id = ResourceId::new(Kind::Image, name.clone());
-        match present(image, name, observed, owner) {
-            Some(there) => diff_tags(&id, image, there, observed, owner, changes),
-            None => make(id.clone(), name, image, desired, observed, owner, changes),
+        match images.present(name) {
+            Some(there) => diff_tags(&id, image, there, images, owner, changes),
+            None => make(id.clone(), name, image, desired, images, owner, changes),
         }
-        keep(&id, image, present(image, name, observed, owner), changes);
-    }
-}
-
-/// The image on the engine that is the desired one.
-///
-/// A problem set's is first of all the one that would be assembled now; but one of ours with the same
-/// paper and another exam server will do, so that an upgrade of Invigil disturbs no exam (law 9).
-pub(super) fn present<'a>(
-    image: &DesiredImage,
-    name: &Name,
-    observed: &'a Observed,
-    owner: &Owner,
-) -> Option<&'a ObservedImage> {
-    let made_from = |digest: &str| {
-        let made = |there: &&ObservedImage| there.source.as_deref() == Some(digest);
-        observed.images.iter().filter(made).find(|there| marks(there, owner).any(|marked| marked == *name))
-    };
-    match &image.source {
-        ImageOrigin::Paper(paper) => {
-            paper.ids().iter().find_map(|id| observed.image(id)).or_else(|| made_from(paper.source()))
-        }
-        ImageOrigin::Load { ids, .. } => ids.iter().find_map(|id| observed.image(id)),
-        ImageOrigin::Pull { reference, .. } => observed.image_at(reference),
-        ImageOrigin::Made(recipe) => made_from(&recipe.digest),
+        keep(&id, image, images.present(name), changes);
     }
 }
 
@@ -49,50 +28,74 @@ pub(super) fn marks<'a>(image: &'a ObservedImage, owner: &'a Owner) -> impl Iter
     image.references.iter().filter_map(move |reference| marked_image(owner, reference))
 }
 
+/// The marks of an image: `owner`'s, and other owners'.
+fn all_marks<'a>(
+    image: &'a ObservedImage,
+    owner: &Owner,
+) -> (Vec<&'a ImageReference>, Vec<&'a ImageReference>) {
+    let marks = image.references.iter().filter(|reference| is_mark(reference));
+    marks.partition(|mark| marked_image(owner, mark).is_some())
+}
+
+/// Whether a tag that points to an image may be moved: Invigil set it, or it points to what Invigil made.
+fn may_move(tag: &ImageReference, image: &ObservedImage, owner: &Owner) -> bool {
+    let (ours, others) = all_marks(image, owner);
+    let is_made = image.source.is_some() && !ours.is_empty();
+    names(&ours, tag) || (is_made && !names(&others, tag))
+}
+
+/// Whether one of some marks says that a tag was set.
+fn names(marks: &[&ImageReference], tag: &ImageReference) -> bool {
+    marks.iter().any(|mark| is_set_by(mark, tag))
+}
+
 /// The first of `tags` that points to an image which is not ours: moving it would take it from somebody.
 fn foreign_tag<'a>(
     tags: impl Iterator<Item = &'a ImageReference>,
-    observed: &Observed,
+    images: &Images<'_>,
     owner: &Owner,
 ) -> Option<&'a ImageReference> {
     let mut tags = tags;
-    tags.find(|tag| observed.image_at(tag).is_some_and(|there| marks(there, owner).next().is_none()))
+    tags.find(|tag| images.at(tag).is_some_and(|there| !may_move(tag, there, owner)))
 }
 
 fn diff_tags(
     id: &ResourceId,
     image: &DesiredImage,
     there: &ObservedImage,
-    observed: &Observed,
+    images: &Images<'_>,
     owner: &Owner,
     changes: &mut Changes,
 ) {
     let missing: Vec<ImageReference> =
         image.tags.iter().filter(|tag| !there.references.contains(*tag)).cloned().collect();
-    if let Some(tag) = foreign_tag(missing.iter(), observed, owner) {
+    if let Some(tag) = foreign_tag(missing.iter(), images, owner) {
         return changes.block(id.clone(), taken(tag));
     }
     let mut reasons: Vec<Told> = missing
         .iter()
         .map(|tag| {
-            let from = observed.image_at(tag).map(|image| image.id.to_string());
+            let from = images.at(tag).map(|image| image.id.to_string());
             super::told(&format!("tags.{tag}"), from, Some(there.id.to_string()))
         })
         .collect();
-    // What Invigil assembled is its own, also where the mark was lost; what was loaded and bears no tag is
-    // nobody's: a load was interrupted. The mark comes first, as without it the rest would be somebody's.
-    let is_ours = match &image.source {
-        // Another owner's, whose paper is the same, is left to that owner while it has every tag.
-        ImageOrigin::Paper(_) => !missing.is_empty() || !there.references.iter().any(is_mark),
-        ImageOrigin::Load { .. } => there.references.is_empty(),
-        _ => false,
+    // What Invigil assembled is its own, also where the mark was lost (another owner's, whose paper is the same, is
+    // left to that owner while it has every tag); what was loaded and bears no tag is nobody's: a load was
+    // interrupted.
+    let (is_nobodys, set) = match &image.source {
+        ImageOrigin::Paper(_) => (!there.references.iter().any(is_mark), image.tags.clone()),
+        ImageOrigin::Load { .. } => (there.references.is_empty(), missing.iter().cloned().collect()),
+        _ => (false, missing.iter().cloned().collect()),
     };
+    let (ours, _) = all_marks(there, owner);
     let mut tags = missing;
-    if is_ours && marks(there, owner).next().is_none() {
+    if is_nobodys || tags.iter().any(|tag| !names(&ours, tag)) {
         if tags.is_empty() {
             reasons.push(super::told("", None, Some("the mark that makes it ours is missing".to_owned())));
         }
-        tags.insert(0, image_mark(owner, &id.name, &there.id));
+        // Without the mark, which comes first, the tags would be somebody's.
+        let mark = Mark { owner: owner.clone(), name: id.name.clone(), set };
+        tags.splice(0..0, mark.tags(&there.id));
     }
     if tags.is_empty() {
         return changes.unchanged.push(id.clone());
@@ -127,37 +130,44 @@ fn keep(id: &ResourceId, image: &DesiredImage, there: Option<&ObservedImage>, ch
 }
 
 fn taken(tag: &ImageReference) -> String {
-    format!(
-        "the tag {tag} belongs to an image that Invigil did not make; untag that image, or choose another tag"
-    )
+    format!("the tag {tag} {ANOTHERS}; untag that image, or choose another tag")
 }
+
+const ANOTHERS: &str = "belongs to an image that Invigil did not make";
 
 fn make(
     id: ResourceId,
     name: &Name,
     image: &DesiredImage,
     desired: &Desired,
-    observed: &Observed,
+    images: &Images<'_>,
     owner: &Owner,
     changes: &mut Changes,
 ) {
-    if let Some(tag) = foreign_tag(image.tags.iter(), observed, owner) {
+    if let Some(tag) = foreign_tag(image.tags.iter(), images, owner) {
         return changes.block(id, taken(tag));
     }
     let mut reasons = Vec::new();
     let mut tags: Vec<ImageReference> = image.tags.iter().cloned().collect();
+    let mark = || Mark { owner: owner.clone(), name: name.clone(), set: image.tags.clone() };
     let act = match &image.source {
         ImageOrigin::Paper(paper) => {
-            let from =
-                image.tags.iter().find_map(|tag| observed.image_at(tag)).map(|there| there.id.to_string());
+            let from = image.tags.iter().find_map(|tag| images.at(tag)).map(|there| there.id.to_string());
             if from.is_some() {
                 reasons.push(super::told("image", from, Some(paper.id().to_string())));
             }
-            tags.push(image_mark(owner, name, paper.id()));
+            tags.extend(mark().tags(paper.id()));
             Act::LoadPaper { image: Box::new(paper.clone()), tags }
         }
-        ImageOrigin::Load { archive, ids } => {
-            Act::LoadArchive { archive: archive.clone(), ids: ids.clone(), tags }
+        ImageOrigin::Load { archive, ids, brings } => {
+            if let Some(tag) = foreign_tag(brings.iter(), images, owner) {
+                let why = format!(
+                    "the archive brings the tag {tag}, which {ANOTHERS}; untag that image, or save the archive without \
+                     the tag"
+                );
+                return changes.block(id, why);
+            }
+            Act::LoadArchive { archive: archive.clone(), ids: ids.clone(), brings: brings.clone(), tags }
         }
         ImageOrigin::Pull { reference, if_absent: false, .. } => {
             return changes.block(id, format!("{reference} is not on this host, and its policy is Never"));
@@ -167,21 +177,12 @@ fn make(
             Act::Pull { reference: reference.clone(), platform: platform.clone(), tags }
         }
         ImageOrigin::Made(recipe) => {
-            let before = observed
-                .images
-                .iter()
-                .find(|there| there.source.is_some() && marks(there, owner).any(|marked| marked == *name));
-            if let Ingredients::Commit(commit) = &recipe.ingredients
-                && observed.containers.iter().all(|container| container.name != commit.container.as_str())
-            {
-                return changes
-                    .block(id, format!("there is no container {} to take it from", commit.container));
-            }
+            let before = images.generations(name).next();
             if let Some(source) = before.and_then(|there| there.source.as_deref()) {
                 reasons.push(super::told("source", Some(short(source)), Some(short(&recipe.digest))));
             }
             // It comes in under a mark: were it interrupted then, the tags would belong to somebody's image.
-            tags.insert(0, image_mark(owner, name, &ImageId::of(recipe.digest.as_bytes())));
+            tags.splice(0..0, mark().tags(&ImageId::of(recipe.digest.as_bytes())));
             Act::Make { recipe: Box::new(recipe.clone()), tags }
         }
     };
@@ -206,19 +207,31 @@ fn short(digest: &str) -> String {
 /// How much of a digest people are shown, as Docker does.
 const SHORT: usize = 12;
 
-/// Takes our marks, and the tags beside them, from images that nothing describes any more: of removed
-/// manifests, and former generations of those that are there. An image in use stays.
-pub(super) fn diff_leftovers(desired: &Desired, observed: &Observed, owner: &Owner, changes: &mut Changes) {
-    let mut images: Vec<&ObservedImage> = observed.images.iter().collect();
-    images.sort_by(|a, b| a.id.cmp(&b.id));
-    for there in images {
+/// Takes our marks, and the tags that they say were set, from images that nothing describes any more: of removed
+/// manifests, and former generations of those that are there. With its last tag the engine removes an image. One
+/// in use stays, and so does a tag that somebody else set, or another owner (law 8).
+pub(super) fn diff_leftovers(
+    desired: &Desired,
+    observed: &Observed,
+    images: &Images<'_>,
+    owner: &Owner,
+    changes: &mut Changes,
+) {
+    let wanted: HashSet<&ImageId> = images.all_present().map(|there| &there.id).collect();
+    let named: HashMap<&ImageReference, &Name> = desired
+        .containers
+        .iter()
+        .filter(|(_, container)| container.image.is_none())
+        .map(|(name, container)| (&container.reference, name))
+        .collect();
+    let tagged: HashSet<&ImageReference> = desired.images.values().flat_map(|image| &image.tags).collect();
+    let mut sorted: Vec<&ObservedImage> = observed.images.iter().collect();
+    sorted.sort_by(|a, b| a.id.cmp(&b.id));
+    for there in sorted {
         let marked: BTreeSet<Name> = marks(there, owner).collect();
         let Some(name) = marked.first() else { continue };
-        let wanted = desired.images.iter().any(|(name, image)| {
-            present(image, name, observed, owner).is_some_and(|wanted| wanted.id == there.id)
-        });
         let id = ResourceId::new(Kind::Image, name.clone());
-        if wanted || desired.invalid.contains(&id) {
+        if wanted.contains(&there.id) || desired.invalid.contains(&id) {
             continue;
         }
         // What was in the container is nowhere else (law 5).
@@ -228,34 +241,55 @@ pub(super) fn diff_leftovers(desired: &Desired, observed: &Observed, owner: &Own
         if !changes.may_remove(desired, &id) {
             continue;
         }
-        let needs = match free_after(there, observed, changes) {
+        let (ours, others) = all_marks(there, owner);
+        // A tag that is wanted moves to the image that it is wanted for.
+        let goes = |tag: &&ImageReference| {
+            let is_set = tag.tag().is_some() && names(&ours, tag) && !names(&others, tag);
+            ours.contains(tag) || (is_set && !is_mark(tag) && !tagged.contains(tag))
+        };
+        let mut tags: Vec<ImageReference> = there.references.iter().filter(goes).cloned().collect();
+        // The mark goes last: while it is there, an interrupted removal can be taken up again.
+        tags.sort_by_key(is_mark);
+        // No manifest describes it any more, and one still names it.
+        if let Some(user) = tags.iter().find_map(|tag| named.get(tag)) {
+            changes.withheld.push((id, format!("container/{user} is made from it")));
+            continue;
+        }
+        let stays = there
+            .references
+            .iter()
+            .any(|tag| tag.tag().is_some() && !tags.contains(tag) && !tagged.contains(tag));
+        let needs = match free_after(there, stays, observed, changes) {
             Ok(needs) => needs,
             Err(user) => {
                 changes.withheld.push((id, user));
                 continue;
             }
         };
-        let generation = desired.images.contains_key(name);
-        let kept = |tag: &&ImageReference| {
-            tag.tag().is_some()
-                && !(generation && desired.images.values().any(|image| image.tags.contains(*tag)))
+        let why = if desired.images.contains_key(name) {
+            "a former generation that nothing uses"
+        } else {
+            "no longer in the manifests"
         };
-        let mut tags: Vec<ImageReference> = there.references.iter().filter(kept).cloned().collect();
-        // The mark goes last: while it is there, an interrupted removal can be taken up again.
-        tags.sort_by_key(is_mark);
-        let why =
-            if generation { "a former generation that nothing uses" } else { "no longer in the manifests" };
-        let reasons = vec![super::told("", None, Some(format!("{why}, {}", there.id)))];
+        let but = if stays { ", but for tags that others set" } else { "" };
+        let reasons = vec![super::told("", None, Some(format!("{why}, {}{but}", there.id)))];
         changes.push(id, Act::Untag { tags }, reasons, needs);
     }
 }
 
-/// What has to happen before nothing uses an image any more, or who goes on using it.
-fn free_after(image: &ObservedImage, observed: &Observed, changes: &Changes) -> Result<Vec<Need>, String> {
+/// What has to happen before nothing uses an image any more, or who goes on using it. Of one that stays only ours
+/// count.
+fn free_after(
+    image: &ObservedImage,
+    stays: bool,
+    observed: &Observed,
+    changes: &Changes,
+) -> Result<Vec<Need>, String> {
     observed
         .containers
         .iter()
         .filter(|container| container.image.as_ref() == Some(&image.id))
+        .filter(|container| !stays || container.managed.is_some())
         .map(|container| {
             changes
                 .leaves(container)
@@ -264,20 +298,20 @@ fn free_after(image: &ObservedImage, observed: &Observed, changes: &Changes) -> 
         .collect()
 }
 
-/// Lets what happens to a container come after the snapshots that are taken of it.
-pub(super) fn let_containers_follow(changes: &mut Changes) {
-    let snapshots: Vec<(ResourceId, Name)> = changes
-        .changes
-        .iter()
-        .filter_map(|change| match &change.act {
-            Act::Make { recipe, .. } => match &recipe.ingredients {
-                Ingredients::Commit(commit) => Some((change.id.clone(), commit.container.clone())),
-                _ => None,
-            },
-            _ => None,
-        })
-        .collect();
-    for (image, container) in snapshots {
+/// Takes snapshots only of containers that are there, and before anything happens to them.
+pub(super) fn snapshots_first(observed: &Observed, changes: &mut Changes) {
+    let mut taken = Vec::new();
+    for change in &mut changes.changes {
+        let Act::Make { recipe, .. } = &change.act else { continue };
+        let Ingredients::Commit(commit) = &recipe.ingredients else { continue };
+        let container = commit.container.clone();
+        if observed.containers.iter().any(|there| there.name == container.as_str()) {
+            taken.push((change.id.clone(), container));
+        } else {
+            change.act = Act::Block(format!("there is no container {container} to take it from"));
+        }
+    }
+    for (image, container) in taken {
         changes.let_follow(&ResourceId::new(Kind::Container, container), image);
     }
 }

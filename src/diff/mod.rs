@@ -14,6 +14,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
+use self::image::Images;
 use crate::assembly::PaperImage;
 use crate::desired::{Desired, Recipe, Removals};
 pub use crate::fields::Told;
@@ -96,6 +97,8 @@ pub enum Act {
         archive: PathBuf,
         /// The ids that its image may have.
         ids: Vec<ImageId>,
+        /// The tags that come with it.
+        brings: BTreeSet<ImageReference>,
         /// The tags it is to bear.
         tags: Vec<ImageReference>,
     },
@@ -310,17 +313,18 @@ pub enum Operation {
 pub fn diff(desired: &Desired, observed: &Observed, owner: &Owner, budget: Budget) -> Changes {
     let over_budget = budget::withheld(desired, observed, owner, budget);
     let mut changes = Changes { over_budget, ..Changes::default() };
-    image::diff(desired, observed, owner, &mut changes);
+    let images = Images::of(desired, observed, owner);
+    image::diff(desired, &images, owner, &mut changes);
     network::diff(desired, observed, &mut changes);
     volume::diff(desired, observed, &mut changes);
-    container::diff(desired, observed, owner, &mut changes);
-    image::let_containers_follow(&mut changes);
+    container::diff(desired, observed, &images, &mut changes);
+    image::snapshots_first(observed, &mut changes);
     network::let_members_follow(observed, &mut changes);
     container::wait_for_jobs(desired, observed, &mut changes);
     port::diff(desired, observed, &mut changes);
     preflight::diff(desired, observed, &mut changes);
     network::diff_leftovers(desired, observed, &mut changes);
-    image::diff_leftovers(desired, observed, owner, &mut changes);
+    image::diff_leftovers(desired, observed, &images, owner, &mut changes);
     changes.suspend(desired, observed);
     changes.changes.sort_by(|a, b| a.id.cmp(&b.id));
     changes.unchanged.sort();

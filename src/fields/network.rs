@@ -184,13 +184,11 @@ pub(super) fn decode_network_mode(value: &Value) -> Value {
 pub(super) fn decode_networks(inspection: &Value) -> Value {
     let entries = inspection["NetworkSettings"]["Networks"].as_object().into_iter().flatten();
     let hostname = inspection["Config"]["Hostname"].as_str();
+    let short_id = inspection["Id"].as_str().and_then(|id| id.get(..12));
     Value::Object(
         entries
             .map(|(network, endpoint)| {
-                let added = |alias: &str| {
-                    let short_id = alias.len() == 12 && alias.bytes().all(|b| b.is_ascii_hexdigit());
-                    short_id || Some(alias) == hostname
-                };
+                let added = |alias: &str| Some(alias) == short_id || Some(alias) == hostname;
                 let mut told = Map::new();
                 let aliases =
                     set(texts(&endpoint["Aliases"]).filter(|alias| !added(alias)).map(str::to_owned));

@@ -1,5 +1,6 @@
 //! The steps of a plan. A step is one operation of an engine and carries all that it takes.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -10,7 +11,8 @@ use crate::desired::Recipe;
 use crate::observed::Applied;
 use crate::resource::container::PlacedFile;
 use crate::resource::duration::Duration;
-use crate::resource::name::{Name, Owner};
+use crate::resource::label::Mark;
+use crate::resource::name::Name;
 use crate::resource::network::NetworkSpec;
 use crate::resource::platform::Platform;
 use crate::resource::printable::printable;
@@ -31,6 +33,8 @@ pub enum Step {
         archive: PathBuf,
         /// The ids.
         ids: Vec<ImageId>,
+        /// The tags that come with it.
+        brings: BTreeSet<ImageReference>,
     },
     /// Pull an image.
     Pull {
@@ -54,7 +58,7 @@ pub enum Step {
         /// The tags.
         tags: Vec<ImageReference>,
         /// Whose it is to be marked as.
-        mark: Option<(Owner, Name)>,
+        mark: Option<Mark>,
     },
     /// Keep an image in a file, which is there whole or not at all.
     Save {

@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use serde_json::json;
 
 use super::*;
@@ -41,7 +43,8 @@ fn law_7_a_predecessor_that_is_down_is_brought_back_while_its_replacement_is_hel
 
 #[test]
 fn law_13_a_step_shows_no_path_and_no_name_raw() {
-    let load = Step::LoadArchive { archive: "/srv/\u{1b}[2J.tar".into(), ids: Vec::new() };
+    let load =
+        Step::LoadArchive { archive: "/srv/\u{1b}[2J.tar".into(), ids: Vec::new(), brings: BTreeSet::new() };
     assert_eq!(load.to_string(), r"load /srv/\u{1b}[2J.tar");
     let leave = Step::Disconnect { container: "web".to_owned(), network: "a\nb\u{202e}".to_owned() };
     assert_eq!(leave.to_string(), r"disconnect web from a\nb\u{202e}");

@@ -43,6 +43,12 @@ impl HealthTest {
         &self.0
     }
 
+    /// Whether the engine checks anything with a command that begins with this word. `NONE` is how manifests and
+    /// images say that it does not, whatever they are built on; no word at all says nothing.
+    pub fn is_check(first: Option<&str>) -> bool {
+        matches!(first, Some("CMD" | "CMD-SHELL"))
+    }
+
     fn new(words: Vec<String>) -> Result<Self, String> {
         match (words.first().map(String::as_str), words.len()) {
             (Some("NONE"), 1) | (Some("CMD-SHELL"), 2) => Ok(Self(words)),

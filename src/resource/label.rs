@@ -1,12 +1,14 @@
 //! The labels and tags that say whose a resource is and what was once asked. They never answer
 //! "does it match".
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::container::ContainerSpec;
+use super::digest::sha256_hex;
 use super::env::{TextMap, looks_secret};
 use super::name::{Name, Owner};
 use super::reference::{ImageId, ImageReference};
@@ -31,9 +33,56 @@ pub const PREFIX: &str = "io.invigil.";
 /// generation of an image stays marked until it is removed, whatever happens in between.
 const MARK_HOST: &str = "io.invigil.owner";
 
-/// The tag that marks the image `id` as `owner`'s resource `image/NAME`.
-pub fn image_mark(owner: &Owner, name: &Name, id: &ImageId) -> ImageReference {
-    ImageReference::tagged(MARK_HOST, &format!("{owner}/{name}"), id.short())
+/// What our labels on something say, all together, in a digest; `None` if no Invigil's owner label is there.
+///
+/// An image that somebody committed from a container of ours hands its labels down. What says the same as its image
+/// has it from there; what Invigil makes from such an image has labels of its own.
+pub fn identity(labels: &Value) -> Option<String> {
+    labels[OWNER].as_str()?;
+    let ours: Vec<&Value> = [OWNER, RESOURCE, SPEC].iter().map(|key| &labels[key]).collect();
+    Some(sha256_hex(serde_json::json!(ours).to_string().as_bytes()))
+}
+
+/// What marks an image as `owner`'s resource `image/NAME`, and which of the references to it Invigil set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    /// Whose it is.
+    pub owner: Owner,
+    /// Which resource it is.
+    pub name: Name,
+    /// The references that were set for it: with the mark, they go when it goes.
+    pub set: BTreeSet<ImageReference>,
+}
+
+/// How many references one tag can name: a tag has at most 128 characters, 12 of which are the image's.
+const NAMED_IN_A_TAG: usize = 12;
+
+impl Mark {
+    /// The tags that say so of the image `id`: one as long as not more than a dozen references are named. After the
+    /// image's short id stands a dot and a short digest for each reference, which has characters that no tag may.
+    pub fn tags(&self, id: &ImageId) -> Vec<ImageReference> {
+        let set: BTreeSet<String> = self.set.iter().map(named).collect();
+        let set: Vec<String> = set.into_iter().collect();
+        let tag = |named: &[String]| {
+            let parts: Vec<&str> = [id.short()].into_iter().chain(named.iter().map(String::as_str)).collect();
+            ImageReference::tagged(MARK_HOST, &format!("{}/{}", self.owner, self.name), &parts.join("."))
+        };
+        if set.is_empty() { vec![tag(&[])] } else { set.chunks(NAMED_IN_A_TAG).map(tag).collect() }
+    }
+}
+
+/// How a mark names a reference.
+fn named(reference: &ImageReference) -> String {
+    let mut digest = sha256_hex(reference.to_string().as_bytes());
+    digest.truncate(8);
+    digest
+}
+
+/// Whether a tag is a mark that names `reference`: it was set for the resource that the mark names.
+pub fn is_set_by(mark: &ImageReference, reference: &ImageReference) -> bool {
+    let mut names = mark.tag().filter(|_| is_mark(mark)).into_iter().flat_map(|tag| tag.split('.').skip(1));
+    let reference = named(reference);
+    names.any(|name| name == reference)
 }
 
 /// The resource that a tag marks, if it is a mark of `owner`'s.
@@ -80,7 +129,7 @@ pub fn container_spec_text(spec: &ContainerSpec, files: &BTreeMap<String, String
 
 /// The spec that something was created from; `None` if the text is not one of ours.
 pub fn spec_from<T: DeserializeOwned>(text: &str) -> Option<T> {
-    let mut value: serde_json::Value = serde_json::from_str(text).ok()?;
+    let mut value: Value = serde_json::from_str(text).ok()?;
     if value["version"] != SPEC_VERSION {
         return None;
     }
@@ -89,7 +138,7 @@ pub fn spec_from<T: DeserializeOwned>(text: &str) -> Option<T> {
 
 /// The digests of the files that were put into a container at its creation, by path.
 pub fn files_from(text: &str) -> BTreeMap<String, String> {
-    let value: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
+    let value: Value = serde_json::from_str(text).unwrap_or_default();
     serde_json::from_value(value["files"].clone()).unwrap_or_default()
 }
 
@@ -128,9 +177,36 @@ mod tests {
         let name: Name = "img-test".parse().expect("a name");
         let id: ImageId =
             format!("sha256:{}", "3f2a91c0d7be".repeat(6)[..64].to_owned()).parse().expect("an id");
-        let mark = image_mark(&owner, &name, &id);
-        assert_eq!(mark.to_string(), "io.invigil.owner/default/img-test:3f2a91c0d7be");
-        assert_eq!(marked_image(&owner, &mark), Some(name));
-        assert_eq!(marked_image(&other, &mark), None);
+        let mark = Mark { owner: owner.clone(), name: name.clone(), set: BTreeSet::new() };
+        let tags = mark.tags(&id);
+        assert_eq!(tags[0].to_string(), "io.invigil.owner/default/img-test:3f2a91c0d7be");
+        assert_eq!(marked_image(&owner, &tags[0]), Some(name));
+        assert_eq!(marked_image(&other, &tags[0]), None);
+    }
+
+    #[test]
+    fn a_mark_says_which_tags_were_set() {
+        let set: BTreeSet<ImageReference> = (0..30)
+            .map(|number| format!("registry:5000/team/img-test:{number}").parse().expect("a tag"))
+            .collect();
+        let mark = Mark {
+            owner: "default".parse().expect("an owner"),
+            name: "img-test".parse().expect("a name"),
+            set: set.clone(),
+        };
+        let tags = mark.tags(&ImageId::of(b"an image"));
+        assert_eq!(tags.len(), 3);
+        assert!(tags.iter().all(|tag| tag.to_string().parse() == Ok(tag.clone())), "{tags:?}");
+        let is_set = |reference: &ImageReference| tags.iter().any(|tag| is_set_by(tag, reference));
+        assert!(set.iter().all(is_set));
+        assert!(!is_set(&"registry:5000/team/img-test:30".parse().expect("a tag")));
+        assert!(!is_set_by(
+            &"img-test:a.ff7d0ca2".parse().expect("a tag"),
+            &"midterm".parse().expect("a tag")
+        ));
+        assert!(is_set_by(
+            &"io.invigil.owner/a1/b2:0.ff7d0ca2".parse().expect("a tag"),
+            &"midterm".parse().expect("a tag")
+        ));
     }
 }

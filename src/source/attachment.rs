@@ -1,7 +1,7 @@
 //! The files that manifests name beside themselves: env files, profiles and archives. In: paths. Out: what a
 //! comparison needs of them, or why they cannot be read. Never keeps an archive in memory.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use super::context::{ContextRequest, ContextSummary, KnownFiles};
 use super::stamp::Stamp;
 use crate::resource::digest::hex;
 use crate::resource::env::parse_env_file;
-use crate::resource::reference::ImageId;
+use crate::resource::reference::{ImageId, ImageReference};
 
 /// What is wanted to be read.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,7 +29,7 @@ pub enum Request {
 pub enum Wanted {
     /// The variables of an env file.
     Env,
-    /// The ids of the one image that `docker save` wrote to it.
+    /// The ids and tags of the one image that `docker save` wrote to it.
     SavedImage,
     /// The same, of a file that need not be there.
     KeptImage,
@@ -46,8 +46,8 @@ pub enum Wanted {
 pub enum Attachment {
     /// Variables.
     Env(BTreeMap<String, String>),
-    /// The ids that the image may have, by the engine's image store.
-    Image(Vec<ImageId>),
+    /// An image.
+    Image(SavedImage),
     /// A SHA-256, in hexadecimal.
     Digest(String),
     /// JSON in canonical form.
@@ -58,6 +58,15 @@ pub enum Attachment {
     Context(ContextSummary),
     /// There is no file.
     Nothing,
+}
+
+/// The one image in an archive of `docker save`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SavedImage {
+    /// The ids that it may have, by the engine's image store.
+    pub ids: Vec<ImageId>,
+    /// The tags that an engine points to it when it loads the archive, wherever they pointed before.
+    pub brings: BTreeSet<ImageReference>,
 }
 
 /// What files say, or in a sentence why they cannot be read.
@@ -191,12 +200,12 @@ fn digest(mut file: &File) -> io::Result<String> {
     }
 }
 
-/// The ids of the one image in an archive that `docker save` wrote: its config's digest, and where the
-/// archive has an OCI index, its manifest's (an engine with the containerd image store goes by that).
+/// The one image in an archive that `docker save` wrote. Its ids are its config's digest, and where the archive has
+/// an OCI index, its manifest's (an engine with the containerd image store goes by that).
 ///
 /// # Errors
 /// Why it is no archive of one image, in words.
-pub fn saved_image(file: &File) -> Result<Vec<ImageId>, String> {
+pub fn saved_image(file: &File) -> Result<SavedImage, String> {
     let documents = documents(file)?;
     let document = |name: &str| documents.get(name).ok_or_else(|| format!("it has no {name}"));
     let list: Vec<serde_json::Value> = serde_json::from_slice(document("manifest.json")?)
@@ -206,6 +215,8 @@ pub fn saved_image(file: &File) -> Result<Vec<ImageId>, String> {
     };
     let config = image["Config"].as_str().ok_or("manifest.json names no config")?;
     let mut ids = vec![ImageId::of(document(config)?)];
+    let own = image["RepoTags"].as_array().into_iter().flatten().filter_map(|tag| tag.as_str());
+    let mut brings: BTreeSet<ImageReference> = own.filter_map(|tag| tag.parse().ok()).collect();
     if let Some(index) = documents.get("index.json") {
         let index: serde_json::Value =
             serde_json::from_slice(index).map_err(|error| format!("index.json: {error}"))?;
@@ -213,8 +224,18 @@ pub fn saved_image(file: &File) -> Result<Vec<ImageId>, String> {
         let digests = manifests.filter_map(|manifest| manifest["digest"].as_str()?.parse::<ImageId>().ok());
         ids.extend(digests);
         ids.dedup();
+        brings.extend(index["manifests"].as_array().into_iter().flatten().filter_map(name_in_index));
     }
-    Ok(ids)
+    Ok(SavedImage { ids, brings })
+}
+
+/// The name under which containerd keeps what an OCI index lists. The second annotation may be a tag alone, which
+/// names nothing.
+fn name_in_index(manifest: &serde_json::Value) -> Option<ImageReference> {
+    let annotation = |name: &str| manifest["annotations"][name].as_str();
+    let name = annotation("io.containerd.image.name")
+        .or_else(|| annotation("org.opencontainers.image.ref.name").filter(|name| name.contains([':', '/'])));
+    name?.parse().ok()
 }
 
 /// The JSON documents of a tar archive by their paths, layers skipped without being read.
@@ -286,6 +307,34 @@ mod tests {
             read(Request::File(Wanted::Digest, dir.path().to_path_buf())),
             Err(format!("{} is not a regular file", dir.path().display()))
         );
+    }
+
+    #[test]
+    fn the_tags_that_an_archive_brings_are_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("saved.tar");
+        let mut archive = tar::Builder::new(File::create(&path).unwrap());
+        let documents = [
+            ("manifest.json", r#"[{"Config": "c.json", "RepoTags": ["app:latest", "lab:5000/app:1"]}]"#),
+            ("c.json", "{}"),
+            (
+                "index.json",
+                r#"{"manifests": [
+                    {"annotations": {"io.containerd.image.name": "docker.io/library/other:2", "org.opencontainers.image.ref.name": "2"}},
+                    {"annotations": {"org.opencontainers.image.ref.name": "latest"}}
+                ]}"#,
+            ),
+        ];
+        for (name, text) in documents {
+            let mut header = tar::Header::new_ustar();
+            header.set_size(text.len() as u64);
+            archive.append_data(&mut header, name, text.as_bytes()).unwrap();
+        }
+        archive.finish().unwrap();
+        let Ok(Attachment::Image(image)) = read(Request::File(Wanted::SavedImage, path)) else { panic!() };
+        assert_eq!(image.ids, [ImageId::of(b"{}")]);
+        let brings: Vec<String> = image.brings.iter().map(ToString::to_string).collect();
+        assert_eq!(brings, ["app:latest", "other:2", "lab:5000/app:1"]);
     }
 
     #[test]

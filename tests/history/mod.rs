@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use invigil::assembly::ExamServer;
 use invigil::diff::{Budget, diff};
@@ -37,6 +37,7 @@ pub struct Case {
     wanted: Wanted,
     held: BTreeMap<ResourceId, String>,
     budget: Budget,
+    directory: PathBuf,
 }
 
 /// The exam server of the Invigil that plans now.
@@ -87,7 +88,7 @@ impl Case {
         let wanted = read(&directory.join("manifests"), NOW);
         let held = form.held.iter().map(|(id, why)| (id.parse().expect("a resource"), why.clone())).collect();
         let budget = Budget { approved: form.approved, ..Budget::default() };
-        Self { engine, wanted, held, budget }
+        Self { engine, wanted, held, budget, directory: directory.to_owned() }
     }
 
     /// The plan, its steps, and what is left to plan once it was carried out.
@@ -142,6 +143,7 @@ impl Case {
     /// Ids stand for what they name: they differ from one architecture to the next.
     fn with_names(&self, before: &Observed, mut text: String) -> String {
         let after = observe(&self.engine, &self.wanted);
+        text = text.replace(&format!("{}/", self.directory.display()), "");
         for (name, image) in &self.wanted.desired.images {
             if let invigil::desired::ImageOrigin::Paper(paper) = &image.source {
                 text = text.replace(paper.id().short(), &format!("<{name}>"));
@@ -195,6 +197,16 @@ fn happen(engine: &MemoryEngine, line: &str, directory: &Path) {
                 engine.by_hand(&Step::Untag(image(mark))).expect("an untagged image");
             }
         }
+        ["newer", "Invigil", "made", name, "from", reference] => {
+            let labels = json!({
+                "io.invigil.owner": "default",
+                "io.invigil.resource": format!("container/{name}"),
+                "io.invigil.spec": json!({"version": 2, "spec": {}}).to_string(),
+            });
+            engine
+                .run_foreign(name, json!({"Image": reference, "Labels": labels}))
+                .unwrap_or_else(|error| panic!("{line}: {error}"));
+        }
         ["host", "listens", port] => engine.on_host(|host| {
             let ip = "0.0.0.0".parse().expect("an address");
             let port = port.parse().expect("a port");
@@ -234,6 +246,7 @@ fn program(how: &[&str]) -> Program {
 
 fn config(how: &[&str]) -> Value {
     match how {
+        ["unchecked"] => json!({"Cmd": ["serve"], "Healthcheck": {"Test": ["NONE"]}}),
         ["healthy" | "sick"] => json!({"Cmd": ["serve"], "Healthcheck": {"Test": ["CMD", "check"]}}),
         ["volume"] => json!({"Cmd": ["serve"], "Volumes": {"/data": {}}}),
         _ => json!({"Cmd": ["serve"], "Env": ["PATH=/bin"], "User": "www"}),
@@ -247,6 +260,10 @@ fn docker(engine: &MemoryEngine, command: &[&str]) -> Result<(), EngineError> {
         ["pull", reference] => engine.by_hand(&Step::Pull { reference: image(reference), platform: None }),
         ["tag", from, to] => {
             engine.by_hand(&Step::Tag { image: vec![text(from)], tags: vec![image(to)], mark: None })
+        }
+        ["rmi", reference] => engine.by_hand(&Step::Untag(image(reference))),
+        ["run", "--rm", "--name", name, reference] => {
+            engine.run_foreign(name, json!({"Image": reference, "HostConfig": {"AutoRemove": true}}))
         }
         ["run", "--name", name, reference] => engine.run_foreign(name, json!({"Image": reference})),
         ["run", "--name", name, "--network", network, reference] => {
@@ -262,6 +279,7 @@ fn docker(engine: &MemoryEngine, command: &[&str]) -> Result<(), EngineError> {
         ["pause", name] => engine.set(name, Doing::Paused),
         ["unpause", name] => engine.by_hand(&Step::Unpause(text(name))),
         ["commit", name, reference] => engine.commit(name, &image(reference)),
+        ["rm", "fails", "for", name] => engine.set(name, Doing::Dead),
         ["rm", "-f", name] => engine.remove_forced(name),
         ["rename", from, to] => engine.by_hand(&Step::Rename { container: text(from), to: text(to) }),
         ["update", name, body] => {

@@ -14,13 +14,14 @@ use self::namespace::{let_leavers_go_first, namespace_differences, owners_first}
 use self::operations::operations;
 use self::renewal::{Renewal, applied};
 use self::standing::Standing;
-use super::image;
+use super::image::Images;
 use super::{Act, Changes, Need, NewContainer, Old, Operation, Predecessor, Told, proof, told};
 use crate::desired::{Desired, DesiredContainer, ImageOrigin};
 use crate::fields::{self, Difference, is_anonymous_volume};
 use crate::observed::{LiveStatus, Managed, Observed, ObservedContainer};
 use crate::resource::container::{Condition, Reference, State, Use};
-use crate::resource::name::{Kind, Name, Owner, ResourceId};
+use crate::resource::health::HealthTest;
+use crate::resource::name::{Kind, Name, ResourceId};
 use crate::resource::reference::ImageId;
 
 /// What the successor is called until it takes its predecessor's place.
@@ -28,16 +29,24 @@ pub const NEXT_SUFFIX: &str = ".invigil-next";
 /// What the predecessor is called until its successor has proved itself.
 pub const PREVIOUS_SUFFIX: &str = ".invigil-prev";
 
-pub(super) fn diff(desired: &Desired, observed: &Observed, owner: &Owner, changes: &mut Changes) {
+/// Why a container stays of which cannot be said what it was to give before it goes (law 1).
+const UNREADABLE: &str = "its label io.invigil.spec, which says what is to be collected from it, cannot be read (a newer \
+                          Invigil may have written it); remove it by hand";
+
+pub(super) fn diff(desired: &Desired, observed: &Observed, images: &Images<'_>, changes: &mut Changes) {
     let standing = Standing::of(observed);
     for (name, wanted) in owners_first(&desired.containers) {
-        diff_one(name, wanted, &standing, desired, observed, owner, changes);
+        diff_one(name, wanted, &standing, desired, observed, images, changes);
     }
     let gone: BTreeSet<&Name> =
         standing.resources().filter(|name| !desired.containers.contains_key(*name)).collect();
     for name in gone {
         let id = ResourceId::new(Kind::Container, name.clone());
         if changes.may_remove(desired, &id) {
+            if standing.live(name).any(|(_, managed)| managed.unreadable) {
+                changes.withheld.push((id, UNREADABLE.to_owned()));
+                continue;
+            }
             let old: Vec<Old> =
                 standing.live(name).map(|(container, _)| Old::new(name, container, None)).collect();
             let mut reasons = vec![told("", None, Some("no longer in the manifests".to_owned()))];
@@ -65,14 +74,14 @@ fn diff_one(
     standing: &Standing<'_>,
     desired: &Desired,
     observed: &Observed,
-    owner: &Owner,
+    images: &Images<'_>,
     changes: &mut Changes,
 ) {
     let id = ResourceId::new(Kind::Container, name.clone());
     if let Some(there) = standing.foreign(name) {
         let why = match (&there.other_owner, &there.stranger) {
             (Some(owner), _) => format!("a container of this name belongs to another Invigil (owner {owner})"),
-            (None, Some(stranger)) => return adopt(id, wanted, there, stranger, desired, observed, changes),
+            (None, Some(stranger)) => return adopt(id, wanted, there, stranger, desired, images, changes),
             (None, None) => {
                 "a container of this name is there that Invigil did not make; remove or rename it, or take it over \
                  with metadata.adopt: true"
@@ -84,7 +93,7 @@ fn diff_one(
     let mut containers = standing.live(name);
     let needs = needs(wanted);
     let Some((container, managed)) = containers.next() else {
-        let new = NewContainer::new(wanted, Vec::new(), desired, observed);
+        let new = NewContainer::new(wanted, Vec::new(), desired, images);
         let act = Act::Create { container: Box::new(new), leftovers: Vec::new() };
         return changes.push(id, act, Vec::new(), needs);
     };
@@ -103,9 +112,9 @@ fn diff_one(
         return changes.block(id, "the engine is still removing the container of this name");
     }
 
-    let image = image_difference(wanted, container, managed, desired, observed, owner);
+    let image = image_difference(wanted, container, managed, desired, images);
     let config =
-        container.image.as_ref().and_then(|id| observed.image(id)).and_then(|image| image.config.as_ref());
+        container.image.as_ref().and_then(|id| images.with(id)).and_then(|image| image.config.as_ref());
     let differences = fields::differences(&wanted.spec, managed.created.as_ref(), &managed.live, config);
     let namespaces: Vec<Told> = namespace_differences(wanted, changes).collect();
     let files = FileChanges::of(wanted, container.status, &applied(container, managed, observed));
@@ -123,7 +132,7 @@ fn diff_one(
         let old = Old::new(name, container, Some(wanted));
         reasons.extend(files.reasons);
         reasons.extend(collected(&old.collect));
-        let new = NewContainer::new(wanted, managed.anonymous_volumes.clone(), desired, observed);
+        let new = NewContainer::new(wanted, managed.anonymous_volumes.clone(), desired, images);
         let act = Act::Replace { old, container: Box::new(new), leftovers };
         return changes.push(id, act, reasons, needs);
     }
@@ -149,7 +158,7 @@ fn diff_one(
     let predecessor = leftovers.iter().position(|old| to_prove && old.name == previous);
     let predecessor = predecessor.map(|index| Predecessor {
         container: leftovers.remove(index),
-        until: proof(&wanted.spec, is_checked(wanted, desired, observed)),
+        until: proof(&wanted.spec, is_checked(wanted, desired, images)),
     });
     let act =
         Act::Alter { container: Old::new(name, container, Some(wanted)), operations, leftovers, predecessor };
@@ -164,10 +173,15 @@ fn adopt(
     there: &ObservedContainer,
     stranger: &Managed,
     desired: &Desired,
-    observed: &Observed,
+    images: &Images<'_>,
     changes: &mut Changes,
 ) {
-    let image = there.image.as_ref().and_then(|id| observed.image(id));
+    if stranger.removes_itself {
+        let why = "the container of this name was started with --rm: as soon as it stops it is gone with its volumes, and \
+                   could not be put back; start it again without --rm";
+        return changes.block(id, why);
+    }
+    let image = there.image.as_ref().and_then(|id| images.with(id));
     let config = image.and_then(|image| image.config.as_ref());
     let mut reasons =
         vec![told("", None, Some("takes over a container that Invigil did not make".to_owned()))];
@@ -177,7 +191,7 @@ fn adopt(
     }
     let differences = fields::all_differences(&wanted.spec, &stranger.live, config);
     reasons.extend(differences.iter().flat_map(Difference::told));
-    let new = NewContainer::new(wanted, stranger.anonymous_volumes.clone(), desired, observed);
+    let new = NewContainer::new(wanted, stranger.anonymous_volumes.clone(), desired, images);
     let old = Old::new(&id.name, there, Some(wanted));
     reasons.extend(collected(&old.collect));
     let act = Act::Replace { old, container: Box::new(new), leftovers: Vec::new() };
@@ -231,11 +245,10 @@ fn image_difference(
     container: &ObservedContainer,
     managed: &Managed,
     desired: &Desired,
-    observed: &Observed,
-    owner: &Owner,
+    images: &Images<'_>,
 ) -> Option<Told> {
     let live = container.image.as_ref()?;
-    let ids = wanted_ids(wanted, desired, observed, owner);
+    let ids = wanted_ids(wanted, desired, images);
     let was = managed.created.as_ref().and_then(|created| created.image.as_ref());
     let same = match &ids[..] {
         // Not on the engine yet: what the container was made from is all that can be compared.
@@ -254,17 +267,12 @@ fn image_difference(
 }
 
 /// The ids that the wanted image may have, as far as they are known.
-fn wanted_ids(
-    wanted: &DesiredContainer,
-    desired: &Desired,
-    observed: &Observed,
-    owner: &Owner,
-) -> Vec<ImageId> {
+fn wanted_ids(wanted: &DesiredContainer, desired: &Desired, images: &Images<'_>) -> Vec<ImageId> {
     let described = wanted.image.as_ref().and_then(|name| Some((name, desired.images.get(name)?)));
     let Some((name, image)) = described else {
-        return observed.image_at(&wanted.reference).map(|image| image.id.clone()).into_iter().collect();
+        return images.at(&wanted.reference).map(|image| image.id.clone()).into_iter().collect();
     };
-    if let Some(there) = image::present(image, name, observed, owner) {
+    if let Some(there) = images.present(name) {
         return vec![there.id.clone()];
     }
     match &image.source {
@@ -281,7 +289,7 @@ impl NewContainer {
         wanted: &DesiredContainer,
         carried: Vec<(String, String)>,
         desired: &Desired,
-        observed: &Observed,
+        images: &Images<'_>,
     ) -> Self {
         let spec = &wanted.spec;
         let targets: Vec<&str> = (spec.binds.iter().map(|bind| bind.target.as_str()))
@@ -295,24 +303,29 @@ impl NewContainer {
             spec: spec.clone(),
             files: wanted.files.clone(),
             image: wanted.reference.clone(),
-            pull: wanted.image.is_none() && observed.image_at(&wanted.reference).is_none(),
+            pull: wanted.image.is_none() && images.at(&wanted.reference).is_none(),
             carried: carried.collect(),
             state: spec.state,
-            checked: is_checked(wanted, desired, observed),
+            checked: is_checked(wanted, desired, images),
         }
     }
 }
 
 /// Whether a container will have a health check; `None` where only its image knows and is not there yet.
-fn is_checked(wanted: &DesiredContainer, desired: &Desired, observed: &Observed) -> Option<bool> {
+fn is_checked(wanted: &DesiredContainer, desired: &Desired, images: &Images<'_>) -> Option<bool> {
     if let Some(test) = wanted.spec.healthcheck.as_ref().and_then(|check| check.test.as_ref()) {
-        return Some(test.words().first().is_some_and(|word| word != "NONE"));
+        return Some(HealthTest::is_check(test.words().first().map(String::as_str)));
     }
-    let described =
-        wanted.image.as_ref().and_then(|name| desired.images.get(name)).map(|image| &image.source);
-    if matches!(described, Some(ImageOrigin::Paper(_))) {
-        return Some(true);
-    }
-    let config = observed.image_at(&wanted.reference)?.config.as_ref()?;
-    Some(config.get("healthcheck").is_some_and(|check| check.get("test").is_some()))
+    let there = match &wanted.image {
+        None => images.at(&wanted.reference)?,
+        Some(name) => {
+            if matches!(desired.images.get(name)?.source, ImageOrigin::Paper(_)) {
+                return Some(true);
+            }
+            // The tag may still point to a former generation.
+            images.present(name)?
+        }
+    };
+    let test = there.config.as_ref()?.get("healthcheck").and_then(|check| check.get("test"));
+    Some(HealthTest::is_check(test.and_then(|test| test.get(0)?.as_str())))
 }

@@ -16,7 +16,7 @@ use super::error::{failed, is_absent, is_passing};
 use super::{Session, files, parse};
 use crate::engine::{EngineError, Scope};
 use crate::fields::{self, Live};
-use crate::observed::{LiveStatus, Observed, ObservedContainer};
+use crate::observed::{EngineId, LiveStatus, Observed, ObservedContainer};
 use crate::resource::label;
 use crate::resource::name::{Kind, Name};
 
@@ -31,7 +31,7 @@ const PAUSE: Duration = Duration::from_millis(60);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 pub(super) async fn observe(engine: &Session, scope: &Scope) -> Result<Observed, EngineError> {
-    let (containers, images, networks, volumes) =
+    let ((containers, identities), images, networks, volumes) =
         try_join!(containers(engine, scope), images(engine), networks(engine), volumes(engine))?;
     let mut observed = Observed { containers, ..Observed::default() };
     for document in &networks {
@@ -52,14 +52,14 @@ pub(super) async fn observe(engine: &Session, scope: &Scope) -> Result<Observed,
         .iter()
         .filter(|image| used.contains(&image.id) || !image.references.is_disjoint(&scope.images))
         .map(|image| image.id.as_str().to_owned());
-    let mut configs: HashMap<String, (Live, bool)> =
+    let mut configs: HashMap<String, (Live, Option<String>)> =
         try_join_all(wanted.map(|id| image_config(engine, id))).await?.into_iter().collect();
-    // A container whose image carries our labels has them from there (an image committed from a container
+    // A container whose labels its image carries has them from there (an image committed from a container
     // of ours); somebody else started it.
-    let inherited: BTreeSet<String> =
-        configs.iter().filter(|(_, (_, labelled))| *labelled).map(|(id, _)| id.clone()).collect();
     for container in &mut observed.containers {
-        if container.image.as_ref().is_some_and(|image| inherited.contains(image.as_str())) {
+        let image = container.image.as_ref().and_then(|image| configs.get(image.as_str()));
+        let inherited = image.and_then(|(_, identity)| identity.as_ref());
+        if inherited.is_some() && inherited == identities.get(&container.id) {
             container.managed = None;
         }
     }
@@ -125,15 +125,18 @@ pub(super) async fn volumes(engine: &Session) -> Result<Vec<Value>, EngineError>
     documents("the volumes", &listed.volumes.unwrap_or_default())
 }
 
-/// What an image gives to containers, and whether it carries labels of ours.
-async fn image_config(engine: &Session, id: String) -> Result<(String, (Live, bool)), EngineError> {
+/// What an image gives to containers, and what labels of ours say that it carries.
+async fn image_config(engine: &Session, id: String) -> Result<(String, (Live, Option<String>)), EngineError> {
     let answer = read(engine, &format!("image {id}"), || engine.docker.inspect_image(&id)).await?;
     let config = document("an image", &answer.config)?;
-    let labelled = !config["Labels"][label::OWNER].is_null();
-    Ok((id, (fields::read_image(&config), labelled)))
+    Ok((id, (fields::read_image(&config), label::identity(&config["Labels"]))))
 }
 
-async fn containers(engine: &Session, scope: &Scope) -> Result<Vec<ObservedContainer>, EngineError> {
+/// The containers, and what our labels on ours say.
+async fn containers(
+    engine: &Session,
+    scope: &Scope,
+) -> Result<(Vec<ObservedContainer>, HashMap<EngineId, String>), EngineError> {
     let options = ListContainersOptionsBuilder::new().all(true).build();
     let listed =
         read(engine, "the containers", || engine.docker.list_containers(Some(options.clone()))).await?;
@@ -148,12 +151,17 @@ async fn containers(engine: &Session, scope: &Scope) -> Result<Vec<ObservedConta
         })
         .collect();
     let mut containers = Vec::new();
+    let mut identities = HashMap::new();
     let mut ours: Vec<(String, Name)> = Vec::new();
     let mut strangers: Vec<(String, Name)> = Vec::new();
     for document in &listed {
         let what = format!("container {}", parse::container_name(document));
         if let Some(name) = parse::resource(&document["Labels"], &scope.owner, Kind::Container, &what)? {
-            ours.push((document["Id"].as_str().unwrap_or_default().to_owned(), name));
+            let id = document["Id"].as_str().unwrap_or_default();
+            if let (Ok(id), Some(identity)) = (id.parse(), label::identity(&document["Labels"])) {
+                identities.insert(id, identity);
+            }
+            ours.push((id.to_owned(), name));
             continue;
         }
         let container = parse::listed_container(document)?;
@@ -179,7 +187,7 @@ async fn containers(engine: &Session, scope: &Scope) -> Result<Vec<ObservedConta
             ..one
         }));
     }
-    Ok(containers)
+    Ok((containers, identities))
 }
 
 /// A container of ours; `None` if it went between the list and now, in the engine's own words.

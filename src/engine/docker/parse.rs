@@ -163,6 +163,8 @@ pub(super) fn inspected_container(
         .filter(|mount| mount["Type"] == "volume" && fields::is_anonymous_volume(text(mount, "Name")))
         .map(|mount| (text(mount, "Name").to_owned(), text(mount, "Destination").to_owned()))
         .collect();
+    let spec = text(&document["Config"]["Labels"], label::SPEC);
+    let created = label::spec_from(spec);
     Ok(ObservedContainer {
         id: text(&document, "Id").parse::<EngineId>().map_err(|error| unreadable(&what, error))?,
         name: name.to_owned(),
@@ -177,11 +179,13 @@ pub(super) fn inspected_container(
         ports: held_ports(&document["NetworkSettings"]["Ports"]),
         managed: Some(Box::new(Managed {
             resource,
-            created: label::spec_from(text(&document["Config"]["Labels"], label::SPEC)),
-            files: label::files_from(text(&document["Config"]["Labels"], label::SPEC)),
+            unreadable: created.is_none() && !spec.is_empty(),
+            created,
+            files: label::files_from(spec),
             live: fields::read_telling(&document),
             started: started(text(state, "StartedAt")),
             anonymous_volumes: anonymous,
+            removes_itself: document["HostConfig"]["AutoRemove"] == true,
         })),
         stranger: None,
         other_owner: None,

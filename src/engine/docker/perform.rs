@@ -24,8 +24,8 @@ use crate::desired::{Ingredients, Recipe};
 use crate::engine::{EngineError, Progress};
 use crate::fields;
 use crate::plan::Step;
-use crate::resource::label;
-use crate::resource::name::{Name, Owner};
+use crate::resource::label::{self, Mark};
+use crate::resource::name::Name;
 use crate::resource::platform::Platform;
 use crate::resource::reference::{ImageId, ImageReference};
 
@@ -55,7 +55,7 @@ pub(super) async fn perform(
     };
     match step {
         Step::LoadPapers(images) => transfer::load_papers(&patient(engine, TRANSFER), images).await,
-        Step::LoadArchive { archive, ids } => {
+        Step::LoadArchive { archive, ids, .. } => {
             transfer::load_archive(&patient(engine, TRANSFER), archive, progress).await?;
             // The engine takes an archive without the image that it was read to hold.
             let ids: Vec<String> = ids.iter().map(|id| id.as_str().to_owned()).collect();
@@ -236,11 +236,11 @@ async fn tag(
     what: &str,
     image: &[String],
     tags: &[ImageReference],
-    mark: Option<&(Owner, Name)>,
+    mark: Option<&Mark>,
 ) -> Result<(), EngineError> {
     let id = image_id(engine, what, image).await?;
     // The mark comes first: an image that bears the tags without it would be somebody's.
-    let mark = mark.into_iter().map(|(owner, name)| label::image_mark(owner, name, &id));
+    let mark = mark.into_iter().flat_map(|mark| mark.tags(&id));
     for tag in &mark.chain(tags.iter().cloned()).collect::<Vec<_>>() {
         let options =
             TagImageOptionsBuilder::new().repo(&tag.repository()).tag(tag.tag().unwrap_or("latest")).build();

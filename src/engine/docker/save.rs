@@ -34,9 +34,9 @@ pub(super) async fn save(
     let written = File::open(partial.path()).await.map_err(at_disk)?.into_std().await;
     let holds = tokio::task::spawn_blocking(move || saved_image(&written)).await;
     match holds.unwrap_or_else(|_| Err("reading it was broken off".to_owned())) {
-        Ok(ids) if ids.contains(&id) => partial.finish().await.map_err(at_disk),
-        Ok(ids) => {
-            let held: Vec<&str> = ids.iter().map(ImageId::short).collect();
+        Ok(image) if image.ids.contains(&id) => partial.finish().await.map_err(at_disk),
+        Ok(image) => {
+            let held: Vec<&str> = image.ids.iter().map(ImageId::short).collect();
             Err(EngineError::refused(format!("{what}: the engine sent {} instead of {id}", held.join(", "))))
         }
         Err(why) => {

@@ -10,6 +10,7 @@ use super::world::{World, resource};
 use crate::fields;
 use crate::observed::{EngineId, Health, LiveStatus, Managed, ObservedContainer, StartedAt};
 use crate::plan::{Await, Step};
+use crate::resource::health::HealthTest;
 use crate::resource::label;
 use crate::resource::name::{Kind, Name, Owner};
 use crate::resource::port::{PortMapping, PublishedPort};
@@ -30,6 +31,8 @@ pub enum Doing {
     Exited,
     /// Its program ended with an error.
     Failed,
+    /// It could not be removed.
+    Dead,
 }
 
 impl Doing {
@@ -40,6 +43,7 @@ impl Doing {
             Self::Running | Self::Sick => "running",
             Self::Paused => "paused",
             Self::Exited | Self::Failed => "exited",
+            Self::Dead => "dead",
         }
     }
 
@@ -103,9 +107,7 @@ impl Container {
     }
 
     fn status(&self) -> LiveStatus {
-        let checked = self.config["Healthcheck"]["Test"]
-            .as_array()
-            .is_some_and(|test| test.first() != Some(&json!("NONE")));
+        let checked = HealthTest::is_check(self.config["Healthcheck"]["Test"][0].as_str());
         match self.doing {
             Doing::Created => LiveStatus::Created,
             Doing::Running if checked => LiveStatus::Running(Health::Healthy),
@@ -114,6 +116,7 @@ impl Container {
             Doing::Paused => LiveStatus::Paused,
             Doing::Exited => LiveStatus::Exited(0),
             Doing::Failed => LiveStatus::Exited(1),
+            Doing::Dead => LiveStatus::Dead,
         }
     }
 }
@@ -141,21 +144,23 @@ impl World {
         let ours = self.resource_of(container, &scope.owner);
         let adopted = container.name.parse().ok().filter(|_| ours.is_none() && scope.adopts(&container.name));
         let managed = |resource| {
-            let created = container.config["Labels"][label::SPEC].as_str().and_then(label::spec_from);
+            let spec = container.config["Labels"][label::SPEC].as_str().unwrap_or_default();
+            let created = label::spec_from(spec);
             let live = fields::read_telling(&inspection);
             let anonymous_volumes = anonymous.clone().cloned().collect();
-            let mut files =
-                label::files_from(container.config["Labels"][label::SPEC].as_str().unwrap_or_default());
+            let mut files = label::files_from(spec);
             if container.doing == Doing::Created {
                 files.retain(|path, digest| container.files.get(path) == Some(digest));
             }
             Box::new(Managed {
                 resource,
+                unreadable: created.is_none() && !spec.is_empty(),
                 created,
                 files,
                 live,
                 started: container.started,
                 anonymous_volumes,
+                removes_itself: container.host["AutoRemove"] == true,
             })
         };
         ObservedContainer {
@@ -178,8 +183,12 @@ impl World {
     /// committed a container of ours and runs the image.
     pub(super) fn resource_of(&self, container: &Container, owner: &Owner) -> Option<Name> {
         let image = self.images.iter().find(|image| image.id == container.image);
-        let inherited = image.is_some_and(|image| image.config["Labels"][label::OWNER].is_string());
-        if inherited { None } else { resource(&container.config["Labels"], owner, Kind::Container) }
+        let labels = &container.config["Labels"];
+        let inherited = image.and_then(|image| label::identity(&image.config["Labels"]));
+        if inherited.is_some() && inherited == label::identity(labels) {
+            return None;
+        }
+        resource(labels, owner, Kind::Container)
     }
 
     /// The steps about containers.
@@ -285,6 +294,9 @@ impl World {
             Doing::Running | Doing::Sick => return Ok(()),
             Doing::Paused => {
                 return Err(EngineError::refused("cannot start a paused container, try unpause instead"));
+            }
+            Doing::Dead => {
+                return Err(EngineError::refused("container is marked for removal and cannot be started"));
             }
             Doing::Created | Doing::Exited | Doing::Failed => {}
         }

@@ -9,7 +9,7 @@ use super::world::World;
 use crate::fields;
 use crate::observed::ObservedImage;
 use crate::plan::Step;
-use crate::resource::label::{SOURCE, image_mark};
+use crate::resource::label::SOURCE;
 use crate::resource::reference::{ImageId, ImageReference};
 
 /// What the program in an image does once it is started.
@@ -78,11 +78,14 @@ impl World {
                 }
                 Ok(())
             }
-            Step::LoadArchive { archive, ids } => {
+            Step::LoadArchive { archive, ids, brings } => {
                 let id = ids
                     .first()
                     .ok_or_else(|| EngineError::refused(format!("{} holds no image", archive.display())))?;
-                self.store(Image::new(id.clone(), json!({}), Program::Runs), &[]);
+                self.store(
+                    Image::new(id.clone(), json!({}), Program::Runs),
+                    &brings.iter().cloned().collect::<Vec<_>>(),
+                );
                 Ok(())
             }
             Step::Pull { reference, .. } => {
@@ -105,7 +108,7 @@ impl World {
                 let found = found
                     .ok_or_else(|| EngineError::refused(format!("no such image: {}", image.join(" or "))))?;
                 let mut tags = tags.clone();
-                tags.extend(mark.as_ref().map(|(owner, name)| image_mark(owner, name, &found.id)));
+                tags.extend(mark.iter().flat_map(|mark| mark.tags(&found.id)));
                 self.store(found, &tags);
                 Ok(())
             }

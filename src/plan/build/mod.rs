@@ -12,7 +12,7 @@ use super::{Await, Node, Step};
 use crate::diff::{Act, Change, Collection, Need, NewContainer, Old, Operation, Predecessor};
 use crate::fields;
 use crate::resource::container::{Condition, ContainerSpec, State};
-use crate::resource::label;
+use crate::resource::label::{self, Mark};
 use crate::resource::name::{Kind, Owner, ResourceId};
 use crate::resource::network::NetworkSpec;
 use crate::resource::platform::Platform;
@@ -133,19 +133,16 @@ impl Builder<'_> {
         let id = &change.id;
         let last = match &change.act {
             Act::LoadPaper { .. } | Act::Block(_) => None,
-            Act::LoadArchive { archive, ids, tags } => {
-                let load = self.push(
-                    id,
-                    Step::LoadArchive { archive: archive.clone(), ids: ids.clone() },
-                    Vec::new(),
-                );
-                let image = ids.iter().map(|id| id.as_str().to_owned()).collect();
-                Some(self.mark(id, image, tags, load))
+            Act::LoadArchive { archive, ids, brings, tags } => {
+                let (archive, image) = (archive.clone(), ids.iter().map(|id| id.as_str().to_owned()));
+                let load = Step::LoadArchive { archive, ids: ids.clone(), brings: brings.clone() };
+                let load = self.push(id, load, Vec::new());
+                Some(self.mark(id, image.collect(), tags, brings, load))
             }
             Act::Pull { reference, platform, tags } => {
                 let pull = Step::Pull { reference: reference.clone(), platform: platform.clone() };
                 let pull = self.push(id, pull, Vec::new());
-                Some(self.mark(id, vec![reference.to_string()], tags, pull))
+                Some(self.mark(id, vec![reference.to_string()], tags, [reference], pull))
             }
             Act::Make { recipe, tags } => tags.split_first().map(|(tag, tags)| {
                 let needs = self.ready_nodes(&change.needs);
@@ -209,9 +206,17 @@ impl Builder<'_> {
         }
     }
 
-    /// Tags an image that a step has just brought, and marks it as ours.
-    fn mark(&mut self, id: &ResourceId, image: Vec<String>, tags: &[ImageReference], after: usize) -> usize {
-        let mark = Some((self.owner.clone(), id.name.clone()));
+    /// Tags an image that a step has just brought, and marks it as ours, with the tags that came with it.
+    fn mark<'t>(
+        &mut self,
+        id: &ResourceId,
+        image: Vec<String>,
+        tags: &'t [ImageReference],
+        brought: impl IntoIterator<Item = &'t ImageReference>,
+        after: usize,
+    ) -> usize {
+        let set = tags.iter().chain(brought).cloned().collect();
+        let mark = Some(Mark { owner: self.owner.clone(), name: id.name.clone(), set });
         self.push(id, Step::Tag { image, tags: tags.to_vec(), mark }, vec![after])
     }
 

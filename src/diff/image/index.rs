@@ -1,0 +1,85 @@
+//! The images that are there, found without looking at all of them. In: what is wanted, what was observed.
+//! Out: [`Images`], looked up once for a whole comparison.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::marks;
+use crate::desired::{Desired, DesiredImage, ImageOrigin};
+use crate::observed::{Observed, ObservedImage};
+use crate::resource::name::{Name, Owner};
+use crate::resource::reference::{ImageId, ImageReference};
+
+/// The images on an engine by id, by reference and by the resource that they are marked as, and which of them
+/// are the desired ones.
+pub(in crate::diff) struct Images<'a> {
+    by_id: HashMap<&'a ImageId, &'a ObservedImage>,
+    by_reference: HashMap<&'a ImageReference, &'a ObservedImage>,
+    marked: HashMap<Name, Vec<&'a ObservedImage>>,
+    present: BTreeMap<&'a Name, &'a ObservedImage>,
+}
+
+impl<'a> Images<'a> {
+    pub(in crate::diff) fn of(desired: &'a Desired, observed: &'a Observed, owner: &Owner) -> Self {
+        let mut sorted: Vec<&ObservedImage> = observed.images.iter().collect();
+        sorted.sort_by(|a, b| a.id.cmp(&b.id));
+        let mut images = Self {
+            by_id: HashMap::new(),
+            by_reference: HashMap::new(),
+            marked: HashMap::new(),
+            present: BTreeMap::new(),
+        };
+        for there in sorted {
+            images.by_id.insert(&there.id, there);
+            for reference in &there.references {
+                images.by_reference.entry(reference).or_insert(there);
+            }
+            for name in marks(there, owner) {
+                images.marked.entry(name).or_default().push(there);
+            }
+        }
+        let present =
+            desired.images.iter().filter_map(|(name, image)| Some((name, images.find(name, image)?)));
+        images.present = present.collect();
+        images
+    }
+
+    /// The image that a reference points to.
+    pub(in crate::diff) fn at(&self, reference: &ImageReference) -> Option<&'a ObservedImage> {
+        self.by_reference.get(reference).copied()
+    }
+
+    /// The image with an id.
+    pub(in crate::diff) fn with(&self, id: &ImageId) -> Option<&'a ObservedImage> {
+        self.by_id.get(id).copied()
+    }
+
+    /// The image that is the desired one of this name.
+    pub(in crate::diff) fn present(&self, name: &Name) -> Option<&'a ObservedImage> {
+        self.present.get(name).copied()
+    }
+
+    /// The images that are desired ones.
+    pub(super) fn all_present(&self) -> impl Iterator<Item = &'a ObservedImage> {
+        self.present.values().copied()
+    }
+
+    /// The generations of an image that are there and made from something that Invigil knows.
+    pub(super) fn generations(&self, name: &Name) -> impl Iterator<Item = &'a ObservedImage> {
+        let marked = self.marked.get(name).into_iter().flatten();
+        marked.copied().filter(|there| there.source.is_some())
+    }
+
+    /// A problem set's is first of all the one that would be assembled now; but one of ours with the same
+    /// paper and another exam server will do, so that an upgrade of Invigil disturbs no exam (law 9).
+    fn find(&self, name: &Name, image: &DesiredImage) -> Option<&'a ObservedImage> {
+        let with_one_of = |ids: &[ImageId]| ids.iter().find_map(|id| self.with(id));
+        let made_from =
+            |digest: &str| self.generations(name).find(|there| there.source.as_deref() == Some(digest));
+        match &image.source {
+            ImageOrigin::Paper(paper) => with_one_of(&paper.ids()).or_else(|| made_from(paper.source())),
+            ImageOrigin::Load { ids, .. } => with_one_of(ids),
+            ImageOrigin::Pull { reference, .. } => self.at(reference),
+            ImageOrigin::Made(recipe) => made_from(&recipe.digest),
+        }
+    }
+}
