@@ -27,6 +27,7 @@ use invigil::diff::Budget;
 use invigil::engine::memory::{MemoryEngine, Program};
 use invigil::reconcile::{self, Setup, Wanted};
 use invigil::records::Records;
+use invigil::registries::Registries;
 use invigil::source::attachment::AttachmentReader;
 use invigil::source::directory;
 use invigil::suspension::Suspension;
@@ -302,6 +303,7 @@ impl Bench {
             budget: Budget::default(),
             suspension: Suspension::of(Path::new("/nonexistent"), &PREFIX.parse().expect("an owner")),
             records: Records::of(Path::new("/nonexistent"), &PREFIX.parse().expect("an owner")),
+            registries: Registries::default(),
             socket: None,
         };
         engine.publish(&IMAGE.parse().expect("a reference"), serde_json::json!({}), Program::Runs);

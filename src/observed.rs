@@ -30,6 +30,19 @@ pub struct Observed {
     pub host: HostFacts,
     /// What was done to containers that their engine does not tell.
     pub applied: BTreeMap<EngineId, Applied>,
+    /// What registries have, as far as they were asked.
+    pub at_registries: BTreeMap<ImageReference, AtRegistry>,
+}
+
+/// What a registry has under a reference.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AtRegistry {
+    /// The image with this digest.
+    Has(ImageId),
+    /// Nothing.
+    Absent,
+    /// Nobody knows, for a reason.
+    Silent(String),
 }
 
 /// What was done to a container that its engine does not tell. Of one that nothing is known of, its creation

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Instant;
 
 use tokio::sync::watch;
 
@@ -16,6 +17,7 @@ use crate::manifest::diagnostic::Diagnostic;
 use crate::observed::{HostFacts, Observed};
 use crate::plan::Plan;
 use crate::records::{Recorded, Records};
+use crate::registries::Registries;
 use crate::resource::name::{Owner, ResourceId};
 use crate::source::attachment::{AttachmentReader, Attachments};
 use crate::source::{Extent, Revision, Snapshot};
@@ -36,6 +38,8 @@ pub struct Setup {
     pub suspension: Suspension,
     /// What was done to containers that their engine does not tell.
     pub records: Records,
+    /// What registries have said.
+    pub registries: Registries,
     /// The engine's socket on this host; `None` for an engine of which nothing else can be seen.
     pub socket: Option<PathBuf>,
 }
@@ -98,8 +102,13 @@ impl Wanted {
 /// If anything of ours cannot be read: the pass ends (law 1).
 pub async fn compare<E: Observe>(wanted: &Wanted, setup: &Setup, engine: &E) -> Result<Changes, EngineError> {
     let desired = &wanted.desired;
-    let scope =
-        Scope { owner: setup.owner.clone(), images: desired.references(), adopted: desired.adopted() };
+    let at_registries = desired.at_registries();
+    let scope = Scope {
+        owner: setup.owner.clone(),
+        images: desired.references(),
+        adopted: desired.adopted(),
+        at_registries: setup.registries.due(&at_registries, Instant::now()),
+    };
     let at_host = async {
         match &setup.socket {
             Some(socket) => host::look(socket, &wanted.desired).await,
@@ -112,7 +121,9 @@ pub async fn compare<E: Observe>(wanted: &Wanted, setup: &Setup, engine: &E) -> 
         what: format!("whether the host is suspended ({})", setup.suspension.file().display()),
         cause: error.to_string(),
     })?;
-    let observed = Observed { host, ..observed? };
+    let mut observed = Observed { host, ..observed? };
+    observed.at_registries =
+        setup.registries.heard(std::mem::take(&mut observed.at_registries), &at_registries, Instant::now());
     Ok(diff(&wanted.desired, &observed, &setup.owner, setup.budget))
 }
 
@@ -137,5 +148,10 @@ pub async fn apply<E: Perform>(
     stop: &watch::Receiver<bool>,
     report: &(dyn Fn(Event<'_>) + Sync),
 ) -> Outcomes {
-    execute(plan, &Recorded::new(engine, &setup.records), setup.parallelism, stop, report).await
+    let outcomes =
+        execute(plan, &Recorded::new(engine, &setup.records), setup.parallelism, stop, report).await;
+    for reference in plan.nodes.iter().filter_map(|node| node.step.asks_registry()) {
+        setup.registries.forget(reference);
+    }
+    outcomes
 }

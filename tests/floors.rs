@@ -12,7 +12,7 @@ const FLOORS: &[&[&str]] = &[
     &["assembly", "fields"],
     &["desired", "diff", "observed", "plan"],
     &["convert"],
-    &["engine", "host", "records", "suspension"],
+    &["engine", "host", "records", "registries", "suspension"],
     &["execute"],
     &["status", "reconcile", "turn"],
     &["daemon"],

@@ -263,7 +263,8 @@ fn now<T>(future: impl Future<Output = T>) -> T {
 
 fn observe(engine: &MemoryEngine, desired: &Desired) -> Observed {
     let (images, adopted) = (desired.references(), desired.adopted());
-    now(engine.observe(&Scope { owner: owner(), images, adopted })).expect("an observation")
+    let at_registries = desired.at_registries().into_keys().collect();
+    now(engine.observe(&Scope { owner: owner(), images, adopted, at_registries })).expect("an observation")
 }
 
 fn plan(engine: &MemoryEngine, desired: &Desired) -> Plan {
@@ -351,6 +352,7 @@ fn removes_a_volume(step: &Step) -> bool {
         | Step::Pull { .. }
         | Step::Make { .. }
         | Step::Save { .. }
+        | Step::Push(_)
         | Step::Tag { .. }
         | Step::Untag(_)
         | Step::CreateNetwork { .. }

@@ -123,7 +123,12 @@ fn owner() -> Owner {
 }
 
 fn plan(engine: &MemoryEngine, desired: &Desired) -> Plan {
-    let scope = Scope { owner: owner(), images: desired.references(), adopted: desired.adopted() };
+    let scope = Scope {
+        owner: owner(),
+        images: desired.references(),
+        adopted: desired.adopted(),
+        at_registries: BTreeSet::new(),
+    };
     let observed = now(engine.observe(&scope)).expect("an observation");
     let budget = Budget::default();
     let plan = Plan::new(diff(desired, &observed, &owner(), budget), &owner(), &BTreeMap::new());

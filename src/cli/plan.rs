@@ -14,6 +14,7 @@ use crate::engine::docker::DockerReader;
 use crate::execute::default_parallelism;
 use crate::manifest::diagnostic::Diagnostic;
 use crate::reconcile::{self, Setup, Wanted};
+use crate::registries::Registries;
 use crate::source::attachment::AttachmentReader;
 use crate::source::directory;
 
@@ -52,6 +53,7 @@ pub(super) fn setup(args: &OwnerArgs, parallelism: usize, budget: Budget) -> Res
         budget,
         suspension: args.state.suspension(&args.owner),
         records: args.state.records(&args.owner),
+        registries: Registries::default(),
         socket: DockerReader::from_environment().socket(),
     })
 }

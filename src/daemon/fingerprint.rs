@@ -25,7 +25,7 @@ fn image(image: &DesiredImage) -> String {
     // An archive elsewhere and a pull that is allowed now are new chances too.
     let how = match &image.source {
         ImageOrigin::Paper(paper) => paper.id().to_string(),
-        ImageOrigin::Pull { if_absent, .. } => if_absent.to_string(),
+        ImageOrigin::Pull { policy, .. } => format!("{policy:?}"),
         ImageOrigin::Load { archive, .. } => archive.display().to_string(),
         ImageOrigin::Made(recipe) => recipe.ingredients.to_string(),
     };

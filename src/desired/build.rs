@@ -12,7 +12,7 @@ use crate::manifest::{Manifest, Manifests, Spec};
 use crate::problemset::set::ProblemSet;
 use crate::resource::bind::{Bind, BindSource};
 use crate::resource::container::{Capability, ContainerSpec, PlacedFile};
-use crate::resource::image::{Build as BuildSpec, Context, ImageSource, ImageSpec, Import, PullPolicy};
+use crate::resource::image::{Build as BuildSpec, CHECK_EVERY, Context, ImageSource, ImageSpec, Import};
 use crate::resource::mount::MountSource;
 use crate::resource::name::{Kind, Name, ResourceId};
 use crate::resource::printable::printable;
@@ -227,7 +227,8 @@ impl Build<'_> {
             Some(ImageSource::Pull(pull)) => ImageOrigin::Pull {
                 reference: pull.reference.clone(),
                 platform: pull.platform.clone(),
-                if_absent: pull.policy == PullPolicy::IfNotPresent,
+                policy: pull.policy,
+                check_every: pull.check_every.unwrap_or(CHECK_EVERY),
             },
             Some(ImageSource::Build(build)) => {
                 ImageOrigin::Made(Recipe::build(build, self.build_context(manifest, build)?))
@@ -248,7 +249,8 @@ impl Build<'_> {
         };
         Ok(DesiredImage {
             archive: self.kept(manifest, spec)?,
-            ..DesiredImage::tagged(source, spec.tags.iter().cloned().collect())
+            push: spec.pushed().into_iter().collect(),
+            ..DesiredImage::tagged(source, tags_of(spec).collect())
         })
     }
 
@@ -451,10 +453,16 @@ fn references(spec: &Spec) -> Vec<ImageReference> {
     match spec {
         Spec::ProblemSet(set) => tag_of(set).into_iter().collect(),
         Spec::Image(spec) => {
-            spec.tags.iter().chain(spec.pull.as_ref().map(|pull| &pull.reference)).cloned().collect()
+            let pulled = spec.pull.as_ref().map(|pull| pull.reference.clone());
+            tags_of(spec).chain(pulled).collect()
         }
         Spec::Container(_) | Spec::Network(_) | Spec::Volume(_) => Vec::new(),
     }
+}
+
+/// The tags that an image bears: what it is pushed to is a tag of its own first.
+fn tags_of(spec: &ImageSpec) -> impl Iterator<Item = ImageReference> {
+    spec.tags.iter().cloned().chain(spec.pushed())
 }
 
 fn tag_of(set: &ProblemSet) -> Result<ImageReference, String> {

@@ -8,6 +8,8 @@ use std::path::PathBuf;
 
 use crate::assembly::PaperImage;
 use crate::resource::container::{ContainerSpec, PlacedFile};
+use crate::resource::duration::Duration;
+use crate::resource::image::{CHECK_EVERY, PullPolicy};
 use crate::resource::name::{Kind, Name, ResourceId};
 use crate::resource::network::NetworkSpec;
 use crate::resource::platform::Platform;
@@ -55,6 +57,18 @@ impl Desired {
         adopted.map(|(name, _)| name.clone()).collect()
     }
 
+    /// What registries are asked for, and how old an answer may be.
+    pub fn at_registries(&self) -> BTreeMap<ImageReference, std::time::Duration> {
+        let pushed = self.images.values().flat_map(|image| &image.push).map(|tag| (tag, CHECK_EVERY));
+        let pulled = self.images.values().filter_map(|image| match &image.source {
+            ImageOrigin::Pull { reference, policy: PullPolicy::Always, check_every, .. } => {
+                Some((reference, *check_every))
+            }
+            _ => None,
+        });
+        pushed.chain(pulled).map(|(reference, every)| (reference.clone(), every.to_std())).collect()
+    }
+
     /// Whether a resource should be there.
     pub fn describes(&self, id: &ResourceId) -> bool {
         match id.kind {
@@ -92,6 +106,8 @@ pub struct DesiredImage {
     pub bases: BTreeSet<Name>,
     /// The file in which it is to be kept.
     pub archive: Option<KeptArchive>,
+    /// The references that it is pushed to.
+    pub push: BTreeSet<ImageReference>,
 }
 
 /// A file in which an image is to be kept.
@@ -106,7 +122,7 @@ pub struct KeptArchive {
 impl DesiredImage {
     /// An image that bears tags, and of which nothing else is wanted.
     pub fn tagged(source: ImageOrigin, tags: BTreeSet<ImageReference>) -> Self {
-        Self { source, tags, bases: BTreeSet::new(), archive: None }
+        Self { source, tags, bases: BTreeSet::new(), archive: None, push: BTreeSet::new() }
     }
 }
 
@@ -121,8 +137,10 @@ pub enum ImageOrigin {
         reference: ImageReference,
         /// The platform, where it is not the engine's.
         platform: Option<Platform>,
-        /// Whether it may be pulled if it is absent.
-        if_absent: bool,
+        /// When it is pulled.
+        policy: PullPolicy,
+        /// With [`PullPolicy::Always`], how often the registry is asked.
+        check_every: Duration,
     },
     /// An archive as `docker save` writes it.
     Load {

@@ -7,19 +7,37 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 pub(super) use self::index::Images;
 use super::{Act, Changes, Need, Told};
 use crate::desired::{Desired, DesiredImage, ImageOrigin, Ingredients, Recipe, SNAPSHOT};
-use crate::observed::{Observed, ObservedImage};
+use crate::observed::{AtRegistry, Observed, ObservedImage};
+use crate::resource::image::PullPolicy;
 use crate::resource::label::{Mark, is_mark, is_set_by, marked_image};
 use crate::resource::name::{Kind, Name, Owner, ResourceId};
 use crate::resource::reference::{ImageId, ImageReference};
 
-pub(super) fn diff(desired: &Desired, images: &Images<'_>, owner: &Owner, changes: &mut Changes) {
+pub(super) fn diff(
+    desired: &Desired,
+    observed: &Observed,
+    images: &Images<'_>,
+    owner: &Owner,
+    changes: &mut Changes,
+) {
     for (name, image) in &desired.images {
         let id = ResourceId::new(Kind::Image, name.clone());
-        match images.present(name) {
+        if let (
+            ImageOrigin::Pull { reference, policy: PullPolicy::Always, .. },
+            Some(AtRegistry::Silent(why)),
+            Some(_),
+        ) = (&image.source, at_registry(image, observed), images.present(name))
+        {
+            let why = crate::fields::plain(why);
+            changes.warnings.push(format!("{id}: whether {reference} has moved cannot be asked: {why}"));
+        }
+        match images.settled(name) {
             Some(there) => diff_tags(&id, image, there, images, owner, changes),
             None => make(id.clone(), name, image, desired, images, owner, changes),
         }
-        keep(&id, image, images.present(name), changes);
+        let there = images.settled(name);
+        keep(&id, image, there, changes);
+        push(&id, image, there, observed, changes);
     }
 }
 
@@ -103,6 +121,60 @@ fn diff_tags(
     changes.push(id.clone(), Act::Tag { image: there.id.clone(), tags }, reasons, Vec::new());
 }
 
+/// What the registry has under the reference that an image is pulled by.
+fn at_registry<'a>(image: &DesiredImage, observed: &'a Observed) -> Option<&'a AtRegistry> {
+    match &image.source {
+        ImageOrigin::Pull { reference, .. } => observed.at_registries.get(reference),
+        _ => None,
+    }
+}
+
+/// Whether an image is the one that a registry has under a tag: engines keep the digest that they pushed or pulled,
+/// and those with the containerd image store go by it.
+fn is_there(image: &ObservedImage, tag: &ImageReference, digest: &ImageId) -> bool {
+    image.id == *digest || image.references.contains(&tag.at_digest(digest))
+}
+
+/// Pushes an image, once it is there, to where the registry has something else.
+fn push(
+    id: &ResourceId,
+    image: &DesiredImage,
+    there: Option<&ObservedImage>,
+    observed: &Observed,
+    changes: &mut Changes,
+) {
+    let mut tags = Vec::new();
+    let mut reasons = Vec::new();
+    for tag in &image.push {
+        let has = match (observed.at_registries.get(tag), there) {
+            (Some(AtRegistry::Has(digest)), Some(there)) if is_there(there, tag, digest) => continue,
+            (Some(AtRegistry::Has(digest)), _) => Some(digest.to_string()),
+            (Some(AtRegistry::Silent(why)), Some(there)) if was_pushed(there, tag) => {
+                let why = crate::fields::plain(why);
+                changes
+                    .warnings
+                    .push(format!("{id}: whether {tag} is still what was pushed cannot be asked: {why}"));
+                continue;
+            }
+            _ => None,
+        };
+        let to = there.map_or_else(|| "what is made".to_owned(), |there| there.id.to_string());
+        reasons.push(super::told(&format!("push.{tag}"), has, Some(to)));
+        tags.push(tag.clone());
+    }
+    if tags.is_empty() {
+        return;
+    }
+    changes.unchanged.retain(|unchanged| unchanged != id);
+    changes.push(id.clone(), Act::Push { tags }, reasons, vec![Need::there(Kind::Image, &id.name)]);
+}
+
+/// Whether an image bears a digest of a tag's repository, as it does once it was pushed there.
+fn was_pushed(image: &ObservedImage, tag: &ImageReference) -> bool {
+    let pushed = |one: &&ImageReference| one.tag().is_none() && one.repository() == tag.repository();
+    image.references.iter().any(|one| pushed(&one))
+}
+
 /// Keeps an image in the file that it is to be kept in, once it is there.
 fn keep(id: &ResourceId, image: &DesiredImage, there: Option<&ObservedImage>, changes: &mut Changes) {
     let Some(kept) = &image.archive else { return };
@@ -169,10 +241,13 @@ fn make(
             }
             Act::LoadArchive { archive: archive.clone(), ids: ids.clone(), brings: brings.clone(), tags }
         }
-        ImageOrigin::Pull { reference, if_absent: false, .. } => {
+        ImageOrigin::Pull { reference, policy: PullPolicy::Never, .. } => {
             return changes.block(id, format!("{reference} is not on this host, and its policy is Never"));
         }
         ImageOrigin::Pull { reference, platform, .. } => {
+            if let (Some(there), Some(digest)) = (images.present(name), images.moved_to(name)) {
+                reasons.push(super::told("digest", Some(there.id.to_string()), Some(digest.to_string())));
+            }
             tags.retain(|tag| tag != reference);
             Act::Pull { reference: reference.clone(), platform: platform.clone(), tags }
         }

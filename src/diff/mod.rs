@@ -125,6 +125,11 @@ pub enum Act {
         /// The tags that do not point to it yet.
         tags: Vec<ImageReference>,
     },
+    /// Put an image into registries.
+    Push {
+        /// The tags, all of which name where.
+        tags: Vec<ImageReference>,
+    },
     /// Keep an image in a file.
     Save {
         /// The image: a tag or an id.
@@ -314,7 +319,7 @@ pub fn diff(desired: &Desired, observed: &Observed, owner: &Owner, budget: Budge
     let over_budget = budget::withheld(desired, observed, owner, budget);
     let mut changes = Changes { over_budget, ..Changes::default() };
     let images = Images::of(desired, observed, owner);
-    image::diff(desired, &images, owner, &mut changes);
+    image::diff(desired, observed, &images, owner, &mut changes);
     network::diff(desired, observed, &mut changes);
     volume::diff(desired, observed, &mut changes);
     container::diff(desired, observed, &images, &mut changes);

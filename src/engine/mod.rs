@@ -43,6 +43,8 @@ pub struct Scope {
     pub images: BTreeSet<ImageReference>,
     /// Containers that are looked at closely if they bear these names, though nobody's Invigil made them.
     pub adopted: BTreeSet<Name>,
+    /// What registries are asked for.
+    pub at_registries: BTreeSet<ImageReference>,
 }
 
 impl Scope {

@@ -67,6 +67,8 @@ pub enum Step {
         /// The file.
         archive: PathBuf,
     },
+    /// Put an image where its tag says.
+    Push(ImageReference),
     /// Take a tag away, and with its last tag an image. Never forced.
     Untag(ImageReference),
     /// Make a network.
@@ -180,6 +182,14 @@ pub enum Step {
 }
 
 impl Step {
+    /// The reference whose image a registry gives or gets.
+    pub const fn asks_registry(&self) -> Option<&ImageReference> {
+        match self {
+            Self::Pull { reference, .. } | Self::Push(reference) => Some(reference),
+            _ => None,
+        }
+    }
+
     /// Whether it takes something from where it was, so that its resource is out of order until the
     /// steps after it are done too.
     pub const fn interrupts(&self) -> bool {
@@ -228,7 +238,7 @@ impl Step {
             Self::Await { until: Await::Well(_), .. } => "wait until well".to_owned(),
             Self::Await { until: Await::Completed, .. } => "wait until completed".to_owned(),
             Self::Make { recipe, .. } => recipe.words(),
-            Self::LoadArchive { .. } | Self::Pull { .. } | Self::Untag(_) => self.words(),
+            Self::LoadArchive { .. } | Self::Pull { .. } | Self::Push(_) | Self::Untag(_) => self.words(),
             Self::Save { archive, .. } => format!("save into {}", archive.display()),
         };
         printable(&task).into_owned()
@@ -250,6 +260,9 @@ impl Step {
             Self::LoadArchive { archive, .. } => format!("load {}", archive.display()),
             Self::Pull { reference, .. } => format!("pull {reference}"),
             Self::Make { recipe, tag } => format!("{} as {tag}", recipe.words()),
+            Self::Tag { image, tags, .. } if tags.is_empty() => {
+                format!("mark {}", short_image(image.first()))
+            }
             Self::Tag { image, tags, mark } => {
                 let tags: Vec<String> = tags.iter().map(ToString::to_string).collect();
                 let marked = if mark.is_some() { " and mark it" } else { "" };
@@ -258,6 +271,7 @@ impl Step {
             Self::Save { image, archive } => {
                 format!("save {} into {}", short_image(image.first()), archive.display())
             }
+            Self::Push(tag) => format!("push {tag}"),
             Self::Untag(tag) => format!("untag {tag}"),
             Self::CreateNetwork { name, .. } => format!("create network {name}"),
             Self::RemoveNetwork(network) => format!("remove network {}", short(network)),

@@ -32,6 +32,7 @@ pub(super) enum Verb {
     Commit,
     Tag,
     Save,
+    Push,
     Create,
     Start,
     Restart,
@@ -45,7 +46,7 @@ pub(super) enum Verb {
 }
 
 impl Verb {
-    pub(super) const ALL: [Self; 17] = [
+    pub(super) const ALL: [Self; 18] = [
         Self::Load,
         Self::Pull,
         Self::Import,
@@ -53,6 +54,7 @@ impl Verb {
         Self::Commit,
         Self::Tag,
         Self::Save,
+        Self::Push,
         Self::Create,
         Self::Start,
         Self::Restart,
@@ -76,6 +78,7 @@ impl Verb {
             },
             Act::Tag { .. } => Self::Tag,
             Act::Save { .. } => Self::Save,
+            Act::Push { .. } => Self::Push,
             Act::CreateNetwork(_) | Act::CreateVolume(_) | Act::Create { .. } => Self::Create,
             Act::Alter { operations, .. } if operations.contains(&Operation::Restart) => Self::Restart,
             Act::Alter { operations, .. } => match operations[..] {
@@ -102,6 +105,7 @@ impl Verb {
             Self::Commit => "commit",
             Self::Tag => "tag",
             Self::Save => "save",
+            Self::Push => "push",
             Self::Create => "create",
             Self::Start => "start",
             Self::Restart => "restart",
@@ -131,6 +135,7 @@ impl Verb {
             | Self::Commit
             | Self::Tag
             | Self::Save
+            | Self::Push
             | Self::Create
             | Self::Start
             | Self::Collect => palette.add,

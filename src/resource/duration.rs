@@ -19,6 +19,11 @@ const UNITS: [(&str, u64); 6] = [
 ];
 
 impl Duration {
+    /// The same for the standard library.
+    pub const fn to_std(self) -> std::time::Duration {
+        std::time::Duration::from_nanos(self.nanos())
+    }
+
     /// The duration in nanoseconds.
     pub const fn nanos(self) -> u64 {
         self.0

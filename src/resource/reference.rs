@@ -39,6 +39,17 @@ impl ImageReference {
         &self.domain
     }
 
+    /// Whether no registry but Docker's own is named.
+    pub fn is_on_the_hub(&self) -> bool {
+        self.domain == DEFAULT_DOMAIN
+    }
+
+    /// The same repository's image of a digest.
+    #[must_use]
+    pub fn at_digest(&self, digest: &ImageId) -> Self {
+        Self { version: Version::Digest(digest.as_str().to_owned()), ..self.clone() }
+    }
+
     /// The repository's path within the registry.
     pub fn path(&self) -> &str {
         &self.path

@@ -136,3 +136,66 @@ async fn an_image_is_pulled_with_the_login_of_docker_and_what_goes_wrong_is_a_se
     host.apply().await;
     run(&["rmi", &image]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_is_pushed_once_and_a_tag_that_moves_there_is_pulled() {
+    let (host, registry) = (Host::new("push").await, Registry::start());
+    let login = registry.login(PASSWORD);
+    let tag = registry.image("exam/app:1");
+    let image = |number: u32| {
+        format!(
+            "apiVersion: invigil/v1\nkind: Image\nmetadata: {{name: '@app'}}\nspec: {{build: {{dockerfileInline: \"FROM {BUSYBOX}\\nRUN echo {number} > /number\\nCMD \
+             sleep 1000\"}}, tags: ['{tag}'], push: true}}\n"
+        )
+    };
+    host.write("app.yaml", &image(1));
+    let nobody = tempfile::tempdir().expect("a directory");
+    let (code, said) = apply(&host, nobody.path());
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains(&format!("push {tag}: the registry wants a login: ")), "{said}");
+    let (code, said) = apply(&host, login.path());
+    assert_eq!(code, Some(0), "{said}");
+    let (code, said) = apply(&host, login.path());
+    assert_eq!((code, said.contains("Nothing to do; 1 unchanged.")), (Some(0), true), "{said}");
+
+    // A seat on the same tag, kept by another Invigil of this engine that knows only the registry.
+    let seat = Host::new("pushed").await;
+    seat.write(
+        "seat.yaml",
+        &format!(
+            "apiVersion: invigil/v1\nkind: Image\nmetadata: {{name: '@app'}}\nspec: {{pull: {{reference: '{tag}', policy: Always}}}}\n---\n\
+             apiVersion: invigil/v1\nkind: Container\nmetadata: {{name: '@keeps'}}\nspec: {{image: '{tag}', stopSignal: SIGKILL}}\n---\n\
+             apiVersion: invigil/v1\nkind: Container\nmetadata: {{name: '@follows'}}\nspec: {{image: '{tag}', imageUpdates: follow, stopSignal: SIGKILL}}\n"
+        ),
+    );
+    let (code, said) = apply(&seat, login.path());
+    assert_eq!(code, Some(0), "{said}");
+    let number = |name: &str| docker(&["exec", &seat.name(name), "cat", "/number"]);
+    assert_eq!((number("keeps"), number("follows")), ("1".to_owned(), "1".to_owned()));
+
+    // The other one moves the tag in the registry; here it is taken back to the old image first.
+    let old = docker(&["image", "inspect", "--format", "{{.Id}}", &tag]);
+    host.write("app.yaml", &image(2));
+    let (code, said) = apply(&host, login.path());
+    assert_eq!(code, Some(0), "{said}");
+    docker(&["tag", &old, &tag]);
+    let keeps = seat.inspect("keeps", "{{.Id}} {{.State.StartedAt}}");
+    let (code, said) = apply(&seat, login.path());
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("  digest   sha256:"), "{said}");
+    assert_eq!((number("keeps"), number("follows")), ("1".to_owned(), "2".to_owned()));
+    assert_eq!(seat.inspect("keeps", "{{.Id}} {{.State.StartedAt}}"), keeps);
+
+    // A registry that is away is told, and stops nothing.
+    drop(registry);
+    let (code, said) = apply(&seat, login.path());
+    assert_eq!(code, Some(0), "{said}");
+    assert!(
+        said.contains(&format!("whether {tag} has moved cannot be asked: the registry cannot be reached")),
+        "{said}"
+    );
+    assert_eq!(number("follows"), "2");
+    for secret in [PASSWORD, "canary-password"] {
+        assert!(!said.contains(secret), "{said}");
+    }
+}

@@ -15,6 +15,7 @@ use invigil::execute::{Event, Outcomes};
 use invigil::plan::{Palette, Plan};
 use invigil::reconcile::{self, Setup, Wanted};
 use invigil::records::Records;
+use invigil::registries::Registries;
 use invigil::source::attachment::AttachmentReader;
 use invigil::source::directory;
 use invigil::suspension::Suspension;
@@ -54,6 +55,7 @@ impl Host {
                 &prefix.parse().expect("an owner"),
             ),
             records: Records::of(&dir.path().join(STATE), &prefix.parse().expect("an owner")),
+            registries: Registries::default(),
             socket: DockerReader::from_environment().socket(),
         };
         let engine = DockerEngine::new(DockerReader::connect().await.expect("an engine"));

@@ -59,7 +59,8 @@ fn now<T>(future: impl Future<Output = T>) -> T {
 
 fn observe(engine: &MemoryEngine, wanted: &Wanted) -> Observed {
     let (images, adopted) = (wanted.desired.references(), wanted.desired.adopted());
-    now(engine.observe(&Scope { owner: owner(), images, adopted })).expect("an observation")
+    let at_registries = wanted.desired.at_registries().into_keys().collect();
+    now(engine.observe(&Scope { owner: owner(), images, adopted, at_registries })).expect("an observation")
 }
 
 fn plan(engine: &MemoryEngine, wanted: &Wanted, held: &BTreeMap<ResourceId, String>, budget: Budget) -> Plan {

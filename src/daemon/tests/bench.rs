@@ -189,6 +189,7 @@ impl Bench {
                     std::path::Path::new("/nonexistent"),
                     &"test".parse().unwrap(),
                 ),
+                registries: crate::registries::Registries::default(),
                 socket: None,
             },
             interval: DEFAULT_INTERVAL,

@@ -19,8 +19,9 @@ use super::{Act, Changes, Need, NewContainer, Old, Operation, Predecessor, Told,
 use crate::desired::{Desired, DesiredContainer, ImageOrigin};
 use crate::fields::{self, Difference, is_anonymous_volume};
 use crate::observed::{LiveStatus, Managed, Observed, ObservedContainer};
-use crate::resource::container::{Condition, Reference, State, Use};
+use crate::resource::container::{Condition, ImageUpdates, Reference, State, Use};
 use crate::resource::health::HealthTest;
+use crate::resource::image::PullPolicy;
 use crate::resource::name::{Kind, Name, ResourceId};
 use crate::resource::reference::ImageId;
 
@@ -248,8 +249,11 @@ fn image_difference(
     images: &Images<'_>,
 ) -> Option<Told> {
     let live = container.image.as_ref()?;
-    let ids = wanted_ids(wanted, desired, images);
     let was = managed.created.as_ref().and_then(|created| created.image.as_ref());
+    if was == Some(&wanted.reference) && keeps_image(wanted, desired) {
+        return None;
+    }
+    let ids = wanted_ids(wanted, desired, images);
     let same = match &ids[..] {
         // Not on the engine yet: what the container was made from is all that can be compared.
         [] => was == Some(&wanted.reference),
@@ -266,12 +270,30 @@ fn image_difference(
     Some(told("image", Some(from), Some(to)))
 }
 
+/// Whether a container goes on with its image when the tag moves: where it is a registry, or somebody's hand, that
+/// moves it, and not a manifest.
+fn keeps_image(wanted: &DesiredContainer, desired: &Desired) -> bool {
+    let source = wanted.image.as_ref().and_then(|name| desired.images.get(name)).map(|image| &image.source);
+    let moves_by_itself = match source {
+        None => true,
+        // Its other tags move with the manifest that says what is pulled.
+        Some(ImageOrigin::Pull { reference, policy, .. }) => {
+            *reference == wanted.reference || *policy == PullPolicy::Always
+        }
+        Some(_) => false,
+    };
+    moves_by_itself && wanted.spec.image_updates != Some(ImageUpdates::Follow)
+}
+
 /// The ids that the wanted image may have, as far as they are known.
 fn wanted_ids(wanted: &DesiredContainer, desired: &Desired, images: &Images<'_>) -> Vec<ImageId> {
     let described = wanted.image.as_ref().and_then(|name| Some((name, desired.images.get(name)?)));
     let Some((name, image)) = described else {
         return images.at(&wanted.reference).map(|image| image.id.clone()).into_iter().collect();
     };
+    if let Some(digest) = images.moved_to(name) {
+        return vec![digest.clone()];
+    }
     if let Some(there) = images.present(name) {
         return vec![there.id.clone()];
     }

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::marks;
 use crate::desired::{Desired, DesiredImage, ImageOrigin};
-use crate::observed::{Observed, ObservedImage};
+use crate::observed::{AtRegistry, Observed, ObservedImage};
+use crate::resource::image::PullPolicy;
 use crate::resource::name::{Name, Owner};
 use crate::resource::reference::{ImageId, ImageReference};
 
@@ -16,6 +17,8 @@ pub(in crate::diff) struct Images<'a> {
     by_reference: HashMap<&'a ImageReference, &'a ObservedImage>,
     marked: HashMap<Name, Vec<&'a ObservedImage>>,
     present: BTreeMap<&'a Name, &'a ObservedImage>,
+    /// Those whose tag points to another image in its registry, and the digest of that.
+    moved: HashMap<&'a Name, &'a ImageId>,
 }
 
 impl<'a> Images<'a> {
@@ -27,6 +30,7 @@ impl<'a> Images<'a> {
             by_reference: HashMap::new(),
             marked: HashMap::new(),
             present: BTreeMap::new(),
+            moved: HashMap::new(),
         };
         for there in sorted {
             images.by_id.insert(&there.id, there);
@@ -40,6 +44,14 @@ impl<'a> Images<'a> {
         let present =
             desired.images.iter().filter_map(|(name, image)| Some((name, images.find(name, image)?)));
         images.present = present.collect();
+        let moved = desired.images.iter().filter_map(|(name, image)| {
+            let ImageOrigin::Pull { reference, policy: PullPolicy::Always, .. } = &image.source else {
+                return None;
+            };
+            let AtRegistry::Has(digest) = observed.at_registries.get(reference)? else { return None };
+            (!super::is_there(images.present(name)?, reference, digest)).then_some((name, digest))
+        });
+        images.moved = moved.collect();
         images
     }
 
@@ -56,6 +68,16 @@ impl<'a> Images<'a> {
     /// The image that is the desired one of this name.
     pub(in crate::diff) fn present(&self, name: &Name) -> Option<&'a ObservedImage> {
         self.present.get(name).copied()
+    }
+
+    /// What its tag points to in its registry, where that is not the image any more that is there.
+    pub(in crate::diff) fn moved_to(&self, name: &Name) -> Option<&'a ImageId> {
+        self.moved.get(name).copied()
+    }
+
+    /// The image that is there and need not be pulled again.
+    pub(super) fn settled(&self, name: &Name) -> Option<&'a ObservedImage> {
+        self.present(name).filter(|_| self.moved_to(name).is_none())
     }
 
     /// The images that are desired ones.

@@ -15,6 +15,7 @@ mod parse;
 mod partial;
 mod perform;
 mod raw;
+mod registry;
 mod save;
 mod transfer;
 mod wait;

@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::error::{failed, is_absent, is_passing};
-use super::{Session, files, parse};
+use super::{Session, files, parse, registry};
 use crate::engine::{EngineError, Scope};
 use crate::fields::{self, Live};
 use crate::observed::{EngineId, LiveStatus, Observed, ObservedContainer};
@@ -31,9 +31,15 @@ const PAUSE: Duration = Duration::from_millis(60);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 pub(super) async fn observe(engine: &Session, scope: &Scope) -> Result<Observed, EngineError> {
-    let ((containers, identities), images, networks, volumes) =
-        try_join!(containers(engine, scope), images(engine), networks(engine), volumes(engine))?;
-    let mut observed = Observed { containers, ..Observed::default() };
+    let at_registries = async { Ok(registry::ask(engine, &scope.at_registries).await) };
+    let ((containers, identities), images, networks, volumes, at_registries) = try_join!(
+        containers(engine, scope),
+        images(engine),
+        networks(engine),
+        volumes(engine),
+        at_registries
+    )?;
+    let mut observed = Observed { containers, at_registries, ..Observed::default() };
     for document in &networks {
         observed.networks.push(parse::network(document, &scope.owner)?);
     }

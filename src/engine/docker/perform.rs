@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep};
 
 use super::build::Order;
 use super::error::{failed, is_absent, is_already};
-use super::{Session, build, files, save, transfer, wait};
+use super::{Session, build, files, registry, save, transfer, wait};
 use crate::desired::{Ingredients, Recipe};
 use crate::engine::{EngineError, Progress};
 use crate::fields;
@@ -65,6 +65,7 @@ pub(super) async fn perform(
             transfer::pull(engine, reference, platform.as_ref(), progress).await
         }
         Step::Make { recipe, tag } => make(&patient(engine, TRANSFER), &what, recipe, tag, progress).await,
+        Step::Push(tag) => registry::push(&patient(engine, TRANSFER), tag, progress).await,
         Step::Save { image, archive } => {
             save::save(&patient(engine, TRANSFER), &what, image, archive, progress).await
         }

@@ -103,6 +103,12 @@ impl World {
                 self.store(image, std::slice::from_ref(tag));
                 Ok(())
             }
+            Step::Push(tag) => {
+                let pushed = self.image(&tag.to_string()).cloned();
+                let pushed = pushed.ok_or_else(|| EngineError::refused(format!("no such image: {tag}")))?;
+                self.registry.insert(tag.clone(), pushed);
+                Ok(())
+            }
             Step::Tag { image, tags, mark } => {
                 let found = image.iter().find_map(|image| self.image(image)).cloned();
                 let found = found

@@ -68,6 +68,7 @@ async fn law_1_a_lost_or_unreadable_engine_is_an_error_and_not_an_empty_world() 
         owner,
         images: std::collections::BTreeSet::new(),
         adopted: std::collections::BTreeSet::new(),
+        at_registries: std::collections::BTreeSet::new(),
     };
     assert!(engine.observe(&scope).await.is_ok());
     engine.make_unreadable();

@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 use super::super::{EngineError, Scope};
 use super::container::{Container, Doing};
 use super::image::{Image, Program};
-use crate::observed::{Applied, EngineId, HostFacts, Observed, ObservedNetwork, ObservedVolume, StartedAt};
+use crate::observed::{
+    Applied, AtRegistry, EngineId, HostFacts, Observed, ObservedNetwork, ObservedVolume, StartedAt,
+};
 use crate::plan::Step;
 use crate::resource::label;
 use crate::resource::name::{Kind, Name, Owner, ResourceId};
@@ -88,6 +90,7 @@ impl World {
             | Step::Pull { .. }
             | Step::Make { .. }
             | Step::Save { .. }
+            | Step::Push(_)
             | Step::Tag { .. }
             | Step::Untag(_) => self.act_on_image(step),
             Step::CreateNetwork { name, spec, labels } => self.create_network(name, spec, labels),
@@ -191,6 +194,14 @@ impl World {
             containers: self.containers.iter().map(|one| self.observe_container(one, scope)).collect(),
             host: self.host.clone(),
             applied: self.applied.clone(),
+            at_registries: scope
+                .at_registries
+                .iter()
+                .map(|reference| {
+                    let has = self.registry.get(reference).map(|image| AtRegistry::Has(image.id.clone()));
+                    (reference.clone(), has.unwrap_or(AtRegistry::Absent))
+                })
+                .collect(),
         })
     }
 

@@ -155,6 +155,13 @@ impl Builder<'_> {
                     Step::Tag { image: vec![image.as_str().to_owned()], tags: tags.clone(), mark: None };
                 Some(self.push(id, step, Vec::new()))
             }
+            Act::Push { tags } => {
+                let needs = self.ready_nodes(&change.needs);
+                for tag in tags {
+                    self.push(id, Step::Push(tag.clone()), needs.clone());
+                }
+                None
+            }
             Act::Save { image, archive } => {
                 let needs = self.ready_nodes(&change.needs);
                 self.push(id, Step::Save { image: image.clone(), archive: archive.clone() }, needs);

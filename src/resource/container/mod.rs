@@ -39,7 +39,7 @@ pub use file::{Collect, File, FileOwner, OnChange, PlacedFile};
 pub use reference::{Reference, Use};
 pub use resources::Resources;
 pub use state::State;
-pub use update::{Order, Update};
+pub use update::{ImageUpdates, Order, Update};
 
 /// A container, as its manifest describes it. What is left out comes from the image, then from the engine.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -224,6 +224,10 @@ pub struct ContainerSpec {
     /// Whatever is written here: changing it restarts the container, once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub restart_token: Option<String>,
+    /// What happens when the tag of an image from a registry moves: `keep` (the default) or `follow`. Images that
+    /// manifests build, load or import are always followed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_updates: Option<ImageUpdates>,
     /// How it gives way to its successor.
     #[serde(skip_serializing_if = "Update::is_default")]
     pub update: Update,

@@ -30,6 +30,17 @@ pub enum Order {
     StartFirst,
 }
 
+/// What happens to a container when the tag that it was made from moves in its registry, or on the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum ImageUpdates {
+    /// It goes on with the image that it has.
+    #[default]
+    Keep,
+    /// It is replaced.
+    Follow,
+}
+
 impl Update {
     pub(super) fn is_default(&self) -> bool {
         *self == Self::default()

@@ -1,11 +1,14 @@
 //! Images. In: manifests. Out: [`ImageSpec`]. Never opens an archive.
 
 mod build;
+mod push;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::build::{Build, Builder, Context, DEFAULT_DOCKERFILE};
+pub use self::push::Push;
+use super::duration::Duration;
 use super::name::Name;
 use super::platform::Platform;
 use super::reference::ImageReference;
@@ -37,6 +40,9 @@ pub struct ImageSpec {
     /// network, where `load` takes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub archive: Option<String>,
+    /// Where it is pushed, whenever the registry has something else there.
+    #[serde(default, skip_serializing_if = "Push::is_no")]
+    pub push: Push,
 }
 
 /// An image from a registry.
@@ -51,7 +57,13 @@ pub struct Pull {
     /// The platform, where it is not the engine's: `linux/arm64`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<Platform>,
+    /// With `policy: Always`, how often the registry is asked whether its tag has moved; 1h if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check_every: Option<Duration>,
 }
+
+/// How often a registry is asked where a manifest is silent.
+pub const CHECK_EVERY: Duration = Duration::from_nanos(3_600_000_000_000);
 
 /// When an image is pulled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -59,6 +71,9 @@ pub enum PullPolicy {
     /// If the engine does not have it.
     #[default]
     IfNotPresent,
+    /// If the engine does not have it, and when the registry's tag points to another one. Only what has moved is
+    /// pulled; a registry that does not answer is a warning while the image is there.
+    Always,
     /// Never: it has to be there.
     Never,
 }
@@ -142,6 +157,15 @@ impl ImageSpec {
         given.next().is_none().then_some(first)
     }
 
+    /// The references that it is pushed to.
+    pub fn pushed(&self) -> Vec<ImageReference> {
+        match &self.push {
+            Push::No => Vec::new(),
+            Push::Tags => self.tags.iter().filter(|tag| !tag.is_on_the_hub()).cloned().collect(),
+            Push::To(references) => references.clone(),
+        }
+    }
+
     /// Every rule that the spec breaks, with paths from the spec.
     pub fn check(&self) -> Vec<Violation> {
         let root = FieldPath::root();
@@ -166,6 +190,39 @@ impl ImageSpec {
         violations.extend(
             self.commit.iter().flat_map(|commit| check_changes(&commit.changes, &root.key("commit"))),
         );
+        if let Some(pull) = &self.pull {
+            if pull.check_every.is_some() && pull.policy != PullPolicy::Always {
+                let message = "only an image whose policy is Always is asked for again";
+                violations.push(Violation::error(root.key("pull").key("checkEvery"), message));
+            }
+            if pull.policy == PullPolicy::Always && pull.reference.tag().is_none() {
+                let message = "what a digest names never moves";
+                violations.push(Violation::error(root.key("pull").key("policy"), message));
+            }
+        }
+        match &self.push {
+            Push::No => {}
+            Push::Tags if self.pushed().is_empty() => {
+                let message = "none of the tags names a registry";
+                violations.push(
+                    Violation::error(root.key("push"), message)
+                        .with_hint("write `push: {to: [registry.example/exam:1]}`"),
+                );
+            }
+            Push::Tags => {}
+            Push::To(to) => {
+                let path = root.key("push").key("to");
+                if to.is_empty() {
+                    violations.push(Violation::error(path.clone(), "expected at least one reference"));
+                }
+                for (index, _) in to.iter().enumerate().filter(|(_, one)| one.tag().is_none()) {
+                    violations.push(Violation::error(
+                        path.index(index),
+                        "an image is pushed to a tag, not to a digest",
+                    ));
+                }
+            }
+        }
         if let (Some(to), Some(Load { archive: from })) = (&self.archive, &self.load)
             && to == from
         {

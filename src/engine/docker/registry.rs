@@ -1,0 +1,86 @@
+//! Registries, by way of the engine. In: references. Out: the digests that they have there; images put there.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use bollard::query_parameters::PushImageOptionsBuilder;
+use futures_util::{StreamExt, stream};
+
+use super::Session;
+use super::credentials::{self, Credentials};
+use super::error::{failed, is_absent};
+use super::perform::segment;
+use crate::engine::{EngineError, Progress};
+use crate::fields::plain;
+use crate::observed::AtRegistry;
+use crate::resource::quantity::ByteSize;
+use crate::resource::reference::ImageReference;
+
+/// How many registries are asked at once.
+const ASKED: usize = 8;
+/// How long one answer may take: a pass waits for it.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// What registries have under these references.
+pub(super) async fn ask(
+    engine: &Session,
+    references: &BTreeSet<ImageReference>,
+) -> BTreeMap<ImageReference, AtRegistry> {
+    let asked = stream::iter(references.iter().cloned()).map(|reference| async move {
+        let answer = tokio::time::timeout(ANSWER, ask_for(engine, &reference)).await;
+        let silent = || AtRegistry::Silent(format!("no answer within {} s", ANSWER.as_secs()));
+        (reference, answer.unwrap_or_else(|_| silent()))
+    });
+    asked.buffer_unordered(ASKED).collect().await
+}
+
+async fn ask_for(engine: &Session, reference: &ImageReference) -> AtRegistry {
+    let name = reference.to_string();
+    let Ok(name) = segment(&name) else { return AtRegistry::Silent("it cannot be asked for".to_owned()) };
+    let Credentials { sent, trouble } = credentials::of(reference).await;
+    match engine.docker.inspect_registry_image(name, sent).await {
+        Ok(answer) => match answer.descriptor.digest.and_then(|digest| digest.parse().ok()) {
+            Some(digest) => AtRegistry::Has(digest),
+            None => AtRegistry::Silent("its answer has no digest".to_owned()),
+        },
+        Err(error) if is_absent(&error) || is_unknown(&error) => AtRegistry::Absent,
+        Err(error) => {
+            let why = failed(&engine.endpoint, "it", error).to_string();
+            let why = why.strip_prefix("it: ").unwrap_or(&why).to_owned();
+            AtRegistry::Silent(trouble.map_or_else(|| why.clone(), |trouble| format!("{why} ({trouble})")))
+        }
+    }
+}
+
+/// Whether the registry said that it has no such tag.
+fn is_unknown(error: &bollard::errors::Error) -> bool {
+    matches!(error, bollard::errors::Error::DockerResponseServerError { message, .. }
+        if message.contains("manifest unknown") || message.contains("name unknown"))
+}
+
+/// Puts an image where its tag says.
+pub(super) async fn push(
+    engine: &Session,
+    tag: &ImageReference,
+    progress: &Progress<'_>,
+) -> Result<(), EngineError> {
+    let what = format!("push {tag}");
+    let options = PushImageOptionsBuilder::new().tag(tag.tag().unwrap_or("latest")).build();
+    let repository = tag.repository();
+    let Credentials { sent, trouble } = credentials::of(tag).await;
+    let mut answers = std::pin::pin!(engine.docker.push_image(segment(&repository)?, Some(options), sent));
+    while let Some(answer) = answers.next().await {
+        let info = answer.map_err(|error| match (failed(&engine.endpoint, &what, error), &trouble) {
+            (EngineError::Refused { sentence }, Some(trouble)) => {
+                EngineError::refused(format!("{sentence} (asked without a login: {trouble})"))
+            }
+            (error, _) => error,
+        })?;
+        let total = info.progress_detail.as_ref().and_then(|detail| Some((detail.current?, detail.total?)));
+        if let (Some(status), Some((current, total))) = (&info.status, total) {
+            let size = |bytes: i64| ByteSize::from_bytes(u64::try_from(bytes).unwrap_or(0) >> 10 << 10);
+            progress(format!("{} {} of {}", plain(status), size(current), size(total)));
+        }
+    }
+    Ok(())
+}
