@@ -201,7 +201,6 @@ impl ImageSpec {
             }
         }
         match &self.push {
-            Push::No => {}
             Push::Tags if self.pushed().is_empty() => {
                 let message = "none of the tags names a registry";
                 violations.push(
@@ -209,7 +208,7 @@ impl ImageSpec {
                         .with_hint("write `push: {to: [registry.example/exam:1]}`"),
                 );
             }
-            Push::Tags => {}
+            Push::No | Push::Tags => {}
             Push::To(to) => {
                 let path = root.key("push").key("to");
                 if to.is_empty() {

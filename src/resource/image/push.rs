@@ -10,9 +10,10 @@ use serde::{Deserialize, Serialize, Serializer};
 use crate::resource::reference::ImageReference;
 
 /// Where an image is pushed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Push {
     /// Nowhere.
+    #[default]
     No,
     /// To each registry that one of its tags names.
     Tags,
@@ -24,12 +25,6 @@ impl Push {
     /// Whether it says nothing.
     pub(super) const fn is_no(&self) -> bool {
         matches!(self, Self::No)
-    }
-}
-
-impl Default for Push {
-    fn default() -> Self {
-        Self::No
     }
 }
 
