@@ -347,8 +347,8 @@ impl Builder<'_> {
             };
             let mut needs: Vec<usize> = last.into_iter().collect();
             match operation {
-                Operation::Start => needs.extend(self.before_start(change)),
-                Operation::Restart => {
+                // A port may have to be given up first, a namespace or a network be there.
+                Operation::Start | Operation::Restart => {
                     needs.extend(self.before_start(change));
                     needs.extend(self.ready_nodes(&change.needs));
                 }
