@@ -40,6 +40,27 @@ fn law_7_a_predecessor_that_is_down_is_brought_back_while_its_replacement_is_hel
 }
 
 #[test]
+fn law_7_a_predecessor_is_brought_back_for_a_successor_that_is_down_and_has_not_proved_itself() {
+    for (up, steps) in [
+        (true, ""),
+        (
+            false,
+            "1. remove container bbbbbbbbbbbb\n2. rename aaaaaaaaaaaa to web (after 1)\n3. start aaaaaaaaaaaa (after 2)\n",
+        ),
+    ] {
+        let mut changes = replacement("web.invigil-prev", false);
+        let Act::Replace { leftovers, .. } = &mut changes.changes[0].act else { unreachable!() };
+        leftovers.push(Old {
+            id: "b".repeat(64).parse().unwrap(),
+            name: "web".to_owned(),
+            up,
+            collect: Vec::new(),
+        });
+        assert_eq!(held_steps(changes), steps);
+    }
+}
+
+#[test]
 fn law_13_a_step_shows_no_path_and_no_name_raw() {
     let load = Step::LoadArchive { archive: "/srv/\u{1b}[2J.tar".into(), ids: Vec::new() };
     assert_eq!(load.to_string(), r"load /srv/\u{1b}[2J.tar");

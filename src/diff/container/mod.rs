@@ -18,7 +18,7 @@ use super::image;
 use super::{Act, Changes, Need, NewContainer, Old, Operation, Predecessor, Told, proof, told};
 use crate::desired::{Desired, DesiredContainer, ImageOrigin};
 use crate::fields::{self, Difference, is_anonymous_volume};
-use crate::observed::{LiveStatus, Managed, Observed, ObservedContainer};
+use crate::observed::{Health, LiveStatus, Managed, Observed, ObservedContainer};
 use crate::resource::container::{Condition, Reference, State, Use};
 use crate::resource::name::{Kind, Name, Owner, ResourceId};
 use crate::resource::reference::ImageId;
@@ -99,6 +99,7 @@ fn diff_one(
         .filter(|container| ours_by_name(container))
         .map(|container| Old::new(name, container, Some(wanted)))
         .collect();
+    let previous = format!("{name}{PREVIOUS_SUFFIX}");
     if container.status == LiveStatus::Removing {
         return changes.block(id, "the engine is still removing the container of this name");
     }
@@ -120,9 +121,14 @@ fn diff_one(
         || files.replace
         || differences.iter().any(|difference| !difference.in_place())
     {
-        let old = Old::new(name, container, Some(wanted));
+        let mut old = Old::new(name, container, Some(wanted));
         reasons.extend(files.reasons);
         reasons.extend(collected(&old.collect));
+        if let Some(proved) = leftovers.iter_mut().find(|left| left.name == previous && !is_proved(container))
+        {
+            // What is kept until the new one has proved itself is what had proved itself before.
+            std::mem::swap(&mut old, proved);
+        }
         let new = NewContainer::new(wanted, managed.anonymous_volumes.clone(), desired, observed);
         let act = Act::Replace { old, container: Box::new(new), leftovers };
         return changes.push(id, act, reasons, needs);
@@ -144,7 +150,6 @@ fn diff_one(
     if operations.is_empty() {
         reasons.push(told("", None, Some("what an interrupted replacement left behind goes".to_owned())));
     }
-    let previous = format!("{name}{PREVIOUS_SUFFIX}");
     let to_prove = wanted.spec.state.is_up() && container.name != previous;
     let predecessor = leftovers.iter().position(|old| to_prove && old.name == previous);
     let predecessor = predecessor.map(|index| Predecessor {
@@ -154,6 +159,11 @@ fn diff_one(
     let act =
         Act::Alter { container: Old::new(name, container, Some(wanted)), operations, leftovers, predecessor };
     changes.push(id, act, reasons, needs);
+}
+
+/// Whether a container shows by itself that it is as well as a successor has to be.
+fn is_proved(container: &ObservedContainer) -> bool {
+    container.status == LiveStatus::Running(Health::Healthy)
 }
 
 /// Puts our container in the place of one that somebody else made. Labels cannot be added to a container
