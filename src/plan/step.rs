@@ -172,7 +172,7 @@ impl Step {
     /// Whether it takes something from where it was, so that its resource is out of order until the
     /// steps after it are done too.
     pub const fn interrupts(&self) -> bool {
-        matches!(self, Self::Stop(_) | Self::Rename { .. } | Self::RemoveNetwork(_))
+        matches!(self, Self::Stop(_) | Self::Rename { .. } | Self::RemoveNetwork(_) | Self::Disconnect { .. })
     }
 }
 
