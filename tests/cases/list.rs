@@ -112,6 +112,7 @@ cases!(
     removed_image_that_a_foreign_container_uses_stays,
     removed_lines_are_seen,
     removed_memory_line_replaces,
+    removed_network_goes_after_all_containers_of_a_name,
     removed_network_goes_after_its_containers,
     removed_network_that_others_use_stays,
     removed_problem_set_goes_after_its_containers,

@@ -196,7 +196,9 @@ impl Builder<'_> {
             }
             Act::Remove(old) => {
                 let needs = self.ready_nodes(&change.needs);
-                old.iter().fold(None, |_, old| Some(self.remove(id, old, needs.clone())))
+                let removed = old.iter().map(|old| self.remove(id, old, needs.clone())).collect();
+                self.ready.insert(id.clone(), removed);
+                None
             }
         };
         if let Some(last) = last {
