@@ -4,6 +4,11 @@ use super::*;
 use crate::diff::{NewContainer, Old};
 use crate::resource::container::State;
 
+fn old(id: char, name: &str, up: bool) -> Old {
+    let id = id.to_string().repeat(64).parse().unwrap();
+    Old { id, name: name.to_owned(), up, collect: Vec::new() }
+}
+
 fn replacement(name: &str, up: bool) -> Changes {
     let spec = serde_json::from_value(json!({"image": "nginx:1.15"})).unwrap();
     let container = NewContainer {
@@ -15,10 +20,9 @@ fn replacement(name: &str, up: bool) -> Changes {
         state: State::Running,
         checked: Some(false),
     };
-    let old = Old { id: "a".repeat(64).parse().unwrap(), name: name.to_owned(), up, collect: Vec::new() };
     let change = Change {
         id: "container/web".parse().unwrap(),
-        act: Act::Replace { old, container: Box::new(container), leftovers: Vec::new() },
+        act: Act::Replace { old: old('a', name, up), container: Box::new(container), leftovers: Vec::new() },
         reasons: Vec::new(),
         needs: Vec::new(),
     };
@@ -37,6 +41,21 @@ fn law_7_a_predecessor_that_is_down_is_brought_back_while_its_replacement_is_hel
         "1. rename aaaaaaaaaaaa to web\n2. start aaaaaaaaaaaa (after 1)\n"
     );
     assert_eq!(held_steps(replacement("web", true)), "");
+    // It was stopped for a successor that is still beside it, or that is known to have failed.
+    let mut changes = replacement("web", false);
+    let Act::Replace { leftovers, .. } = &mut changes.changes[0].act else { unreachable!() };
+    leftovers.push(old('b', "web.invigil-next", false));
+    assert_eq!(held_steps(changes), "1. start aaaaaaaaaaaa\n");
+    let id: ResourceId = "container/web".parse().unwrap();
+    let (held, interrupted) = (BTreeMap::from([(id.clone(), "failed".to_owned())]), BTreeSet::from([id]));
+    let owner = "default".parse().unwrap();
+    let plan = Plan::putting_back(replacement("web", false), &owner, &held, &interrupted);
+    assert_eq!(plan.steps_text(), "1. start aaaaaaaaaaaa\n");
+}
+
+#[test]
+fn a_container_that_no_replacement_stopped_is_not_started_while_its_replacement_waits() {
+    assert_eq!(held_steps(replacement("web", false)), "");
 }
 
 #[test]
@@ -50,12 +69,7 @@ fn law_7_a_predecessor_is_brought_back_for_a_successor_that_is_down_and_has_not_
     ] {
         let mut changes = replacement("web.invigil-prev", false);
         let Act::Replace { leftovers, .. } = &mut changes.changes[0].act else { unreachable!() };
-        leftovers.push(Old {
-            id: "b".repeat(64).parse().unwrap(),
-            name: "web".to_owned(),
-            up,
-            collect: Vec::new(),
-        });
+        leftovers.push(old('b', "web", up));
         assert_eq!(held_steps(changes), steps);
     }
 }

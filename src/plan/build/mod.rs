@@ -3,7 +3,7 @@
 mod network;
 mod replace;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -28,6 +28,7 @@ pub(super) fn nodes(
     owner: &Owner,
     waiting: &BTreeMap<ResourceId, String>,
     suspended: &BTreeMap<ResourceId, String>,
+    interrupted: &BTreeSet<ResourceId>,
 ) -> Vec<Node> {
     let mut builder = Builder {
         owner,
@@ -51,7 +52,7 @@ pub(super) fn nodes(
     }
     let held = changes.iter().filter(|change| waiting.contains_key(&change.id));
     for change in held.filter(|change| !suspended.contains_key(&change.id)) {
-        builder.bring_back(change);
+        builder.bring_back(change, interrupted.contains(&change.id));
     }
     builder.nodes
 }
@@ -61,8 +62,7 @@ pub(super) fn nodes(
 fn in_order(mut left: Vec<&Change>) -> Vec<&Change> {
     let mut ordered = Vec::with_capacity(left.len());
     while !left.is_empty() {
-        let ids: std::collections::BTreeSet<ResourceId> =
-            left.iter().map(|change| change.id.clone()).collect();
+        let ids: BTreeSet<ResourceId> = left.iter().map(|change| change.id.clone()).collect();
         let (free, bound): (Vec<&Change>, Vec<&Change>) = left.iter().partition(|change| {
             !change.needs.iter().any(|need| ids.contains(&need.id) && need.id != change.id)
         });

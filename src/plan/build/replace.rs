@@ -201,9 +201,13 @@ impl Builder<'_> {
     }
 
     /// A replacement that is not tried for now may have left its predecessor down or under another name.
-    pub(super) fn bring_back(&mut self, change: &Change) {
+    /// One that is down for another reason is left.
+    pub(super) fn bring_back(&mut self, change: &Change, interrupted: bool) {
         let Act::Replace { old, container, leftovers } = &change.act else { return };
         let (id, target) = (&change.id, old.id.as_str().to_owned());
+        let is = |one: &Old, suffix: &str| one.name == format!("{}{suffix}", id.name);
+        let interrupted =
+            interrupted || is(old, PREVIOUS_SUFFIX) || leftovers.iter().any(|one| is(one, NEXT_SUFFIX));
         let mut needs = Vec::new();
         if let Some(unproved) = leftovers.iter().find(|one| one.name == id.name.as_str()) {
             if unproved.up {
@@ -215,7 +219,7 @@ impl Builder<'_> {
             let step = Step::Rename { container: target.clone(), to: id.name.to_string() };
             needs = vec![self.push(id, step, needs)];
         }
-        if !old.up && container.state.is_up() {
+        if !old.up && interrupted && container.state.is_up() {
             self.push(id, Step::Start(target), needs);
         }
     }
