@@ -2,7 +2,7 @@ use serde_json::json;
 
 use super::*;
 use crate::diff::{NewContainer, Old};
-use crate::resource::container::State;
+use crate::resource::container::{PlacedFile, State};
 
 fn old(id: char, name: &str, up: bool) -> Old {
     let id = id.to_string().repeat(64).parse().unwrap();
@@ -72,6 +72,32 @@ fn law_7_a_predecessor_is_brought_back_for_a_successor_that_is_down_and_has_not_
         leftovers.push(old('b', "web", up));
         assert_eq!(held_steps(changes), steps);
     }
+}
+
+#[test]
+fn a_successor_that_cannot_be_finished_leaves_nothing_behind() {
+    let mut changes = replacement("web", true);
+    let Act::Replace { container, .. } = &mut changes.changes[0].act else { unreachable!() };
+    let spec = json!({"image": "nginx:1.15", "networks": ["exam", "lab", "yard"]});
+    container.spec = serde_json::from_value(spec).unwrap();
+    let file = serde_json::from_value(json!({"path": "/etc/exam.conf"})).unwrap();
+    container.files = vec![PlacedFile::new(&file, b"")];
+    let plan = Plan::new(changes, &"default".parse().unwrap(), &BTreeMap::new());
+    let before_the_stop = plan.nodes.iter().take_while(|node| !matches!(node.step, Step::Stop(_))).skip(1);
+    let undone: Vec<String> = before_the_stop
+        .map(|node| {
+            let rescue: Vec<String> = node.rescue.iter().map(ToString::to_string).collect();
+            format!("{}: {}", node.step, rescue.join(", "))
+        })
+        .collect();
+    assert_eq!(
+        undone,
+        [
+            "connect web.invigil-next to lab: remove container web.invigil-next",
+            "connect web.invigil-next to yard: remove container web.invigil-next",
+            "put /etc/exam.conf into web.invigil-next: remove container web.invigil-next",
+        ]
+    );
 }
 
 #[test]

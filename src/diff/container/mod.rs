@@ -81,7 +81,18 @@ fn diff_one(
         };
         return changes.block(id, why);
     }
-    let mut containers = standing.live(name);
+    let mut containers: Vec<_> = standing.live(name).collect();
+    let next = format!("{name}{NEXT_SUFFIX}");
+    if let [(down, _), (successor, its)] = containers[..]
+        && !down.status.is_up()
+        && successor.status.is_up()
+        && successor.name == next
+        && is_as_wanted(wanted, (successor, its), desired, observed, owner, changes)
+    {
+        // A replacement that starts first was interrupted when its successor had taken over.
+        containers.swap(0, 1);
+    }
+    let mut containers = containers.into_iter();
     let needs = needs(wanted);
     let Some((container, managed)) = containers.next() else {
         let new = NewContainer::new(wanted, Vec::new(), desired, observed);
@@ -92,7 +103,7 @@ fn diff_one(
         container
             .name
             .strip_prefix(name.as_str())
-            .is_some_and(|rest| [NEXT_SUFFIX, PREVIOUS_SUFFIX].contains(&rest))
+            .is_some_and(|rest| ["", NEXT_SUFFIX, PREVIOUS_SUFFIX].contains(&rest))
     };
     let mut leftovers: Vec<Old> = containers
         .map(|(container, _)| container)
@@ -151,7 +162,8 @@ fn diff_one(
         reasons.push(told("", None, Some("what an interrupted replacement left behind goes".to_owned())));
     }
     let to_prove = wanted.spec.state.is_up() && container.name != previous;
-    let predecessor = leftovers.iter().position(|old| to_prove && old.name == previous);
+    let is_before = |old: &Old| old.name == previous || old.name == name.as_str();
+    let predecessor = leftovers.iter().position(|old| to_prove && is_before(old));
     let predecessor = predecessor.map(|index| Predecessor {
         container: leftovers.remove(index),
         until: proof(&wanted.spec, is_checked(wanted, desired, observed)),
@@ -159,6 +171,26 @@ fn diff_one(
     let act =
         Act::Alter { container: Old::new(name, container, Some(wanted)), operations, leftovers, predecessor };
     changes.push(id, act, reasons, needs);
+}
+
+/// Whether a container need not be made anew to be what is wanted.
+fn is_as_wanted(
+    wanted: &DesiredContainer,
+    (container, managed): (&ObservedContainer, &Managed),
+    desired: &Desired,
+    observed: &Observed,
+    owner: &Owner,
+    changes: &Changes,
+) -> bool {
+    let config =
+        container.image.as_ref().and_then(|id| observed.image(id)).and_then(|image| image.config.as_ref());
+    wanted.spec.state.is_up()
+        && image_difference(wanted, container, managed, desired, observed, owner).is_none()
+        && namespace_differences(wanted, changes).next().is_none()
+        && !FileChanges::of(wanted, container.status, &applied(container, managed, observed)).replace
+        && fields::differences(&wanted.spec, managed.created.as_ref(), &managed.live, config)
+            .iter()
+            .all(Difference::in_place)
 }
 
 /// Whether a container shows by itself that it is as well as a successor has to be.

@@ -9,7 +9,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{Await, Node, Step};
-use crate::diff::{Act, Change, Collection, Need, NewContainer, Old, Operation, Predecessor};
+use crate::diff::{
+    Act, Change, Collection, Need, NewContainer, Old, Operation, PREVIOUS_SUFFIX, Predecessor,
+};
 use crate::fields;
 use crate::resource::container::{Condition, ContainerSpec, State};
 use crate::resource::label;
@@ -188,7 +190,8 @@ impl Builder<'_> {
             }
             Act::Create { container, leftovers } => Some(self.create(change, container, leftovers)),
             Act::Alter { container, operations, leftovers, predecessor } => {
-                let last = self.alter(change, container, operations);
+                let aside = predecessor.as_ref().and_then(|before| self.put_aside(id, &before.container));
+                let last = self.alter(change, container, operations, aside);
                 self.clean_up(id, container, leftovers, predecessor.as_ref(), last)
             }
             Act::Replace { old, container, leftovers } => {
@@ -317,10 +320,23 @@ impl Builder<'_> {
         self.push(id, step, vec![after])
     }
 
-    fn alter(&mut self, change: &Change, container: &Old, operations: &[Operation]) -> Option<usize> {
+    /// Lets a predecessor that still bears the resource's own name make room.
+    fn put_aside(&mut self, id: &ResourceId, old: &Old) -> Option<usize> {
+        (old.name == id.name.as_str()).then(|| {
+            let to = format!("{}{PREVIOUS_SUFFIX}", id.name);
+            self.push(id, Step::Rename { container: old.id.as_str().to_owned(), to }, Vec::new())
+        })
+    }
+
+    fn alter(
+        &mut self,
+        change: &Change,
+        container: &Old,
+        operations: &[Operation],
+        mut last: Option<usize>,
+    ) -> Option<usize> {
         let id = &change.id;
         let target = container.id.as_str().to_owned();
-        let mut last = None;
         for operation in operations {
             let step = match operation {
                 Operation::Rename => Step::Rename { container: target.clone(), to: id.name.to_string() },

@@ -53,15 +53,21 @@ impl Builder<'_> {
             leftovers.iter().partition(|one| one.name == names.name);
         let unproved = unproved.first().copied();
         let mut needs = self.before_create(change, container);
-        needs.extend(leftovers.iter().map(|old| self.remove(id, old, Vec::new())).collect::<Vec<_>>());
+        // One that runs is stopped only when what its successor needs is there.
+        let runs_on = leftovers.iter().any(|left| left.up);
+        let before = if runs_on { needs.clone() } else { Vec::new() };
+        needs.extend(leftovers.iter().map(|left| self.remove(id, left, before.clone())).collect::<Vec<_>>());
         let body = create_body(self.owner, id, container);
         let platform = container.spec.platform.clone();
         let create = Step::CreateContainer { name: names.next.clone(), body, platform };
-        let made = self.push(id, create, needs);
+        // What ran beside a predecessor that is down is gone by then.
+        let again = runs_on && !old.up && unproved.is_none() && container.state.is_up();
+        let again = again.then(|| Step::Start(names.old.clone()));
+        let made = self.push_with_rescue(id, create, needs, again.clone().into_iter().collect());
         let joined = self.connect_more(id, &names.next, &container.spec, made);
         let joined = self.put_files(id, &names.next, container, joined);
-        if joined != made {
-            self.nodes[joined].rescue = vec![names.drop_next()];
+        for node in &mut self.nodes[made + 1..] {
+            node.rescue = std::iter::once(names.drop_next()).chain(again.clone()).collect();
         }
         let runs = old.up || unproved.is_some_and(|unproved| unproved.up);
         let last = if runs && container.state == State::Running && container.spec.update.starts_first() {
