@@ -268,8 +268,13 @@ impl Builder<'_> {
                         if condition == Condition::Healthy { Await::Healthy } else { Await::Completed };
                     let awaited = self.awaited.get(&need.id).copied().unwrap_or_else(|| {
                         let step = Step::Await { container: need.id.name.to_string(), until };
-                        self.push(&need.id, step, ready)
+                        self.push(&change.id, step, ready)
                     });
+                    // Who waits in vain has failed, not what is waited for.
+                    let waits_for = &mut self.nodes[awaited].resources;
+                    if !waits_for.contains(&need.id) && !waits_for.contains(&change.id) {
+                        waits_for.push(change.id.clone());
+                    }
                     self.awaited.insert(need.id.clone(), awaited);
                     needs.push(awaited);
                 }
