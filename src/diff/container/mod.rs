@@ -161,7 +161,9 @@ fn diff_one(
     if operations.is_empty() {
         reasons.push(told("", None, Some("what an interrupted replacement left behind goes".to_owned())));
     }
-    let to_prove = wanted.spec.state.is_up() && container.name != previous;
+    // It was frozen when it had proved itself, and proves nothing more.
+    let frozen = wanted.spec.state == State::Paused && container.status == LiveStatus::Paused;
+    let to_prove = wanted.spec.state.is_up() && container.name != previous && !frozen;
     let is_before = |old: &Old| old.name == previous || old.name == name.as_str();
     let predecessor = leftovers.iter().position(|old| to_prove && is_before(old));
     let predecessor = predecessor.map(|index| Predecessor {

@@ -191,8 +191,13 @@ impl Builder<'_> {
             Act::Create { container, leftovers } => Some(self.create(change, container, leftovers)),
             Act::Alter { container, operations, leftovers, predecessor } => {
                 let aside = predecessor.as_ref().and_then(|before| self.put_aside(id, &before.container));
+                // A frozen program proves nothing.
+                let (operations, frozen) = match operations.split_last() {
+                    Some((Operation::Pause, rest)) if predecessor.is_some() => (rest, true),
+                    _ => (&operations[..], false),
+                };
                 let last = self.alter(change, container, operations, aside);
-                self.clean_up(id, container, leftovers, predecessor.as_ref(), last)
+                self.clean_up(id, (container, frozen), leftovers, predecessor.as_ref(), last)
             }
             Act::Replace { old, container, leftovers } => {
                 Some(self.replace(change, old, container, leftovers))
@@ -386,11 +391,11 @@ impl Builder<'_> {
     }
 
     /// Removes what an interrupted replacement left behind: a predecessor only once its successor has
-    /// proved itself, and if it does not, the predecessor is put back.
+    /// proved itself, and is frozen if it is to be; and if it does not, the predecessor is put back.
     fn clean_up(
         &mut self,
         id: &ResourceId,
-        container: &Old,
+        (container, frozen): (&Old, bool),
         leftovers: &[Old],
         predecessor: Option<&Predecessor>,
         mut last: Option<usize>,
@@ -409,8 +414,11 @@ impl Builder<'_> {
             }
             let until = before.until;
             let needs = last.into_iter().collect();
-            let step = Step::Await { container: target, until };
-            let proved = self.push_with_rescue(id, step, needs, back);
+            let step = Step::Await { container: target.clone(), until };
+            let mut proved = self.push_with_rescue(id, step, needs, back.clone());
+            if frozen {
+                proved = self.push_with_rescue(id, Step::Pause(target), vec![proved], back);
+            }
             last = Some(self.remove(id, &before.container, vec![proved]));
         }
         for old in leftovers {
