@@ -87,6 +87,7 @@ cases!(
     law_6_a_port_that_moves_is_waited_for,
     law_6_a_port_that_the_old_one_holds_is_no_obstacle,
     law_6_a_restart_whose_bind_is_missing_stops_nothing,
+    law_6_a_stopped_container_whose_bind_is_missing_is_not_started,
     law_6_ports_that_two_containers_swap_are_told,
     law_7_a_successor_that_is_healthy_is_the_one_that_is_kept,
     law_7_a_third_one_that_is_sick_brings_the_proved_one_back,
