@@ -70,7 +70,7 @@ impl Verb {
                 Ingredients::Build { .. } => Self::Build,
             },
             Act::Tag { .. } => Self::Tag,
-            Act::CreateNetwork(_) | Act::CreateVolume(_) | Act::Create { .. } => Self::Create,
+            Act::CreateNetwork(_) | Act::CreateVolume(_) | Act::Create(_) => Self::Create,
             Act::Alter { operations, .. } if operations.contains(&Operation::Restart) => Self::Restart,
             Act::Alter { operations, .. } => match operations[..] {
                 [Operation::Start | Operation::Unpause] | [Operation::Record(_), Operation::Start] => {
@@ -141,8 +141,8 @@ pub(super) fn detail(change: &Change) -> String {
         }
         Act::Pull { reference, .. } => reference.to_string(),
         Act::Make { recipe, .. } => recipe.ingredients.to_string(),
-        Act::Create { container, .. } if container.state.starts() => container.image.to_string(),
-        Act::Create { container, .. } => format!("{}, not started", container.image),
+        Act::Create(container) if container.state.starts() => container.image.to_string(),
+        Act::Create(container) => format!("{}, not started", container.image),
         Act::Block(why) => why.clone(),
         _ => String::new(),
     };

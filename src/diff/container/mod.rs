@@ -96,8 +96,7 @@ fn diff_one(
     let needs = needs(wanted);
     let Some((container, managed)) = containers.next() else {
         let new = NewContainer::new(wanted, Vec::new(), desired, observed);
-        let act = Act::Create { container: Box::new(new), leftovers: Vec::new() };
-        return changes.push(id, act, Vec::new(), needs);
+        return changes.push(id, Act::Create(Box::new(new)), Vec::new(), needs);
     };
     let ours_by_name = |container: &ObservedContainer| {
         container
@@ -244,7 +243,7 @@ fn needs(wanted: &DesiredContainer) -> Vec<Need> {
 /// Who needs a job that still runs waits for it, over as many passes as it takes: its end wakes the daemon.
 pub(super) fn wait_for_jobs(desired: &Desired, observed: &Observed, changes: &mut Changes) {
     let starts = |act: &Act| match act {
-        Act::Create { container, .. } | Act::Replace { container, .. } => container.state.starts(),
+        Act::Create(container) | Act::Replace { container, .. } => container.state.starts(),
         Act::Alter { operations, .. } => operations.contains(&Operation::Start),
         _ => false,
     };

@@ -188,7 +188,7 @@ impl Builder<'_> {
                 let step = Step::CreateVolume { name: id.name.clone(), spec: spec.clone(), labels };
                 Some(self.push(id, step, Vec::new()))
             }
-            Act::Create { container, leftovers } => Some(self.create(change, container, leftovers)),
+            Act::Create(container) => Some(self.create(change, container)),
             Act::Alter { container, operations, leftovers, predecessor } => {
                 let aside = predecessor.as_ref().and_then(|before| self.put_aside(id, &before.container));
                 // A frozen program proves nothing.
@@ -289,10 +289,9 @@ impl Builder<'_> {
         needs
     }
 
-    fn create(&mut self, change: &Change, container: &NewContainer, leftovers: &[Old]) -> usize {
+    fn create(&mut self, change: &Change, container: &NewContainer) -> usize {
         let id = &change.id;
-        let mut needs = self.before_create(change, container);
-        needs.extend(leftovers.iter().map(|old| self.remove(id, old, Vec::new())).collect::<Vec<_>>());
+        let needs = self.before_create(change, container);
         let name = id.name.to_string();
         let body = create_body(self.owner, id, container);
         let platform = container.spec.platform.clone();
