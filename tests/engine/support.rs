@@ -30,7 +30,8 @@ pub struct Host {
     /// What every name of this test begins with.
     pub prefix: String,
     setup: Setup,
-    engine: DockerEngine,
+    /// The engine, for steps of a test's own.
+    pub engine: DockerEngine,
 }
 
 /// Beside the manifests, where nobody looks for any.

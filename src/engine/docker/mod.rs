@@ -13,6 +13,7 @@ mod inspect;
 mod observe;
 mod parse;
 mod perform;
+mod target;
 mod transfer;
 mod wait;
 

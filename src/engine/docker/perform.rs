@@ -17,7 +17,7 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use super::error::{failed, is_absent, is_already};
-use super::{Session, build, files, transfer, wait};
+use super::{Session, build, files, target, transfer, wait};
 use crate::desired::Ingredients;
 use crate::engine::{EngineError, Progress};
 use crate::fields;
@@ -41,6 +41,19 @@ pub(super) async fn perform(
     step: &Step,
     progress: &Progress<'_>,
 ) -> Result<(), EngineError> {
+    match (target::meant(engine, step).await?, step) {
+        (Some(step), _) => act(engine, &step, progress).await,
+        // What is not there is gone already.
+        (None, Step::Stop(_) | Step::RemoveContainer(_) | Step::Disconnect { .. } | Step::Collect { .. }) => {
+            Ok(())
+        }
+        (None, step) => {
+            Err(EngineError::refused(format!("{}: there is no container of this name", step.task())))
+        }
+    }
+}
+
+async fn act(engine: &Session, step: &Step, progress: &Progress<'_>) -> Result<(), EngineError> {
     let docker = &engine.docker;
     let what = step.task();
     let done = |result: Result<(), bollard::errors::Error>| match result {
