@@ -82,9 +82,10 @@ fn diff_one(
         return changes.block(id, why);
     }
     let mut containers: Vec<_> = standing.live(name).collect();
-    let next = format!("{name}{NEXT_SUFFIX}");
+    let (next, previous) = (format!("{name}{NEXT_SUFFIX}"), format!("{name}{PREVIOUS_SUFFIX}"));
     if let [(down, _), (successor, its)] = containers[..]
         && !down.status.is_up()
+        && [name.as_str(), &previous].contains(&down.name.as_str())
         && successor.status.is_up()
         && successor.name == next
         && is_as_wanted(wanted, (successor, its), desired, observed, owner, changes)
@@ -109,7 +110,6 @@ fn diff_one(
         .filter(|container| ours_by_name(container))
         .map(|container| Old::new(name, container, Some(wanted)))
         .collect();
-    let previous = format!("{name}{PREVIOUS_SUFFIX}");
     if container.status == LiveStatus::Removing {
         return changes.block(id, "the engine is still removing the container of this name");
     }
