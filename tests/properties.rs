@@ -377,6 +377,14 @@ fn removes_a_volume(step: &Step) -> bool {
     }
 }
 
+/// Whether a container comes after another, directly or by way of others.
+fn waits_for(desired: &Desired, wanted: &DesiredContainer, other: &Name) -> bool {
+    let shared = wanted.spec.shares_with().map(|(_, name)| name);
+    shared.chain(wanted.spec.depends_on.iter().map(|on| &on.container)).any(|name| {
+        name == other || desired.containers.get(name).is_some_and(|on| waits_for(desired, on, other))
+    })
+}
+
 type Rounds = Vec<(Wishes, Vec<(usize, Hand)>)>;
 
 fn rounds() -> impl Strategy<Value = Rounds> {
@@ -530,7 +538,7 @@ proptest! {
             // has to wait for the very container, or somebody has stopped that one.
             let shares = !shared_is_up
                 || wanted.spec.network_mode.is_some()
-                || wanted.spec.depends_on.iter().any(|other| other.container == self::name(0));
+                || waits_for(&desired, wanted, &self::name(0));
             if wanted.spec.state == invigil::resource::container::State::Running && is_up(&before) && !shares {
                 prop_assert!(is_up(&later), "{name} is down\n{}\n{:?}", text(&first), engine.take_log());
             }

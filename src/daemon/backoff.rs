@@ -10,6 +10,7 @@ use super::fingerprint::fingerprint;
 use crate::desired::Desired;
 use crate::diff::{Act, Change};
 use crate::execute::Outcomes;
+use crate::plan::Plan;
 use crate::resource::name::ResourceId;
 
 /// The wait after a first failure; each further one waits twice as long.
@@ -49,6 +50,8 @@ struct Entry {
     done_at: Option<Instant>,
     /// Until when it is held back now.
     held_until: Option<Instant>,
+    /// How often in a row what was there before could not be put back.
+    unrescued: u32,
 }
 
 /// When something is tried again.
@@ -67,11 +70,15 @@ pub struct Held {
     pub why: BTreeMap<ResourceId, String>,
     /// Those of them that were found not to have lasted just now.
     pub relapses: Vec<(ResourceId, Retry)>,
+    /// Those whose predecessors were interrupted for them.
+    pub interrupted: BTreeSet<ResourceId>,
 }
 
 /// What became of a plan, as far as trying again depends on it.
 #[derive(Debug)]
 pub struct Attempt<'a> {
+    /// The plan.
+    pub plan: &'a Plan,
     /// What became of the resources.
     pub outcomes: &'a Outcomes,
     /// The resources whose predecessors were interrupted.
@@ -106,9 +113,12 @@ impl Backoff {
                     held.relapses.push((change.id.clone(), retry));
                 }
             }
-            let until = if replaces(change) { entry.disturb_at } else { entry.retry_at };
+            let until = entry.until(change);
             if now < until {
                 entry.held_until = Some(until);
+                if entry.retry_at < entry.disturb_at {
+                    held.interrupted.insert(change.id.clone());
+                }
                 held.why.insert(change.id.clone(), entry.why.clone());
             }
         }
@@ -125,8 +135,17 @@ impl Backoff {
         now: Instant,
         mut jitter: impl FnMut() -> f64,
     ) -> Vec<(ResourceId, Retry)> {
-        let Attempt { outcomes, disturbed } = attempt;
+        let Attempt { plan, outcomes, disturbed } = attempt;
+        let changes: BTreeMap<&ResourceId, &Change> =
+            plan.changes.iter().map(|change| (&change.id, change)).collect();
         for id in &outcomes.done {
+            if plan.waiting.contains_key(id) {
+                // Putting back what was there before is not what was asked for.
+                if let Some(entry) = self.entries.get_mut(id) {
+                    entry.unrescued = 0;
+                }
+                continue;
+            }
             let entry = self.entry(id, desired, now);
             entry.done_at = Some(now);
         }
@@ -136,6 +155,13 @@ impl Backoff {
         let mut retries = Vec::new();
         for (id, why) in &outcomes.failed {
             let entry = self.entry(id, desired, now);
+            if plan.waiting.contains_key(id) {
+                entry.unrescued += 1;
+                let after = delay(entry.unrescued, jitter());
+                entry.held_until = Some(now + after);
+                retries.push((id.clone(), Retry { failures: entry.unrescued, after }));
+                continue;
+            }
             entry.done_at = None;
             entry.failures += 1;
             entry.why = format!("failed: {why}");
@@ -145,8 +171,9 @@ impl Backoff {
                 let doubled = AFTER_DISTURBANCE.saturating_mul(1 << (entry.failures - 1).min(16));
                 entry.disturb_at = entry.retry_at.max(now + doubled.min(AFTER_DISTURBANCE_LONGEST));
             }
-            entry.held_until = Some(entry.disturb_at);
-            retries.push((id.clone(), Retry { failures: entry.failures, after: entry.disturb_at - now }));
+            let until = changes.get(id).map_or(entry.retry_at, |change| entry.until(change));
+            entry.held_until = Some(until);
+            retries.push((id.clone(), Retry { failures: entry.failures, after: until - now }));
         }
         retries
     }
@@ -170,11 +197,17 @@ impl Backoff {
             disturb_at: now,
             done_at: None,
             held_until: None,
+            unrescued: 0,
         })
     }
 }
 
 impl Entry {
+    /// When a change may be tried again.
+    const fn until(&self, change: &Change) -> Instant {
+        if replaces(change) { self.disturb_at } else { self.retry_at }
+    }
+
     /// Whether it may still say something about a resource that is in order now.
     fn is_fresh(&self, now: Instant) -> bool {
         now < self.done_at.unwrap_or(self.disturb_at) + LASTING

@@ -14,7 +14,10 @@ pub(super) fn fingerprint(desired: &Desired, id: &ResourceId) -> String {
         Kind::Volume => desired.volumes.get(name).map(json),
         Kind::Container => desired.containers.get(name).map(|container| {
             let image = container.image.as_ref().and_then(|name| desired.images.get(name)).map(image);
-            format!("{}\n{}\n{}", container.reference, image.unwrap_or_default(), json(&container.spec))
+            // What is put into it may stand in other files than the manifests.
+            let files: Vec<&str> = container.files.iter().map(|file| file.digest.as_str()).collect();
+            let (image, spec, files) = (image.unwrap_or_default(), json(&container.spec), files.join(" "));
+            format!("{}\n{image}\n{spec}\n{files}", container.reference)
         }),
     };
     // What no manifest describes is asked to go.
@@ -35,4 +38,28 @@ fn image(image: &DesiredImage) -> String {
 fn json(spec: &impl serde::Serialize) -> String {
     // A spec that could not be written would not have been read either.
     canonical_json(spec).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::desired::DesiredContainer;
+    use crate::resource::container::PlacedFile;
+
+    #[test]
+    fn another_content_of_a_file_asks_for_something_else() {
+        let of = |content: &[u8]| {
+            let spec = serde_json::from_value(json!({"image": "nginx:1.15"})).unwrap();
+            let file = serde_json::from_value(json!({"path": "/etc/room.conf"})).unwrap();
+            let files = vec![PlacedFile::new(&file, content)];
+            let reference = "nginx:1.15".parse().unwrap();
+            let web = DesiredContainer { spec, files, image: None, reference, adopt: false };
+            let containers = [("web".parse().unwrap(), web)].into();
+            fingerprint(&Desired { containers, ..Desired::default() }, &"container/web".parse().unwrap())
+        };
+        assert_eq!(of(b"listen 8080"), of(b"listen 8080"));
+        assert_ne!(of(b"listen 8080"), of(b"listen 8O80"));
+    }
 }

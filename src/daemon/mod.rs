@@ -247,7 +247,7 @@ impl<'a, E: Perform> Daemon<'a, E> {
         self.announced.diagnostics(&wanted.diagnostics);
         let changes = reconcile::compare(wanted, setup, self.engine).await?;
         let held = self.backoff.hold(&changes.changes, &wanted.desired, Instant::now(), jitter);
-        let plan = Plan::new(changes, &setup.owner, &held.why);
+        let plan = Plan::putting_back(changes, &setup.owner, &held.why, &held.interrupted);
         let unsettled = plan.withheld.iter().any(|(_, why)| why == files::UNSETTLED);
         self.announced.undone(&plan, &held.why);
         for (id, retry) in &held.relapses {
@@ -265,7 +265,7 @@ impl<'a, E: Perform> Daemon<'a, E> {
         let note = |event: crate::execute::Event<'_>| progress.note(&event);
         let outcomes = reconcile::apply(plan, &self.options.setup, self.engine, shutdown, &note).await;
         let disturbed = progress.into_disturbed();
-        let attempt = Attempt { outcomes: &outcomes, disturbed: &disturbed };
+        let attempt = Attempt { plan, outcomes: &outcomes, disturbed: &disturbed };
         if let Some(wanted) = self.files.last() {
             for (id, retry) in self.backoff.settle(&attempt, &wanted.desired, Instant::now(), jitter) {
                 let after = progress::seconds(retry.after);

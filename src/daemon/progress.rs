@@ -19,6 +19,8 @@ use crate::resource::printable::printable;
 #[derive(Debug)]
 pub(super) struct Progress<'a> {
     changes: BTreeMap<&'a ResourceId, &'a Change>,
+    /// What is not changed now; steps for it put back what was there before.
+    waiting: &'a BTreeMap<ResourceId, String>,
     pulse: &'a Pulse,
     state: Mutex<State<'a>>,
 }
@@ -37,7 +39,7 @@ impl<'a> Progress<'a> {
             state.left.entry(id).or_default().0 += 1;
         }
         let changes = plan.changes.iter().map(|change| (&change.id, change)).collect();
-        Self { changes, pulse, state: Mutex::new(state) }
+        Self { changes, waiting: &plan.waiting, pulse, state: Mutex::new(state) }
     }
 
     /// Notes what happens.
@@ -101,6 +103,10 @@ impl<'a> Progress<'a> {
                 }
                 begun.unwrap_or_else(Instant::now)
             };
+            if self.waiting.contains_key(id) {
+                info!(resource = %id, "what was there before is put back");
+                continue;
+            }
             let (action, reasons) = self.about(id);
             info!(resource = %id, action, reasons, took = %seconds(begun.elapsed()), "done");
         }

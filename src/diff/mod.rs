@@ -160,12 +160,7 @@ pub enum Act {
     /// Make a volume.
     CreateVolume(Box<VolumeSpec>),
     /// Make a container.
-    Create {
-        /// The new container.
-        container: Box<NewContainer>,
-        /// Names of leftovers of an interrupted replacement, to be removed first.
-        leftovers: Vec<Old>,
-    },
+    Create(Box<NewContainer>),
     /// Change a container as it is.
     Alter {
         /// The container.
@@ -355,7 +350,6 @@ impl Changes {
         let is_it = |old: &Old| old.id == container.id;
         let change = self.changes.iter().find(|change| match &change.act {
             Act::Remove(old) => old.iter().any(is_it),
-            Act::Create { leftovers, .. } => leftovers.iter().any(is_it),
             Act::Replace { old, leftovers, .. } => is_it(old) || leftovers.iter().any(is_it),
             Act::Alter { leftovers, predecessor, .. } => {
                 leftovers.iter().chain(predecessor.iter().map(|before| &before.container)).any(is_it)

@@ -137,6 +137,7 @@ pub(super) fn diff_leftovers(desired: &Desired, observed: &Observed, changes: &m
             changes.withheld.push((id, format!("container/{} is on it", crate::fields::plain(user))));
             continue;
         }
+        needs.sort_by(|a: &Need, b| a.id.cmp(&b.id));
         let reasons = vec![told("", None, Some("no longer in the manifests".to_owned()))];
         changes.push(id, Act::RemoveNetwork(network.id.clone()), reasons, needs);
     }

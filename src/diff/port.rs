@@ -31,7 +31,7 @@ pub(super) fn diff(desired: &Desired, observed: &Observed, changes: &mut Changes
 pub(super) fn asked_for(id: &ResourceId, desired: &Desired, changes: &Changes) -> Vec<PublishedPort> {
     let change = changes.changes.iter().find(|change| change.id == *id);
     let starts = change.is_some_and(|change| match &change.act {
-        Act::Create { container, .. } | Act::Replace { container, .. } => container.state.starts(),
+        Act::Create(container) | Act::Replace { container, .. } => container.state.starts(),
         Act::Alter { operations, .. } => operations.contains(&Operation::Start),
         _ => false,
     });

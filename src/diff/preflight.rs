@@ -28,8 +28,10 @@ pub(super) fn diff(desired: &Desired, observed: &Observed, changes: &mut Changes
 /// The source of a bind that is not there. The engine would make an empty directory in its place, or refuse.
 fn missing_source(id: &ResourceId, desired: &Desired, host: &HostFacts, changes: &Changes) -> Option<String> {
     let needs_it = |act: &Act| match act {
-        Act::Create { .. } | Act::Replace { .. } => true,
-        Act::Alter { operations, .. } => operations.contains(&Operation::Restart),
+        Act::Create(_) | Act::Replace { .. } => true,
+        Act::Alter { operations, .. } => {
+            operations.iter().any(|one| matches!(one, Operation::Start | Operation::Restart))
+        }
         _ => false,
     };
     changes.changes.iter().find(|change| change.id == *id && needs_it(&change.act))?;

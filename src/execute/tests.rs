@@ -229,3 +229,28 @@ async fn law_11_a_stop_ends_what_is_interrupted_and_begins_nothing_else() {
     assert_eq!(names(&outcomes.done), ["container/web"]);
     assert_eq!(names(&outcomes.skipped), ["container/db", "container/old"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn law_11_a_stop_leaves_no_container_off_its_network() {
+    let (web, exam) = (|| "web".to_owned(), || "exam".to_owned());
+    let leave = Step::Disconnect { container: web(), network: exam() };
+    let join = Step::Connect { container: web(), network: exam(), endpoint: json!({}) };
+    let plan = Plan {
+        nodes: vec![
+            node("network/exam", leave, &[]),
+            node("network/exam", Step::RemoveNetwork(exam()), &[0]),
+            node("network/exam", join, &[1]),
+        ],
+        ..Plan::default()
+    };
+    let engine = Slow::default();
+    let (stop, stopping) = watch::channel(false);
+    let ask = async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        stop.send_replace(true);
+    };
+    let (outcomes, ()) = tokio::join!(execute(&plan, &engine, 2, &stopping, &|_| {}), ask);
+    let did = engine.0.into_inner().expect("nobody panicked");
+    assert_eq!(did, ["disconnect web from exam", "remove network exam", "connect web to exam"]);
+    assert!(outcomes.is_success());
+}

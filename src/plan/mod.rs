@@ -48,13 +48,24 @@ pub struct Node {
 
 impl Plan {
     /// Orders changes. What is in `held` (resource and why) is left out, and so is what needs it.
-    pub fn new(mut changes: Changes, owner: &Owner, held: &BTreeMap<ResourceId, String>) -> Self {
+    pub fn new(changes: Changes, owner: &Owner, held: &BTreeMap<ResourceId, String>) -> Self {
+        Self::putting_back(changes, owner, held, &BTreeSet::new())
+    }
+
+    /// The same where replacements of `interrupted` failed after they had stopped what was there: it is
+    /// put back, should it not be there again. That one was stopped shows from names, too, but not always.
+    pub fn putting_back(
+        mut changes: Changes,
+        owner: &Owner,
+        held: &BTreeMap<ResourceId, String>,
+        interrupted: &BTreeSet<ResourceId>,
+    ) -> Self {
         let mut held = held.clone();
         held.extend(std::mem::take(&mut changes.waiting));
         held.extend(changes.suspended.clone());
         let waiting = waiting(&changes.changes, &held);
         keep_used_images(&mut changes, &waiting);
-        let nodes = build::nodes(&changes.changes, owner, &waiting, &changes.suspended);
+        let nodes = build::nodes(&changes.changes, owner, &waiting, &changes.suspended, interrupted);
         Self {
             changes: changes.changes,
             nodes,

@@ -193,7 +193,42 @@ impl Step {
     /// Whether it takes something from where it was, so that its resource is out of order until the
     /// steps after it are done too.
     pub const fn interrupts(&self) -> bool {
-        matches!(self, Self::Stop(_) | Self::Rename { .. } | Self::RemoveNetwork(_))
+        matches!(self, Self::Stop(_) | Self::Rename { .. } | Self::RemoveNetwork(_) | Self::Disconnect { .. })
+    }
+}
+
+impl Step {
+    /// The container that is there and that it is done to: its id or its name.
+    pub const fn container_mut(&mut self) -> Option<&mut String> {
+        match self {
+            Self::Start(container)
+            | Self::Stop(container)
+            | Self::Restart(container)
+            | Self::Record { container, .. }
+            | Self::Put { container, .. }
+            | Self::Collect { container, .. }
+            | Self::Signal { container, .. }
+            | Self::Pause(container)
+            | Self::Unpause(container)
+            | Self::Rename { container, .. }
+            | Self::Update { container, .. }
+            | Self::Connect { container, .. }
+            | Self::Disconnect { container, .. }
+            | Self::Await { container, .. }
+            | Self::RemoveContainer(container) => Some(container),
+            Self::LoadPapers(_)
+            | Self::LoadArchive { .. }
+            | Self::Pull { .. }
+            | Self::Make { .. }
+            | Self::Tag { .. }
+            | Self::Save { .. }
+            | Self::Push(_)
+            | Self::Untag(_)
+            | Self::CreateNetwork { .. }
+            | Self::RemoveNetwork(_)
+            | Self::CreateVolume { .. }
+            | Self::CreateContainer { .. } => None,
+        }
     }
 }
 

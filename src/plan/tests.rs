@@ -4,7 +4,12 @@ use serde_json::json;
 
 use super::*;
 use crate::diff::{NewContainer, Old};
-use crate::resource::container::State;
+use crate::resource::container::{PlacedFile, State};
+
+fn old(id: char, name: &str, up: bool) -> Old {
+    let id = id.to_string().repeat(64).parse().unwrap();
+    Old { id, name: name.to_owned(), up, collect: Vec::new() }
+}
 
 fn replacement(name: &str, up: bool) -> Changes {
     let spec = serde_json::from_value(json!({"image": "nginx:1.15"})).unwrap();
@@ -17,10 +22,9 @@ fn replacement(name: &str, up: bool) -> Changes {
         state: State::Running,
         checked: Some(false),
     };
-    let old = Old { id: "a".repeat(64).parse().unwrap(), name: name.to_owned(), up, collect: Vec::new() };
     let change = Change {
         id: "container/web".parse().unwrap(),
-        act: Act::Replace { old, container: Box::new(container), leftovers: Vec::new() },
+        act: Act::Replace { old: old('a', name, up), container: Box::new(container), leftovers: Vec::new() },
         reasons: Vec::new(),
         needs: Vec::new(),
     };
@@ -39,6 +43,63 @@ fn law_7_a_predecessor_that_is_down_is_brought_back_while_its_replacement_is_hel
         "1. rename aaaaaaaaaaaa to web\n2. start aaaaaaaaaaaa (after 1)\n"
     );
     assert_eq!(held_steps(replacement("web", true)), "");
+    // It was stopped for a successor that is still beside it, or that is known to have failed.
+    let mut changes = replacement("web", false);
+    let Act::Replace { leftovers, .. } = &mut changes.changes[0].act else { unreachable!() };
+    leftovers.push(old('b', "web.invigil-next", false));
+    assert_eq!(held_steps(changes), "1. start aaaaaaaaaaaa\n");
+    let id: ResourceId = "container/web".parse().unwrap();
+    let (held, interrupted) = (BTreeMap::from([(id.clone(), "failed".to_owned())]), BTreeSet::from([id]));
+    let owner = "default".parse().unwrap();
+    let plan = Plan::putting_back(replacement("web", false), &owner, &held, &interrupted);
+    assert_eq!(plan.steps_text(), "1. start aaaaaaaaaaaa\n");
+}
+
+#[test]
+fn a_container_that_no_replacement_stopped_is_not_started_while_its_replacement_waits() {
+    assert_eq!(held_steps(replacement("web", false)), "");
+}
+
+#[test]
+fn law_7_a_predecessor_is_brought_back_for_a_successor_that_is_down_and_has_not_proved_itself() {
+    for (up, steps) in [
+        (true, ""),
+        (
+            false,
+            "1. remove container bbbbbbbbbbbb\n2. rename aaaaaaaaaaaa to web (after 1)\n3. start aaaaaaaaaaaa (after 2)\n",
+        ),
+    ] {
+        let mut changes = replacement("web.invigil-prev", false);
+        let Act::Replace { leftovers, .. } = &mut changes.changes[0].act else { unreachable!() };
+        leftovers.push(old('b', "web", up));
+        assert_eq!(held_steps(changes), steps);
+    }
+}
+
+#[test]
+fn a_successor_that_cannot_be_finished_leaves_nothing_behind() {
+    let mut changes = replacement("web", true);
+    let Act::Replace { container, .. } = &mut changes.changes[0].act else { unreachable!() };
+    let spec = json!({"image": "nginx:1.15", "networks": ["exam", "lab", "yard"]});
+    container.spec = serde_json::from_value(spec).unwrap();
+    let file = serde_json::from_value(json!({"path": "/etc/exam.conf"})).unwrap();
+    container.files = vec![PlacedFile::new(&file, b"")];
+    let plan = Plan::new(changes, &"default".parse().unwrap(), &BTreeMap::new());
+    let before_the_stop = plan.nodes.iter().take_while(|node| !matches!(node.step, Step::Stop(_))).skip(1);
+    let undone: Vec<String> = before_the_stop
+        .map(|node| {
+            let rescue: Vec<String> = node.rescue.iter().map(ToString::to_string).collect();
+            format!("{}: {}", node.step, rescue.join(", "))
+        })
+        .collect();
+    assert_eq!(
+        undone,
+        [
+            "connect web.invigil-next to lab: remove container web.invigil-next",
+            "connect web.invigil-next to yard: remove container web.invigil-next",
+            "put /etc/exam.conf into web.invigil-next: remove container web.invigil-next",
+        ]
+    );
 }
 
 #[test]

@@ -79,7 +79,7 @@ impl Verb {
             Act::Tag { .. } => Self::Tag,
             Act::Save { .. } => Self::Save,
             Act::Push { .. } => Self::Push,
-            Act::CreateNetwork(_) | Act::CreateVolume(_) | Act::Create { .. } => Self::Create,
+            Act::CreateNetwork(_) | Act::CreateVolume(_) | Act::Create(_) => Self::Create,
             Act::Alter { operations, .. } if operations.contains(&Operation::Restart) => Self::Restart,
             Act::Alter { operations, .. } => match operations[..] {
                 [Operation::Start | Operation::Unpause] | [Operation::Record(_), Operation::Start] => {
@@ -157,8 +157,8 @@ pub(super) fn detail(change: &Change) -> String {
         Act::Pull { reference, .. } => reference.to_string(),
         Act::Make { recipe, .. } => recipe.ingredients.to_string(),
         Act::Save { archive, .. } => archive.display().to_string(),
-        Act::Create { container, .. } if container.state.starts() => container.image.to_string(),
-        Act::Create { container, .. } => format!("{}, not started", container.image),
+        Act::Create(container) if container.state.starts() => container.image.to_string(),
+        Act::Create(container) => format!("{}, not started", container.image),
         Act::Block(why) => why.clone(),
         _ => String::new(),
     };

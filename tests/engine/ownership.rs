@@ -1,5 +1,8 @@
 //! What is not ours is not touched, and nothing goes while anything is in doubt.
 
+use invigil::engine::Perform;
+use invigil::plan::Step;
+
 use crate::support::{BUSYBOX, Host, docker};
 
 fn sleeper(more: &str) -> String {
@@ -40,6 +43,29 @@ async fn law_8_labels_that_an_image_handed_down_make_nobody_ours() {
     host.container("keep", &sleeper(""));
     host.apply().await;
     assert_eq!(host.inspect("byhand", "{{.State.Running}}"), "true");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn law_8_a_name_with_which_anothers_id_begins_is_not_that_other() {
+    let host = Host::new("prefix").await;
+    docker(&["run", "-d", "--name", &host.name("theirs"), BUSYBOX, "sleep", "1000"]);
+    let id = host.inspect("theirs", "{{.Id}}");
+    // Long enough to mean nobody else's either.
+    let name = id[..20].to_owned();
+    let perform =
+        async |step: Step| host.engine.perform(&step, &|_| {}).await.map_err(|error| error.to_string());
+    assert_eq!(
+        perform(Step::Pause(name.clone())).await,
+        Err("pause: there is no container of this name".to_owned())
+    );
+    assert_eq!(perform(Step::Stop(name.clone())).await, Ok(()));
+    assert_eq!(perform(Step::RemoveContainer(name.clone())).await, Ok(()));
+    assert_eq!(host.inspect("theirs", "{{.State.Status}}"), "running");
+    // One that is really called so is found, and whatever else it is called by.
+    let other = docker(&["create", "--name", &name, BUSYBOX, "sleep", "1000"]);
+    assert_eq!(perform(Step::Start(name.clone())).await, Ok(()));
+    assert_eq!(perform(Step::Rename { container: name, to: host.name("ours") }).await, Ok(()));
+    assert_eq!(host.inspect("ours", "{{.Id}} {{.State.Status}}"), format!("{} running", other.trim()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

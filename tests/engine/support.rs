@@ -31,6 +31,7 @@ pub struct Host {
     /// What every name of this test begins with.
     pub prefix: String,
     setup: Setup,
+    /// The engine, for steps of a test's own.
     pub engine: DockerEngine,
 }
 

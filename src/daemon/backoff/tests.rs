@@ -5,8 +5,9 @@ use tokio::time::Instant;
 
 use super::{Attempt, Backoff, Retry};
 use crate::desired::Desired;
-use crate::diff::{Act, Change};
+use crate::diff::{Act, Change, Old, Operation};
 use crate::execute::Outcomes;
+use crate::plan::Plan;
 use crate::resource::name::ResourceId;
 use crate::resource::network::NetworkSpec;
 
@@ -59,8 +60,13 @@ impl Scene {
     }
 
     fn settle(&mut self, outcomes: &Outcomes, disturbed: bool) -> Option<Retry> {
+        let change = if disturbed { replace() } else { create() };
+        self.settle_plan(&Plan { changes: vec![change], ..Plan::default() }, outcomes, disturbed)
+    }
+
+    fn settle_plan(&mut self, plan: &Plan, outcomes: &Outcomes, disturbed: bool) -> Option<Retry> {
         let disturbed = if disturbed { BTreeSet::from([id()]) } else { BTreeSet::new() };
-        let attempt = Attempt { outcomes, disturbed: &disturbed };
+        let attempt = Attempt { plan, outcomes, disturbed: &disturbed };
         let retries = self.backoff.settle(&attempt, &self.desired, self.now, || self.jitter);
         retries.into_iter().map(|(_, retry)| retry).next()
     }
@@ -70,9 +76,12 @@ impl Scene {
     }
 
     fn is_done(&mut self) {
-        let outcomes = Outcomes { done: [id()].into(), ..Outcomes::default() };
-        assert_eq!(self.settle(&outcomes, false), None);
+        assert_eq!(self.settle(&done(), false), None);
     }
+}
+
+fn done() -> Outcomes {
+    Outcomes { done: [id()].into(), ..Outcomes::default() }
 }
 
 fn failed() -> Outcomes {
@@ -138,6 +147,73 @@ fn law_7_an_interrupted_predecessor_is_left_in_peace_for_an_hour_and_then_for_lo
     let hours: Vec<u64> =
         (0..6).map(|_| scene.settle(&failed(), true).unwrap().after.as_secs() / 3600).collect();
     assert_eq!(hours, [2, 4, 8, 16, 24, 24]);
+}
+
+/// The plan of a pass in which a replacement is held back and what was there before is put back.
+fn putting_back() -> Plan {
+    let waiting = [(id(), "failed: port 80 is taken".to_owned())].into();
+    Plan { changes: vec![replace()], waiting, ..Plan::default() }
+}
+
+#[test]
+fn law_7_that_a_predecessor_is_put_back_ends_no_wait() {
+    let mut scene = Scene::new();
+    scene.settle(&failed(), true);
+    scene.now += SECOND;
+    assert!(scene.held(&replace()).is_some());
+    assert_eq!(scene.settle_plan(&putting_back(), &done(), true), None);
+    for seconds in [1, 10, 3500] {
+        scene.now += SECOND * seconds;
+        assert!(scene.held(&replace()).is_some(), "{seconds}");
+    }
+    scene.now += Duration::from_mins(2);
+    assert_eq!(scene.held(&replace()), None);
+}
+
+#[test]
+fn law_7_a_predecessor_that_cannot_be_put_back_is_tried_soon_and_its_successor_no_sooner_or_later() {
+    let mut scene = Scene::new();
+    scene.settle(&failed(), true);
+    let mut waits = Vec::new();
+    for _ in 0..4 {
+        assert!(scene.held(&replace()).is_some());
+        let retry = scene.settle_plan(&putting_back(), &failed(), true).unwrap();
+        assert_eq!(scene.backoff.next_try(), Some(scene.now + retry.after));
+        waits.push(retry.after.as_secs());
+        scene.now += retry.after;
+    }
+    assert_eq!(waits, [1, 2, 4, 8]);
+    scene.held(&replace());
+    assert_eq!(scene.backoff.next_try(), Some(scene.now + Duration::from_secs(3600 - 15)));
+}
+
+#[test]
+fn law_7_what_was_interrupted_is_told_as_long_as_its_successor_is_held() {
+    let mut scene = Scene::new();
+    let interrupted = |scene: &mut Scene| {
+        let held = scene.backoff.hold(&[replace()], &scene.desired, scene.now, || 0.0);
+        assert!(held.why.contains_key(&id()));
+        held.interrupted.contains(&id())
+    };
+    scene.settle(&failed(), false);
+    assert!(!interrupted(&mut scene), "nothing that was there was touched");
+    scene.settle(&failed(), true);
+    assert!(interrupted(&mut scene));
+}
+
+#[test]
+fn a_container_that_could_not_be_stopped_is_tried_again_when_it_was_said() {
+    let mut scene = Scene::new();
+    let id = "a".repeat(64).parse().unwrap();
+    let container = Old { id, name: "web".to_owned(), up: true, collect: Vec::new() };
+    let operations = vec![Operation::Stop];
+    let stop = change(Act::Alter { container, operations, leftovers: Vec::new(), predecessor: None });
+    let plan = Plan { changes: vec![stop.clone()], ..Plan::default() };
+    let retry = scene.settle_plan(&plan, &failed(), true).unwrap();
+    assert_eq!(retry.after, SECOND);
+    assert_eq!(scene.backoff.next_try(), Some(scene.now + SECOND));
+    scene.now += SECOND;
+    assert_eq!(scene.held(&stop), None);
 }
 
 #[test]

@@ -18,7 +18,7 @@ use super::image::Images;
 use super::{Act, Changes, Need, NewContainer, Old, Operation, Predecessor, Told, proof, told};
 use crate::desired::{Desired, DesiredContainer, ImageOrigin};
 use crate::fields::{self, Difference, is_anonymous_volume};
-use crate::observed::{LiveStatus, Managed, Observed, ObservedContainer};
+use crate::observed::{Health, LiveStatus, Managed, Observed, ObservedContainer};
 use crate::resource::container::{Condition, ImageUpdates, Reference, State, Use};
 use crate::resource::health::HealthTest;
 use crate::resource::image::PullPolicy;
@@ -91,18 +91,29 @@ fn diff_one(
         };
         return changes.block(id, why);
     }
-    let mut containers = standing.live(name);
+    let mut containers: Vec<_> = standing.live(name).collect();
+    let (next, previous) = (format!("{name}{NEXT_SUFFIX}"), format!("{name}{PREVIOUS_SUFFIX}"));
+    if let [(down, _), (successor, its)] = containers[..]
+        && !down.status.is_up()
+        && [name.as_str(), &previous].contains(&down.name.as_str())
+        && successor.status.is_up()
+        && successor.name == next
+        && is_as_wanted(wanted, (successor, its), desired, observed, images, changes)
+    {
+        // A replacement that starts first was interrupted when its successor had taken over.
+        containers.swap(0, 1);
+    }
+    let mut containers = containers.into_iter();
     let needs = needs(wanted);
     let Some((container, managed)) = containers.next() else {
         let new = NewContainer::new(wanted, Vec::new(), desired, images);
-        let act = Act::Create { container: Box::new(new), leftovers: Vec::new() };
-        return changes.push(id, act, Vec::new(), needs);
+        return changes.push(id, Act::Create(Box::new(new)), Vec::new(), needs);
     };
     let ours_by_name = |container: &ObservedContainer| {
         container
             .name
             .strip_prefix(name.as_str())
-            .is_some_and(|rest| [NEXT_SUFFIX, PREVIOUS_SUFFIX].contains(&rest))
+            .is_some_and(|rest| ["", NEXT_SUFFIX, PREVIOUS_SUFFIX].contains(&rest))
     };
     let mut leftovers: Vec<Old> = containers
         .map(|(container, _)| container)
@@ -130,9 +141,14 @@ fn diff_one(
         || files.replace
         || differences.iter().any(|difference| !difference.in_place())
     {
-        let old = Old::new(name, container, Some(wanted));
+        let mut old = Old::new(name, container, Some(wanted));
         reasons.extend(files.reasons);
         reasons.extend(collected(&old.collect));
+        if let Some(proved) = leftovers.iter_mut().find(|left| left.name == previous && !is_proved(container))
+        {
+            // What is kept until the new one has proved itself is what had proved itself before.
+            std::mem::swap(&mut old, proved);
+        }
         let new = NewContainer::new(wanted, managed.anonymous_volumes.clone(), desired, images);
         let act = Act::Replace { old, container: Box::new(new), leftovers };
         return changes.push(id, act, reasons, needs);
@@ -154,9 +170,11 @@ fn diff_one(
     if operations.is_empty() {
         reasons.push(told("", None, Some("what an interrupted replacement left behind goes".to_owned())));
     }
-    let previous = format!("{name}{PREVIOUS_SUFFIX}");
-    let to_prove = wanted.spec.state.is_up() && container.name != previous;
-    let predecessor = leftovers.iter().position(|old| to_prove && old.name == previous);
+    // It was frozen when it had proved itself, and proves nothing more.
+    let frozen = wanted.spec.state == State::Paused && container.status == LiveStatus::Paused;
+    let to_prove = wanted.spec.state.is_up() && container.name != previous && !frozen;
+    let is_before = |old: &Old| old.name == previous || old.name == name.as_str();
+    let predecessor = leftovers.iter().position(|old| to_prove && is_before(old));
     let predecessor = predecessor.map(|index| Predecessor {
         container: leftovers.remove(index),
         until: proof(&wanted.spec, is_checked(wanted, desired, images)),
@@ -164,6 +182,31 @@ fn diff_one(
     let act =
         Act::Alter { container: Old::new(name, container, Some(wanted)), operations, leftovers, predecessor };
     changes.push(id, act, reasons, needs);
+}
+
+/// Whether a container need not be made anew to be what is wanted.
+fn is_as_wanted(
+    wanted: &DesiredContainer,
+    (container, managed): (&ObservedContainer, &Managed),
+    desired: &Desired,
+    observed: &Observed,
+    images: &Images<'_>,
+    changes: &Changes,
+) -> bool {
+    let config =
+        container.image.as_ref().and_then(|id| images.with(id)).and_then(|image| image.config.as_ref());
+    wanted.spec.state.is_up()
+        && image_difference(wanted, container, managed, desired, images).is_none()
+        && namespace_differences(wanted, changes).next().is_none()
+        && !FileChanges::of(wanted, container.status, &applied(container, managed, observed)).replace
+        && fields::differences(&wanted.spec, managed.created.as_ref(), &managed.live, config)
+            .iter()
+            .all(Difference::in_place)
+}
+
+/// Whether a container shows by itself that it is as well as a successor has to be.
+fn is_proved(container: &ObservedContainer) -> bool {
+    container.status == LiveStatus::Running(Health::Healthy)
 }
 
 /// Puts our container in the place of one that somebody else made. Labels cannot be added to a container
@@ -215,7 +258,7 @@ fn needs(wanted: &DesiredContainer) -> Vec<Need> {
 /// Who needs a job that still runs waits for it, over as many passes as it takes: its end wakes the daemon.
 pub(super) fn wait_for_jobs(desired: &Desired, observed: &Observed, changes: &mut Changes) {
     let starts = |act: &Act| match act {
-        Act::Create { container, .. } | Act::Replace { container, .. } => container.state.starts(),
+        Act::Create(container) | Act::Replace { container, .. } => container.state.starts(),
         Act::Alter { operations, .. } => operations.contains(&Operation::Start),
         _ => false,
     };

@@ -37,7 +37,7 @@ pub(super) fn namespace_differences<'a>(
 ) -> impl Iterator<Item = Told> + 'a {
     let is_renewed = |name: &Name| {
         let id = ResourceId::new(Kind::Container, name.clone());
-        let renews = |act: &Act| matches!(act, Act::Create { .. } | Act::Replace { .. });
+        let renews = |act: &Act| matches!(act, Act::Create(_) | Act::Replace { .. });
         changes.changes.iter().any(|change| change.id == id && renews(&change.act))
     };
     wanted.spec.shares_with().filter(move |(_, name)| is_renewed(name)).map(|(field, name)| {

@@ -17,6 +17,7 @@ mod perform;
 mod raw;
 mod registry;
 mod save;
+mod target;
 mod transfer;
 mod wait;
 

@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep};
 
 use super::build::Order;
 use super::error::{failed, is_absent, is_already};
-use super::{Session, build, files, registry, save, transfer, wait};
+use super::{Session, build, files, registry, save, target, transfer, wait};
 use crate::desired::{Ingredients, Recipe};
 use crate::engine::{EngineError, Progress};
 use crate::fields;
@@ -43,6 +43,19 @@ pub(super) async fn perform(
     step: &Step,
     progress: &Progress<'_>,
 ) -> Result<(), EngineError> {
+    match (target::meant(engine, step).await?, step) {
+        (Some(step), _) => act(engine, &step, progress).await,
+        // What is not there is gone already.
+        (None, Step::Stop(_) | Step::RemoveContainer(_) | Step::Disconnect { .. } | Step::Collect { .. }) => {
+            Ok(())
+        }
+        (None, step) => {
+            Err(EngineError::refused(format!("{}: there is no container of this name", step.task())))
+        }
+    }
+}
+
+async fn act(engine: &Session, step: &Step, progress: &Progress<'_>) -> Result<(), EngineError> {
     let docker = &engine.docker;
     let what = step.task();
     let done = |result: Result<(), bollard::errors::Error>| match result {
@@ -153,8 +166,11 @@ async fn make(
             transfer::import(engine, what, from, &changes, tag, progress).await
         }
         Ingredients::Commit(commit) => {
+            let container = target::unmistaken(engine, commit.container.as_str()).await?;
+            let container =
+                container.ok_or_else(|| EngineError::refused(format!("{what}: there is none")))?;
             let mut options = CommitContainerOptionsBuilder::new()
-                .container(segment(commit.container.as_str())?)
+                .container(segment(&container)?)
                 .repo(&tag.repository())
                 .tag(tag.tag().unwrap_or("latest"))
                 .pause(commit.pause.unwrap_or(true))

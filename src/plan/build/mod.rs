@@ -3,13 +3,15 @@
 mod network;
 mod replace;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{Await, Node, Step};
-use crate::diff::{Act, Change, Collection, Need, NewContainer, Old, Operation, Predecessor};
+use crate::diff::{
+    Act, Change, Collection, Need, NewContainer, Old, Operation, PREVIOUS_SUFFIX, Predecessor,
+};
 use crate::fields;
 use crate::resource::container::{Condition, ContainerSpec, State};
 use crate::resource::label::{self, Mark};
@@ -28,6 +30,7 @@ pub(super) fn nodes(
     owner: &Owner,
     waiting: &BTreeMap<ResourceId, String>,
     suspended: &BTreeMap<ResourceId, String>,
+    interrupted: &BTreeSet<ResourceId>,
 ) -> Vec<Node> {
     let mut builder = Builder {
         owner,
@@ -51,7 +54,7 @@ pub(super) fn nodes(
     }
     let held = changes.iter().filter(|change| waiting.contains_key(&change.id));
     for change in held.filter(|change| !suspended.contains_key(&change.id)) {
-        builder.bring_back(change);
+        builder.bring_back(change, interrupted.contains(&change.id));
     }
     builder.nodes
 }
@@ -61,8 +64,7 @@ pub(super) fn nodes(
 fn in_order(mut left: Vec<&Change>) -> Vec<&Change> {
     let mut ordered = Vec::with_capacity(left.len());
     while !left.is_empty() {
-        let ids: std::collections::BTreeSet<ResourceId> =
-            left.iter().map(|change| change.id.clone()).collect();
+        let ids: BTreeSet<ResourceId> = left.iter().map(|change| change.id.clone()).collect();
         let (free, bound): (Vec<&Change>, Vec<&Change>) = left.iter().partition(|change| {
             !change.needs.iter().any(|need| ids.contains(&need.id) && need.id != change.id)
         });
@@ -195,17 +197,25 @@ impl Builder<'_> {
                 let step = Step::CreateVolume { name: id.name.clone(), spec: spec.clone(), labels };
                 Some(self.push(id, step, Vec::new()))
             }
-            Act::Create { container, leftovers } => Some(self.create(change, container, leftovers)),
+            Act::Create(container) => Some(self.create(change, container)),
             Act::Alter { container, operations, leftovers, predecessor } => {
-                let last = self.alter(change, container, operations);
-                self.clean_up(id, container, leftovers, predecessor.as_ref(), last)
+                let aside = predecessor.as_ref().and_then(|before| self.put_aside(id, &before.container));
+                // A frozen program proves nothing.
+                let (operations, frozen) = match operations.split_last() {
+                    Some((Operation::Pause, rest)) if predecessor.is_some() => (rest, true),
+                    _ => (&operations[..], false),
+                };
+                let last = self.alter(change, container, operations, aside);
+                self.clean_up(id, (container, frozen), leftovers, predecessor.as_ref(), last)
             }
             Act::Replace { old, container, leftovers } => {
                 Some(self.replace(change, old, container, leftovers))
             }
             Act::Remove(old) => {
                 let needs = self.ready_nodes(&change.needs);
-                old.iter().fold(None, |_, old| Some(self.remove(id, old, needs.clone())))
+                let removed = old.iter().map(|old| self.remove(id, old, needs.clone())).collect();
+                self.ready.insert(id.clone(), removed);
+                None
             }
         };
         if let Some(last) = last {
@@ -280,8 +290,13 @@ impl Builder<'_> {
                         if condition == Condition::Healthy { Await::Healthy } else { Await::Completed };
                     let awaited = self.awaited.get(&need.id).copied().unwrap_or_else(|| {
                         let step = Step::Await { container: need.id.name.to_string(), until };
-                        self.push(&need.id, step, ready)
+                        self.push(&change.id, step, ready)
                     });
+                    // Who waits in vain has failed, not what is waited for.
+                    let waits_for = &mut self.nodes[awaited].resources;
+                    if !waits_for.contains(&need.id) && !waits_for.contains(&change.id) {
+                        waits_for.push(change.id.clone());
+                    }
                     self.awaited.insert(need.id.clone(), awaited);
                     needs.push(awaited);
                 }
@@ -291,10 +306,9 @@ impl Builder<'_> {
         needs
     }
 
-    fn create(&mut self, change: &Change, container: &NewContainer, leftovers: &[Old]) -> usize {
+    fn create(&mut self, change: &Change, container: &NewContainer) -> usize {
         let id = &change.id;
-        let mut needs = self.before_create(change, container);
-        needs.extend(leftovers.iter().map(|old| self.remove(id, old, Vec::new())).collect::<Vec<_>>());
+        let needs = self.before_create(change, container);
         let name = id.name.to_string();
         let body = create_body(self.owner, id, container);
         let platform = container.spec.platform.clone();
@@ -332,10 +346,23 @@ impl Builder<'_> {
         self.push(id, step, vec![after])
     }
 
-    fn alter(&mut self, change: &Change, container: &Old, operations: &[Operation]) -> Option<usize> {
+    /// Lets a predecessor that still bears the resource's own name make room.
+    fn put_aside(&mut self, id: &ResourceId, old: &Old) -> Option<usize> {
+        (old.name == id.name.as_str()).then(|| {
+            let to = format!("{}{PREVIOUS_SUFFIX}", id.name);
+            self.push(id, Step::Rename { container: old.id.as_str().to_owned(), to }, Vec::new())
+        })
+    }
+
+    fn alter(
+        &mut self,
+        change: &Change,
+        container: &Old,
+        operations: &[Operation],
+        mut last: Option<usize>,
+    ) -> Option<usize> {
         let id = &change.id;
         let target = container.id.as_str().to_owned();
-        let mut last = None;
         for operation in operations {
             let step = match operation {
                 Operation::Rename => Step::Rename { container: target.clone(), to: id.name.to_string() },
@@ -364,8 +391,8 @@ impl Builder<'_> {
             };
             let mut needs: Vec<usize> = last.into_iter().collect();
             match operation {
-                Operation::Start => needs.extend(self.before_start(change)),
-                Operation::Restart => {
+                // A port may have to be given up first, a namespace or a network be there.
+                Operation::Start | Operation::Restart => {
                     needs.extend(self.before_start(change));
                     needs.extend(self.ready_nodes(&change.needs));
                 }
@@ -380,11 +407,11 @@ impl Builder<'_> {
     }
 
     /// Removes what an interrupted replacement left behind: a predecessor only once its successor has
-    /// proved itself, and if it does not, the predecessor is put back.
+    /// proved itself, and is frozen if it is to be; and if it does not, the predecessor is put back.
     fn clean_up(
         &mut self,
         id: &ResourceId,
-        container: &Old,
+        (container, frozen): (&Old, bool),
         leftovers: &[Old],
         predecessor: Option<&Predecessor>,
         mut last: Option<usize>,
@@ -403,8 +430,11 @@ impl Builder<'_> {
             }
             let until = before.until;
             let needs = last.into_iter().collect();
-            let step = Step::Await { container: target, until };
-            let proved = self.push_with_rescue(id, step, needs, back);
+            let step = Step::Await { container: target.clone(), until };
+            let mut proved = self.push_with_rescue(id, step, needs, back.clone());
+            if frozen {
+                proved = self.push_with_rescue(id, Step::Pause(target), vec![proved], back);
+            }
             last = Some(self.remove(id, &before.container, vec![proved]));
         }
         for old in leftovers {
