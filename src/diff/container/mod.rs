@@ -258,10 +258,16 @@ fn image_difference(
     if same {
         return None;
     }
-    let (from, to) = match (was, ids.first()) {
-        (Some(was), _) if *was != wanted.reference => (was.to_string(), wanted.reference.to_string()),
-        (_, Some(id)) => (live.to_string(), id.to_string()),
-        (_, None) => (live.to_string(), wanted.reference.to_string()),
+    let described = wanted.image.as_ref().filter(|name| images.present(name).is_none());
+    let to_pull = described.and_then(|name| match &desired.images.get(name)?.source {
+        ImageOrigin::Pull { reference, .. } => Some(reference),
+        _ => None,
+    });
+    let (from, to) = match (was, to_pull, ids.first()) {
+        (Some(was), ..) if *was != wanted.reference => (was.to_string(), wanted.reference.to_string()),
+        (_, Some(reference), _) => (live.to_string(), reference.to_string()),
+        (_, None, Some(id)) => (live.to_string(), id.to_string()),
+        (_, None, None) => (live.to_string(), wanted.reference.to_string()),
     };
     Some(told("image", Some(from), Some(to)))
 }
@@ -278,9 +284,15 @@ fn wanted_ids(wanted: &DesiredContainer, desired: &Desired, images: &Images<'_>)
     match &image.source {
         ImageOrigin::Paper(paper) => paper.ids().to_vec(),
         ImageOrigin::Load { ids, .. } => ids.clone(),
-        // An archive that is yet to be imported gives an id that no container can have.
+        // What is yet to be made gives an id that no container can have.
         ImageOrigin::Made(recipe) => vec![ImageId::of(recipe.digest.as_bytes())],
-        ImageOrigin::Pull { .. } => Vec::new(),
+        ImageOrigin::Pull { reference, .. } if *reference == wanted.reference => Vec::new(),
+        // Nor has one that is yet to be pulled the id of what bears its other tags now; if it is not that one, which
+        // lost its own tag.
+        ImageOrigin::Pull { reference, .. } => {
+            let there = images.pulled(name, reference).map(|there| there.id.clone());
+            vec![there.unwrap_or_else(|| ImageId::of(reference.to_string().as_bytes()))]
+        }
     }
 }
 
