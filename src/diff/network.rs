@@ -4,7 +4,7 @@ use super::{Act, Changes, Member, Need, Operation, told};
 use crate::desired::Desired;
 use crate::fields::{self, network_differences};
 use crate::observed::{EngineId, Observed, ObservedContainer, ObservedNetwork};
-use crate::resource::name::{Kind, ResourceId};
+use crate::resource::name::{Kind, Name, ResourceId};
 use crate::resource::network::NetworkSpec;
 
 pub(super) fn diff(desired: &Desired, observed: &Observed, changes: &mut Changes) {
@@ -48,8 +48,28 @@ pub(super) fn diff(desired: &Desired, observed: &Observed, changes: &mut Changes
                 fields::plain(stranger)
             )),
         };
+        if let (Act::ReplaceNetwork { .. }, Some(why)) = (&act, left_alone(there, desired, observed)) {
+            changes.waiting.insert(id.clone(), why);
+        }
         changes.push(id, act, reasons, Vec::new());
     }
+}
+
+/// Why a network has to wait: a container on it is to be left as it is (law 3), which it would not be were it taken
+/// off and put on again.
+fn left_alone(network: &ObservedNetwork, desired: &Desired, observed: &Observed) -> Option<String> {
+    let on_it = observed.containers.iter().filter(|container| container.networks.contains(&network.name));
+    let why = |name: &Name| {
+        let id = ResourceId::new(Kind::Container, name.clone());
+        if desired.invalid.contains(&id) {
+            Some(format!("waits for {id}, whose manifest is invalid"))
+        } else if desired.suspended.contains(&id) {
+            Some(format!("waits for {id}, which is suspended"))
+        } else {
+            None
+        }
+    };
+    on_it.filter_map(|container| why(&container.managed.as_ref()?.resource)).min()
 }
 
 /// Somebody else's network is joined, never changed: others may be on it, and no label can be added to it.
