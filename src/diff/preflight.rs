@@ -4,8 +4,6 @@
 use super::{Act, Changes, Operation, port};
 use crate::desired::Desired;
 use crate::observed::{HeldPort, HostFacts, Observed};
-use crate::resource::bind::BindSource;
-use crate::resource::mount::MountSource;
 use crate::resource::name::{Kind, ResourceId};
 use crate::resource::port::PublishedPort;
 use crate::resource::quantity::ByteSize;
@@ -34,16 +32,7 @@ fn missing_source(id: &ResourceId, desired: &Desired, host: &HostFacts, changes:
     };
     changes.changes.iter().find(|change| change.id == *id && needs_it(&change.act))?;
     let spec = &desired.containers.get(&id.name)?.spec;
-    let binds =
-        spec.binds.iter().filter(|bind| !bind.create_host_path).filter_map(|bind| match &bind.source {
-            BindSource::Path(path) => Some(path),
-            BindSource::Volume(_) => None,
-        });
-    let mounts = spec.mounts.iter().filter_map(|mount| match &mount.source {
-        MountSource::Bind { path, .. } => Some(path),
-        _ => None,
-    });
-    let path = binds.chain(mounts).find(|path| host.absent_paths.contains(*path))?;
+    let path = spec.required_paths().find(|path| host.absent_paths.contains(*path))?;
     Some(format!("{path} is not on this host: make it, or write the bind out with createHostPath: true"))
 }
 

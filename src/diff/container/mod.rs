@@ -304,13 +304,10 @@ impl NewContainer {
         images: &Images<'_>,
     ) -> Self {
         let spec = &wanted.spec;
-        let targets: Vec<&str> = (spec.binds.iter().map(|bind| bind.target.as_str()))
-            .chain(spec.mounts.iter().map(|mount| mount.target.as_str()))
-            .chain(spec.tmpfs.iter().map(|tmpfs| tmpfs.target.as_str()))
-            .collect();
+        let mounted: Vec<&str> = spec.mounted().collect();
         let carried = carried
             .into_iter()
-            .filter(|(name, target)| is_anonymous_volume(name) && !targets.contains(&target.as_str()));
+            .filter(|(name, target)| is_anonymous_volume(name) && !mounted.contains(&target.as_str()));
         Self {
             spec: spec.clone(),
             files: wanted.files.clone(),
