@@ -39,13 +39,13 @@ pub(super) fn asked_for(id: &ResourceId, desired: &Desired, changes: &Changes) -
     wanted.iter().flat_map(|wanted| &wanted.spec.ports).flat_map(PortMapping::published).collect()
 }
 
-fn is_of(id: &ResourceId, container: &ObservedContainer) -> bool {
+pub(super) fn is_of(id: &ResourceId, container: &ObservedContainer) -> bool {
     let known = container.managed.as_ref().or(container.stranger.as_ref());
     known.is_some_and(|known| known.resource == id.name)
 }
 
 /// The change by which a container gives its ports up.
-fn gives_up(holder: &ObservedContainer, changes: &Changes) -> Option<ResourceId> {
+pub(super) fn gives_up(holder: &ObservedContainer, changes: &Changes) -> Option<ResourceId> {
     let stops = changes.changes.iter().find(|change| match &change.act {
         Act::Alter { container, operations, .. } => {
             container.id == holder.id && operations.contains(&Operation::Stop)
