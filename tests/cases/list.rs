@@ -49,6 +49,7 @@ cases!(
     create_with_networks_joins_them_before_the_start,
     create_with_the_image_there_pulls_nothing,
     create_with_volumes_makes_them_first,
+    dead_container_is_made_again,
     disconnected_by_hand_is_connected,
     former_generation_stays_while_its_container_is_held,
     former_generation_stays_while_its_successor_is_blocked,

@@ -118,13 +118,21 @@ fn diff_one(
     let differences = fields::differences(&wanted.spec, managed.created.as_ref(), &managed.live, config);
     let namespaces: Vec<Told> = namespace_differences(wanted, changes).collect();
     let files = FileChanges::of(wanted, container.status, &applied(container, managed, observed));
-    let mut reasons: Vec<Told> = image
+    // No engine starts one that it could not remove.
+    let is_dead = container.status == LiveStatus::Dead;
+    let dead = is_dead.then(|| {
+        let (from, to) = (container.status.as_str().to_owned(), wanted.spec.state.as_str().to_owned());
+        told("state", Some(from), Some(to))
+    });
+    let mut reasons: Vec<Told> = dead
         .iter()
+        .chain(&image)
         .chain(&namespaces)
         .cloned()
         .chain(differences.iter().flat_map(Difference::told))
         .collect();
-    if image.is_some()
+    if is_dead
+        || image.is_some()
         || !namespaces.is_empty()
         || files.replace
         || differences.iter().any(|difference| !difference.in_place())
