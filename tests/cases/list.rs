@@ -108,6 +108,7 @@ cases!(
     law_9_another_exam_server_disturbs_no_exam,
     limited_by_hand_is_replaced,
     limits_above_the_hosts_memory_are_told,
+    names_that_were_exchanged_by_hand_are_told,
     nothing_to_do,
     paused_by_hand_is_unpaused,
     problem_set_that_changed_moves_its_container_and_then_goes,

@@ -79,16 +79,10 @@ fn diff_one(
 ) {
     let id = ResourceId::new(Kind::Container, name.clone());
     if let Some(there) = standing.foreign(name) {
-        let why = match (&there.other_owner, &there.stranger) {
-            (Some(owner), _) => format!("a container of this name belongs to another Invigil (owner {owner})"),
-            (None, Some(stranger)) => return adopt(id, wanted, there, stranger, desired, images, changes),
-            (None, None) => {
-                "a container of this name is there that Invigil did not make; remove or rename it, or take it over \
-                 with metadata.adopt: true"
-                    .to_owned()
-            }
+        return match (&there.stranger, &there.other_owner) {
+            (Some(stranger), None) => adopt(id, wanted, there, stranger, desired, images, changes),
+            _ => changes.block(id, whose(there)),
         };
-        return changes.block(id, why);
     }
     let mut containers = standing.live(name);
     let needs = needs(wanted);
@@ -171,6 +165,21 @@ fn diff_one(
     let act =
         Act::Alter { container: Old::new(name, container, Some(wanted)), operations, leftovers, predecessor };
     changes.push(id, act, reasons, needs);
+}
+
+/// Whose a container is that bears a wanted name, and is not the wanted one.
+fn whose(there: &ObservedContainer) -> String {
+    match (&there.managed, &there.other_owner) {
+        (Some(ours), _) => format!(
+            "the container of this name is container/{}'s, which somebody renamed; where names were exchanged, rename one \
+             of the two by hand",
+            ours.resource
+        ),
+        (None, Some(owner)) => format!("a container of this name belongs to another Invigil (owner {owner})"),
+        (None, None) => "a container of this name is there that Invigil did not make; remove or rename it, or take it over \
+                         with metadata.adopt: true"
+            .to_owned(),
+    }
 }
 
 /// Puts our container in the place of one that somebody else made. Labels cannot be added to a container
