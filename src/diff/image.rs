@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 pub(super) use self::index::Images;
 use super::{Act, Changes, Need, Told};
 use crate::desired::{Desired, DesiredImage, ImageOrigin, Ingredients, Recipe};
-use crate::observed::{Observed, ObservedImage};
+use crate::observed::{Observed, ObservedContainer, ObservedImage};
 use crate::resource::label::{Mark, is_mark, is_set_by, marked_image};
 use crate::resource::name::{Kind, Name, Owner, ResourceId};
 use crate::resource::reference::{ImageId, ImageReference};
@@ -254,11 +254,15 @@ fn free_after(
     observed: &Observed,
     changes: &Changes,
 ) -> Result<Vec<Need>, String> {
-    observed
+    let mut users: Vec<&ObservedContainer> = observed
         .containers
         .iter()
         .filter(|container| container.image.as_ref() == Some(&image.id))
         .filter(|container| !stays || container.managed.is_some())
+        .collect();
+    users.sort_by_key(|container| (&container.name, &container.id));
+    users
+        .into_iter()
         .map(|container| {
             changes
                 .leaves(container)

@@ -11,9 +11,12 @@ pub(super) fn diff(desired: &Desired, observed: &Observed, changes: &mut Changes
     let mut ids: Vec<ResourceId> = changes.changes.iter().map(|change| change.id.clone()).collect();
     ids.retain(|id| id.kind == Kind::Container);
     ids.sort();
+    let mut holders: Vec<&ObservedContainer> =
+        observed.containers.iter().filter(|container| !container.ports.is_empty()).collect();
+    holders.sort_by_key(|container| (&container.name, &container.id));
     for id in ids {
         let wanted = asked_for(&id, desired, changes);
-        for holder in observed.containers.iter().filter(|holder| !is_of(&id, holder)) {
+        for holder in holders.iter().filter(|holder| !is_of(&id, holder)) {
             let collides = |port: &&PublishedPort| holder.ports.iter().any(|held| held.collides_with(port));
             let Some(port) = wanted.iter().find(collides) else { continue };
             match gives_up(holder, changes) {
