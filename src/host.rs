@@ -10,32 +10,14 @@ use tokio::net::UnixStream;
 
 use crate::desired::Desired;
 use crate::observed::{HeldPort, HostFacts};
-use crate::resource::bind::BindSource;
-use crate::resource::mount::MountSource;
+use crate::resource::container::ContainerSpec;
 use crate::resource::port::Protocol;
 
 /// Looks at the host of the engine that listens on `socket`.
 pub async fn look(socket: &Path, desired: &Desired) -> HostFacts {
     let process = engine_process(socket).await;
-    let paths: BTreeSet<String> = desired
-        .containers
-        .values()
-        .flat_map(|container| {
-            let spec = &container.spec;
-            let binds =
-                spec.binds.iter().filter(|bind| !bind.create_host_path).filter_map(|bind| {
-                    match &bind.source {
-                        BindSource::Path(path) => Some(path.clone()),
-                        BindSource::Volume(_) => None,
-                    }
-                });
-            let mounts = spec.mounts.iter().filter_map(|mount| match &mount.source {
-                MountSource::Bind { path, .. } => Some(path.clone()),
-                _ => None,
-            });
-            binds.chain(mounts).collect::<Vec<_>>()
-        })
-        .collect();
+    let specs = desired.containers.values().map(|container| &container.spec);
+    let paths: BTreeSet<String> = specs.flat_map(ContainerSpec::required_paths).map(str::to_owned).collect();
     let facts = tokio::task::spawn_blocking(move || HostFacts {
         ports: process.and_then(held_ports),
         absent_paths: paths.into_iter().filter(|path| is_absent(path)).collect(),

@@ -366,7 +366,7 @@ fn free_after(
         .filter(|container| container.image.as_ref() == Some(&image.id))
         .filter(|container| !stays || container.managed.is_some())
         .collect();
-    users.sort_by(|a, b| (&a.name, &a.id).cmp(&(&b.name, &b.id)));
+    users.sort_by_key(|container| (&container.name, &container.id));
     users
         .into_iter()
         .map(|container| {

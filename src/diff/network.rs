@@ -4,7 +4,7 @@ use super::{Act, Changes, Member, Need, Operation, told};
 use crate::desired::Desired;
 use crate::fields::{self, network_differences};
 use crate::observed::{EngineId, Observed, ObservedContainer, ObservedNetwork};
-use crate::resource::name::{Kind, ResourceId};
+use crate::resource::name::{Kind, Name, ResourceId};
 use crate::resource::network::NetworkSpec;
 
 pub(super) fn diff(desired: &Desired, observed: &Observed, changes: &mut Changes) {
@@ -48,8 +48,27 @@ pub(super) fn diff(desired: &Desired, observed: &Observed, changes: &mut Changes
                 fields::plain(stranger)
             )),
         };
+        if let (Act::ReplaceNetwork { .. }, Some(why)) = (&act, left_alone(there, desired, observed)) {
+            changes.waiting.insert(id.clone(), why);
+        }
         changes.push(id, act, reasons, Vec::new());
     }
+}
+
+/// Why a network has to wait: a container on it is to be left as it is (law 3), which it would not be were it taken
+/// off and put on again.
+fn left_alone(network: &ObservedNetwork, desired: &Desired, observed: &Observed) -> Option<String> {
+    let why = |name: &Name| {
+        let id = ResourceId::new(Kind::Container, name.clone());
+        if desired.invalid.contains(&id) {
+            Some(format!("waits for {id}, whose manifest is invalid"))
+        } else if desired.suspended.contains(&id) {
+            Some(format!("waits for {id}, which is suspended"))
+        } else {
+            None
+        }
+    };
+    on(network, observed).into_iter().find_map(|container| why(&container.managed.as_ref()?.resource))
 }
 
 /// Somebody else's network is joined, never changed: others may be on it, and no label can be added to it.
@@ -62,16 +81,22 @@ fn use_as_it_is(id: ResourceId, spec: &NetworkSpec, there: &ObservedNetwork, cha
     changes.push(id, Act::Block(why.to_owned()), reasons, Vec::new());
 }
 
+/// The containers on a network, by name.
+fn on<'a>(network: &ObservedNetwork, observed: &'a Observed) -> Vec<&'a ObservedContainer> {
+    let containers = observed.containers.iter();
+    let mut on_it: Vec<&ObservedContainer> =
+        containers.filter(|container| container.networks.contains(&network.name)).collect();
+    on_it.sort_by_key(|container| (&container.name, &container.id));
+    on_it
+}
+
 /// The containers on a network, each with how it is to be joined again; or one that is not ours.
 fn members<'a>(
     network: &ObservedNetwork,
     desired: &Desired,
     observed: &'a Observed,
 ) -> Result<Vec<Member>, &'a str> {
-    let mut on_it: Vec<&ObservedContainer> =
-        observed.containers.iter().filter(|container| container.networks.contains(&network.name)).collect();
-    on_it.sort_by_key(|container| (&container.name, &container.id));
-    on_it
+    on(network, observed)
         .into_iter()
         .map(|container| {
             let managed = container.managed.as_ref().ok_or(container.name.as_str())?;
@@ -127,7 +152,7 @@ pub(super) fn diff_leftovers(desired: &Desired, observed: &Observed, changes: &m
         }
         let mut needs = Vec::new();
         let mut user = None;
-        for container in observed.containers.iter().filter(|one| one.networks.contains(&network.name)) {
+        for container in on(network, observed) {
             match changes.leaves(container).or_else(|| disconnected(container, &network.name, changes)) {
                 Some(need) => needs.push(need),
                 None => user = user.or(Some(&container.name)),

@@ -11,9 +11,12 @@ pub(super) fn diff(desired: &Desired, observed: &Observed, changes: &mut Changes
     let mut ids: Vec<ResourceId> = changes.changes.iter().map(|change| change.id.clone()).collect();
     ids.retain(|id| id.kind == Kind::Container);
     ids.sort();
+    let mut holders: Vec<&ObservedContainer> =
+        observed.containers.iter().filter(|container| !container.ports.is_empty()).collect();
+    holders.sort_by_key(|container| (&container.name, &container.id));
     for id in ids {
         let wanted = asked_for(&id, desired, changes);
-        for holder in observed.containers.iter().filter(|holder| !is_of(&id, holder)) {
+        for holder in holders.iter().filter(|holder| !is_of(&id, holder)) {
             let collides = |port: &&PublishedPort| holder.ports.iter().any(|held| held.collides_with(port));
             let Some(port) = wanted.iter().find(collides) else { continue };
             match gives_up(holder, changes) {
@@ -39,13 +42,13 @@ pub(super) fn asked_for(id: &ResourceId, desired: &Desired, changes: &Changes) -
     wanted.iter().flat_map(|wanted| &wanted.spec.ports).flat_map(PortMapping::published).collect()
 }
 
-fn is_of(id: &ResourceId, container: &ObservedContainer) -> bool {
+pub(super) fn is_of(id: &ResourceId, container: &ObservedContainer) -> bool {
     let known = container.managed.as_ref().or(container.stranger.as_ref());
     known.is_some_and(|known| known.resource == id.name)
 }
 
 /// The change by which a container gives its ports up.
-fn gives_up(holder: &ObservedContainer, changes: &Changes) -> Option<ResourceId> {
+pub(super) fn gives_up(holder: &ObservedContainer, changes: &Changes) -> Option<ResourceId> {
     let stops = changes.changes.iter().find(|change| match &change.act {
         Act::Alter { container, operations, .. } => {
             container.id == holder.id && operations.contains(&Operation::Stop)

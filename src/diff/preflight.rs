@@ -3,9 +3,7 @@
 
 use super::{Act, Changes, Operation, port};
 use crate::desired::Desired;
-use crate::observed::{HeldPort, HostFacts, Observed};
-use crate::resource::bind::BindSource;
-use crate::resource::mount::MountSource;
+use crate::observed::{HeldPort, HostFacts, Observed, ObservedContainer};
 use crate::resource::name::{Kind, ResourceId};
 use crate::resource::port::PublishedPort;
 use crate::resource::quantity::ByteSize;
@@ -13,8 +11,10 @@ use crate::resource::quantity::ByteSize;
 pub(super) fn diff(desired: &Desired, observed: &Observed, changes: &mut Changes) {
     let ids: Vec<ResourceId> = changes.changes.iter().map(|change| change.id.clone()).collect();
     for id in ids.into_iter().filter(|id| id.kind == Kind::Container) {
-        let why = missing_source(&id, desired, &observed.host, changes)
-            .or_else(|| taken_port(&id, desired, observed, changes));
+        let why = missing_source(&id, desired, &observed.host, changes).or_else(|| {
+            let taken = taken_port(&id, desired, observed, changes)?;
+            (!may_be_given_up(&id, observed, changes)).then_some(taken)
+        });
         for change in changes.changes.iter_mut().filter(|change| change.id == id) {
             if let Some(why) = &why {
                 change.act = Act::Block(why.clone());
@@ -36,16 +36,7 @@ fn missing_source(id: &ResourceId, desired: &Desired, host: &HostFacts, changes:
     };
     changes.changes.iter().find(|change| change.id == *id && needs_it(&change.act))?;
     let spec = &desired.containers.get(&id.name)?.spec;
-    let binds =
-        spec.binds.iter().filter(|bind| !bind.create_host_path).filter_map(|bind| match &bind.source {
-            BindSource::Path(path) => Some(path),
-            BindSource::Volume(_) => None,
-        });
-    let mounts = spec.mounts.iter().filter_map(|mount| match &mount.source {
-        MountSource::Bind { path, .. } => Some(path),
-        _ => None,
-    });
-    let path = binds.chain(mounts).find(|path| host.absent_paths.contains(*path))?;
+    let path = spec.required_paths().find(|path| host.absent_paths.contains(*path))?;
     Some(format!("{path} is not on this host: make it, or write the bind out with createHostPath: true"))
 }
 
@@ -63,6 +54,24 @@ fn taken_port(id: &ResourceId, desired: &Desired, observed: &Observed, changes: 
         taken.host.unwrap_or_default()
     ))
 }
+
+/// Whether a container of ours may hold a port itself, on the host's network, and gives it up: its predecessor, or
+/// one that goes, which is waited for then. What it listens on cannot be told from what others do.
+fn may_be_given_up(id: &ResourceId, observed: &Observed, changes: &mut Changes) -> bool {
+    let listens = |one: &&ObservedContainer| one.status.is_up() && one.networks.contains(HOST_NETWORK);
+    let mut may_be = false;
+    for holder in observed.containers.iter().filter(listens) {
+        let giver = port::gives_up(holder, changes).filter(|giver| !changes.has_to_follow(giver, id));
+        may_be |= port::is_of(id, holder) || giver.is_some();
+        if let Some(giver) = giver {
+            changes.let_follow(id, giver);
+        }
+    }
+    may_be
+}
+
+/// What engines call the network of containers with `networkMode: host`.
+const HOST_NETWORK: &str = "host";
 
 fn too_much_memory(desired: &Desired, host: &HostFacts) -> Option<String> {
     let up = desired.containers.values().filter(|container| container.spec.state.starts());

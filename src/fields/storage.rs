@@ -9,7 +9,7 @@ use super::codec::{decode_keys, encode_keys, flag, map, number, same, set, text,
 use super::entry::{field, set_of, shown, text_map};
 use super::{Around, Field, Live, notation, show};
 use crate::resource::bind::Bind;
-use crate::resource::mount::{Mode, Mount, MountSource};
+use crate::resource::mount::{Mode, Mount, MountSource, Tmpfs};
 
 /// The entries, in the order in which a plan tells them.
 pub(super) static FIELDS: &[Field] = &[
@@ -51,12 +51,14 @@ fn is_engines_shm_size(value: &Value, _: &Around<'_>) -> bool {
     *value == 0 || *value == 64 << 20
 }
 
-/// What something is mounted on keeps no data in a volume without a name, whatever was asked for.
+/// What something is mounted on keeps no data in a volume without a name, whatever was asked for: of a live container
+/// what [`ContainerSpec::mounted`](crate::resource::container::ContainerSpec::mounted) says of a spec.
 fn mounted(live: &Live) -> Value {
     let elements = |field: &str| live.get(field).into_iter().flat_map(texts);
     let binds = elements("binds").filter_map(|bind| bind.parse().ok()).map(|bind: Bind| bind.target);
     let mounts = elements("mounts").filter_map(|mount| mount.parse().ok()).map(|mount: Mount| mount.target);
-    set(binds.chain(mounts))
+    let tmpfs = elements("tmpfs").filter_map(|tmpfs| tmpfs.parse().ok()).map(|tmpfs: Tmpfs| tmpfs.target);
+    set(binds.chain(mounts).chain(tmpfs))
 }
 
 /// Containers in the notation of manifests, without the `rw` that is the default.

@@ -206,3 +206,56 @@ async fn an_image_is_kept_in_an_archive_that_another_server_loads() {
     assert!(told.contains("; take it away to have the image kept there"), "{told}");
     std::fs::write(other.path().join("app.tar"), whole).expect("all of it");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn law_8_only_the_tags_that_were_set_go() {
+    let host = Host::new("settags").await;
+    let tags = || {
+        let listed = docker(&["images", "--format", "{{.Repository}}:{{.Tag}}"]);
+        let ours = listed.lines().filter(|tag| tag.contains(&host.prefix));
+        let mut tags: Vec<String> = ours
+            .map(|tag| match tag.strip_prefix("io.invigil.owner/") {
+                Some(_) => "a mark".to_owned(),
+                None => host.shown(tag),
+            })
+            .collect();
+        tags.sort();
+        tags
+    };
+    // What was there before is tagged, and marked for that; so is what an archive brings.
+    let (before, source) = (host.name("before:1"), host.name("source:1"));
+    docker(&["tag", crate::support::BUSYBOX, &source]);
+    docker(&["create", "--name", &host.name("seed"), "--label", &format!("x={}", host.prefix), &source]);
+    docker(&["commit", "--change", "LABEL made=before", &host.name("seed"), &before]);
+    docker(&["commit", "--change", "LABEL made=here", &host.name("seed"), &source]);
+    docker(&["rm", &host.name("seed")]);
+    docker(&["save", "-o", host.path().join("saved.tar").to_str().unwrap(), &source]);
+    docker(&["rmi", &source]);
+    docker(&["tag", &before, &source]);
+    host.write(
+        "images.yaml",
+        "apiVersion: invigil/v1\nkind: Image\nmetadata: {name: '@loaded'}\nspec: {load: {archive: saved.tar}, tags: ['@loaded:1']}\n---\n\
+         apiVersion: invigil/v1\nkind: Image\nmetadata: {name: '@pulled'}\n\
+         spec: {pull: {reference: '@before:1'}, tags: ['@pulled:1']}\n",
+    );
+    let plan = host.plan().await;
+    assert!(
+        plan.starts_with(
+            "image/@loaded  blocked   the archive brings the tag @source:1, which belongs to an image that"
+        ),
+        "{plan}"
+    );
+    docker(&["rmi", &source]);
+    host.apply().await;
+    assert_eq!(tags(), ["@before:1", "@loaded:1", "@pulled:1", "@source:1", "a mark", "a mark"]);
+
+    docker(&["tag", &host.name("loaded:1"), &host.name("backup:1")]);
+    host.remove("images.yaml");
+    let busybox = crate::support::BUSYBOX;
+    host.container("c", &format!("{{image: '{busybox}', command: [sleep, '1000'], stopSignal: SIGKILL}}"));
+    let (outcomes, told) = host.try_apply().await;
+    assert!(outcomes.is_success(), "{told:?}");
+    host.try_apply().await;
+    assert_eq!(host.plan().await, "Nothing to do; 1 unchanged.\n");
+    assert_eq!(tags(), ["@backup:1", "@before:1"]);
+}

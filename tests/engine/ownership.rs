@@ -39,6 +39,10 @@ async fn law_8_labels_that_an_image_handed_down_make_nobody_ours() {
     docker(&["commit", &host.name("c"), &tag]);
     docker(&["run", "-d", "--name", &host.name("byhand"), &tag, "sleep", "1000"]);
     assert_eq!(host.plan().await, "Nothing to do; 1 unchanged.\n");
+    // What Invigil makes from that image is its own all the same.
+    host.container("c", &format!("{{image: '{tag}', command: [sleep, '1000'], stopSignal: SIGKILL}}"));
+    host.apply().await;
+    assert_eq!(host.plan().await, "Nothing to do; 1 unchanged.\n");
     host.remove("c.yaml");
     host.container("keep", &sleeper(""));
     host.apply().await;

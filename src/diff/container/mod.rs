@@ -80,16 +80,10 @@ fn diff_one(
 ) {
     let id = ResourceId::new(Kind::Container, name.clone());
     if let Some(there) = standing.foreign(name) {
-        let why = match (&there.other_owner, &there.stranger) {
-            (Some(owner), _) => format!("a container of this name belongs to another Invigil (owner {owner})"),
-            (None, Some(stranger)) => return adopt(id, wanted, there, stranger, desired, images, changes),
-            (None, None) => {
-                "a container of this name is there that Invigil did not make; remove or rename it, or take it over \
-                 with metadata.adopt: true"
-                    .to_owned()
-            }
+        return match (&there.stranger, &there.other_owner) {
+            (Some(stranger), None) => adopt(id, wanted, there, stranger, desired, images, changes),
+            _ => changes.block(id, whose(there)),
         };
-        return changes.block(id, why);
     }
     let mut containers: Vec<_> = standing.live(name).collect();
     let (next, previous) = (format!("{name}{NEXT_SUFFIX}"), format!("{name}{PREVIOUS_SUFFIX}"));
@@ -130,13 +124,21 @@ fn diff_one(
     let differences = fields::differences(&wanted.spec, managed.created.as_ref(), &managed.live, config);
     let namespaces: Vec<Told> = namespace_differences(wanted, changes).collect();
     let files = FileChanges::of(wanted, container.status, &applied(container, managed, observed));
-    let mut reasons: Vec<Told> = image
+    // No engine starts one that it could not remove.
+    let is_dead = container.status == LiveStatus::Dead;
+    let dead = is_dead.then(|| {
+        let (from, to) = (container.status.as_str().to_owned(), wanted.spec.state.as_str().to_owned());
+        told("state", Some(from), Some(to))
+    });
+    let mut reasons: Vec<Told> = dead
         .iter()
+        .chain(&image)
         .chain(&namespaces)
         .cloned()
         .chain(differences.iter().flat_map(Difference::told))
         .collect();
-    if image.is_some()
+    if is_dead
+        || image.is_some()
         || !namespaces.is_empty()
         || files.replace
         || differences.iter().any(|difference| !difference.in_place())
@@ -207,6 +209,21 @@ fn is_as_wanted(
 /// Whether a container shows by itself that it is as well as a successor has to be.
 fn is_proved(container: &ObservedContainer) -> bool {
     container.status == LiveStatus::Running(Health::Healthy)
+}
+
+/// Whose a container is that bears a wanted name, and is not the wanted one.
+fn whose(there: &ObservedContainer) -> String {
+    match (&there.managed, &there.other_owner) {
+        (Some(ours), _) => format!(
+            "the container of this name is container/{}'s, which somebody renamed; where names were exchanged, rename one \
+             of the two by hand",
+            ours.resource
+        ),
+        (None, Some(owner)) => format!("a container of this name belongs to another Invigil (owner {owner})"),
+        (None, None) => "a container of this name is there that Invigil did not make; remove or rename it, or take it over \
+                         with metadata.adopt: true"
+            .to_owned(),
+    }
 }
 
 /// Puts our container in the place of one that somebody else made. Labels cannot be added to a container
@@ -305,10 +322,16 @@ fn image_difference(
     if same {
         return None;
     }
-    let (from, to) = match (was, ids.first()) {
-        (Some(was), _) if *was != wanted.reference => (was.to_string(), wanted.reference.to_string()),
-        (_, Some(id)) => (live.to_string(), id.to_string()),
-        (_, None) => (live.to_string(), wanted.reference.to_string()),
+    let described = wanted.image.as_ref().filter(|name| images.present(name).is_none());
+    let to_pull = described.and_then(|name| match &desired.images.get(name)?.source {
+        ImageOrigin::Pull { reference, .. } => Some(reference),
+        _ => None,
+    });
+    let (from, to) = match (was, to_pull, ids.first()) {
+        (Some(was), ..) if *was != wanted.reference => (was.to_string(), wanted.reference.to_string()),
+        (_, Some(reference), _) => (live.to_string(), reference.to_string()),
+        (_, None, Some(id)) => (live.to_string(), id.to_string()),
+        (_, None, None) => (live.to_string(), wanted.reference.to_string()),
     };
     Some(told("image", Some(from), Some(to)))
 }
@@ -343,9 +366,15 @@ fn wanted_ids(wanted: &DesiredContainer, desired: &Desired, images: &Images<'_>)
     match &image.source {
         ImageOrigin::Paper(paper) => paper.ids().to_vec(),
         ImageOrigin::Load { ids, .. } => ids.clone(),
-        // An archive that is yet to be imported gives an id that no container can have.
+        // What is yet to be made gives an id that no container can have.
         ImageOrigin::Made(recipe) => vec![ImageId::of(recipe.digest.as_bytes())],
-        ImageOrigin::Pull { .. } => Vec::new(),
+        ImageOrigin::Pull { reference, .. } if *reference == wanted.reference => Vec::new(),
+        // Nor has one that is yet to be pulled the id of what bears its other tags now; if it is not that one, which
+        // lost its own tag.
+        ImageOrigin::Pull { reference, .. } => {
+            let there = images.pulled(name, reference).map(|there| there.id.clone());
+            vec![there.unwrap_or_else(|| ImageId::of(reference.to_string().as_bytes()))]
+        }
     }
 }
 
@@ -357,13 +386,10 @@ impl NewContainer {
         images: &Images<'_>,
     ) -> Self {
         let spec = &wanted.spec;
-        let targets: Vec<&str> = (spec.binds.iter().map(|bind| bind.target.as_str()))
-            .chain(spec.mounts.iter().map(|mount| mount.target.as_str()))
-            .chain(spec.tmpfs.iter().map(|tmpfs| tmpfs.target.as_str()))
-            .collect();
+        let mounted: Vec<&str> = spec.mounted().collect();
         let carried = carried
             .into_iter()
-            .filter(|(name, target)| is_anonymous_volume(name) && !targets.contains(&target.as_str()));
+            .filter(|(name, target)| is_anonymous_volume(name) && !mounted.contains(&target.as_str()));
         Self {
             spec: spec.clone(),
             files: wanted.files.clone(),

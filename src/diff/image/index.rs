@@ -7,6 +7,7 @@ use super::marks;
 use crate::desired::{Desired, DesiredImage, ImageOrigin};
 use crate::observed::{AtRegistry, Observed, ObservedImage};
 use crate::resource::image::PullPolicy;
+use crate::resource::label::is_set_by;
 use crate::resource::name::{Name, Owner};
 use crate::resource::reference::{ImageId, ImageReference};
 
@@ -89,6 +90,17 @@ impl<'a> Images<'a> {
     pub(super) fn generations(&self, name: &Name) -> impl Iterator<Item = &'a ObservedImage> {
         let marked = self.marked.get(name).into_iter().flatten();
         marked.copied().filter(|there| there.source.is_some())
+    }
+
+    /// The image of this name that was pulled by a reference which it does not bear any more.
+    pub(in crate::diff) fn pulled(
+        &self,
+        name: &Name,
+        reference: &ImageReference,
+    ) -> Option<&'a ObservedImage> {
+        let was_set =
+            |there: &&&ObservedImage| there.references.iter().any(|mark| is_set_by(mark, reference));
+        self.marked.get(name)?.iter().find(was_set).copied()
     }
 
     /// A problem set's is first of all the one that would be assembled now; but one of ours with the same

@@ -88,7 +88,7 @@ fn what_the_image_and_the_engine_give_is_left_out() {
     config["Hostname"] = json!("0123456789ab");
     config["Env"] = json!(["PATH=/bin", "A=2", "B=3"]);
     config["ExposedPorts"] = json!({"80/tcp": {}, "81/tcp": {}, "82/udp": {}});
-    config["Volumes"] = json!({"/data": {}, "/more": {}, "/bound": {}});
+    config["Volumes"] = json!({"/data": {}, "/more": {}, "/bound": {}, "/run": {}});
     let inspection = json!({
         "Id": "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
         "Config": config,
@@ -98,6 +98,7 @@ fn what_the_image_and_the_engine_give_is_left_out() {
             "LogConfig": {"Type": "json-file", "Config": {}}, "RestartPolicy": {"Name": "no"},
             "PortBindings": {"81/tcp": [{"HostIp": "", "HostPort": "8081"}]},
             "Binds": ["/srv:/bound"], "Mounts": [{"Type": "volume", "Target": "/nameless"}],
+            "Tmpfs": {"/run": ""},
         },
         "NetworkSettings": {"Networks": {
             "bridge": {"IPAddress": "172.17.0.2", "MacAddress": "02:42:ac:11:00:02", "Aliases": null},
@@ -113,7 +114,7 @@ fn what_the_image_and_the_engine_give_is_left_out() {
         found.spec(),
         json!({
             "env": {"A": "2", "B": "3"}, "ports": ["8081:81"], "expose": ["82/udp"], "volumes": ["/more"],
-            "binds": ["/srv:/bound"], "resources": {"memory": "64Mi"},
+            "binds": ["/srv:/bound"], "tmpfs": ["/run"], "resources": {"memory": "64Mi"},
         })
     );
 }

@@ -5,6 +5,7 @@ mod capability;
 mod check;
 mod dependency;
 mod file;
+mod path;
 mod reference;
 mod resources;
 mod state;

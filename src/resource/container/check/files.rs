@@ -70,11 +70,8 @@ impl ContainerSpec {
 
     /// The target of a mount that covers a path.
     fn mounted_over(&self, path: &str) -> Option<&str> {
-        let binds = self.binds.iter().map(|bind| bind.target.as_str());
-        let mounts = self.mounts.iter().map(|mount| mount.target.as_str());
-        let tmpfs = self.tmpfs.iter().map(|tmpfs| tmpfs.target.as_str());
         let volumes = self.volumes.iter().map(ContainerPath::as_str);
-        binds.chain(mounts).chain(tmpfs).chain(volumes).find(|target| is_under(path, target))
+        self.mounted().chain(volumes).find(|target| is_under(path, target))
     }
 }
 
