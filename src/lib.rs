@@ -34,6 +34,7 @@ pub mod convert;
 pub mod engine;
 pub mod host;
 pub mod records;
+pub mod secret;
 pub mod suspension;
 
 pub mod execute;

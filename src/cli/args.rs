@@ -3,13 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::daemon::{DEFAULT_INTERVAL, logging};
 use crate::diff::Budget;
 use crate::execute::default_parallelism;
 use crate::records::Records;
 use crate::resource::name::Owner;
+use crate::secret::Secret;
 use crate::suspension::{self, Suspension};
 
 /// Keeps the Docker host of an exam server in the state that a directory of YAML manifests describes
@@ -27,6 +30,26 @@ The engine is the one that DOCKER_HOST names, or the one at the default socket."
 pub(super) struct Cli {
     #[command(subcommand)]
     pub(super) command: Command,
+}
+
+impl Cli {
+    /// The process's own arguments.
+    ///
+    /// # Errors
+    /// What is wrong with them; or help and version, which are answers too.
+    pub(super) fn from_process() -> Result<Self, clap::Error> {
+        let mut command = Self::command();
+        let matches = command.try_get_matches_from_mut(std::env::args_os())?;
+        // A saved plan knows its manifests. INVIGIL_MANIFESTS is no word against that, a PATH is.
+        if let Some(apply) = matches.subcommand_matches("apply")
+            && apply.contains_id("plan")
+            && apply.value_source("path") == Some(ValueSource::CommandLine)
+        {
+            let message = "the argument '--plan <FILE>' cannot be used with '[PATH]'";
+            return Err(command.error(ErrorKind::ArgumentConflict, message));
+        }
+        Self::from_arg_matches(&matches)
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -189,6 +212,10 @@ impl StateArgs {
         Suspension::of(&self.state_dir, owner)
     }
 
+    pub(super) fn secret(&self, owner: &Owner) -> Secret {
+        Secret::of(&self.state_dir, owner)
+    }
+
     pub(super) fn records(&self, owner: &Owner) -> Records {
         Records::of(&self.state_dir, owner)
     }
@@ -308,7 +335,7 @@ pub(super) struct ApplyArgs {
     #[arg(short, long)]
     pub(super) yes: bool,
     /// Carry out this saved plan, if it is still the plan of now; reading it was the approval
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["path", "allow_removals"])]
+    #[arg(long, value_name = "FILE", conflicts_with = "allow_removals")]
     pub(super) plan: Option<PathBuf>,
 }
 

@@ -254,7 +254,7 @@ impl<'a, E: Perform> Daemon<'a, E> {
             let after = progress::seconds(retry.after);
             warn!(resource = %id, times = retry.failures, %after, "did not last, will be done again");
         }
-        debug!(revision = %wanted.revision, "{}", plan.summary());
+        debug!("{}", plan.summary());
         self.settled_at = self.files.settles_at().filter(|_| unsettled);
         Ok(plan)
     }
