@@ -6,6 +6,7 @@ pub mod context;
 pub mod directory;
 mod stamp;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ pub struct Snapshot {
     root: PathBuf,
     identity: RootIdentity,
     extent: Extent,
+    directories: BTreeMap<PathBuf, RootIdentity>,
     files: Vec<ManifestFile>,
     revision: Revision,
 }
@@ -36,7 +38,13 @@ impl Snapshot {
     pub fn new(root: PathBuf, identity: RootIdentity, extent: Extent, mut files: Vec<ManifestFile>) -> Self {
         files.sort_by(|a, b| a.bytes_of_path().cmp(b.bytes_of_path()));
         let revision = Revision::of(&files);
-        Self { root, identity, extent, files, revision }
+        Self { root, identity, extent, directories: BTreeMap::new(), files, revision }
+    }
+
+    /// The same, with the directories below the root.
+    #[must_use]
+    pub fn with_directories(self, directories: BTreeMap<PathBuf, RootIdentity>) -> Self {
+        Self { directories, ..self }
     }
 
     /// The directory or file that was read, as the reader was given it.
@@ -53,6 +61,12 @@ impl Snapshot {
     /// one under the same path is a mount that came or went, or a swapped link (law 2).
     pub const fn identity(&self) -> RootIdentity {
         self.identity
+    }
+
+    /// The directories below the root, by their paths from it: which stood behind each path, links followed.
+    /// What was mounted on one of them may come and go, too (law 2).
+    pub const fn directories(&self) -> &BTreeMap<PathBuf, RootIdentity> {
+        &self.directories
     }
 
     /// The files, in the order of their paths' bytes.

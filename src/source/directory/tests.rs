@@ -142,6 +142,17 @@ fn law_2_another_directory_under_the_same_path_has_another_identity() {
 }
 
 #[test]
+fn law_2_what_stands_behind_each_directory_is_told() {
+    let directory = directory(&[("a/b/x.yaml", "")]);
+    symlink("/dev/shm", directory.path().join("share")).expect("a link");
+    let snapshot = snapshot(directory.path());
+    let told = |path: &str| snapshot.directories().get(Path::new(path)).map(|found| found.device);
+    let device = Some(snapshot.identity().device);
+    assert_eq!((told("a"), told("a/b"), told("c")), (device, device, None));
+    assert!(told("share").is_some() && told("share") != device);
+}
+
+#[test]
 fn relative_paths_in_a_manifest_start_from_an_absolute_one() {
     // The working directory of tests is the crate's.
     let here = std::env::current_dir().expect("a directory");
