@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
 
@@ -78,13 +79,19 @@ impl AttachmentReader {
     /// Reads what is wanted. What was read before and did not change is not read again; what is not
     /// wanted any more is forgotten.
     pub fn read(&mut self, wanted: impl IntoIterator<Item = Request>) -> Attachments {
+        self.read_at(wanted, SystemTime::now())
+    }
+
+    fn read_at(&mut self, wanted: impl IntoIterator<Item = Request>, now: SystemTime) -> Attachments {
         let mut known = HashMap::new();
         let mut contexts = HashMap::new();
         let mut attachments = Attachments::new();
         for request in wanted {
             let result = match &request {
                 Request::File(wanted, path) => self.read_file(*wanted, path).map(|(stamp, attachment)| {
-                    known.insert((*wanted, path.clone()), (stamp, attachment.clone()));
+                    if stamp.is_settled(now) {
+                        known.insert((*wanted, path.clone()), (stamp, attachment.clone()));
+                    }
                     attachment
                 }),
                 Request::Context(context) => {
@@ -116,16 +123,28 @@ impl AttachmentReader {
         if let Some((_, attachment)) = known.filter(|(known, _)| *known == stamp) {
             return Ok((stamp, attachment.clone()));
         }
-        let attachment = match wanted {
-            Wanted::Env => env_file(path, &file, stamp.size())?,
-            Wanted::SavedImage => Attachment::Image(
-                saved_image(&file).map_err(|why| format!("{} is no saved image: {why}", path.display()))?,
-            ),
-            Wanted::Digest => Attachment::Digest(digest(&file).map_err(sentence)?),
-            Wanted::Json => json(path, &file, stamp.size())?,
-            Wanted::Bytes => content(path, &file, stamp.size())?,
-        };
+        let attachment = read_open(wanted, path, &file, &stamp)?;
         Ok((stamp, attachment))
+    }
+}
+
+/// What an open file says that had this stamp before it was read.
+fn read_open(wanted: Wanted, path: &Path, file: &File, stamp: &Stamp) -> Result<Attachment, String> {
+    let unreadable = |error: io::Error| format!("{} cannot be read: {error}", path.display());
+    let read = match wanted {
+        Wanted::Env => env_file(path, file, stamp.size()),
+        Wanted::SavedImage => saved_image(file)
+            .map(Attachment::Image)
+            .map_err(|why| format!("{} is no saved image: {why}", path.display())),
+        Wanted::Digest => digest(file).map(Attachment::Digest).map_err(unreadable),
+        Wanted::Json => json(path, file, stamp.size()),
+        Wanted::Bytes => content(path, file, stamp.size()),
+    };
+    // Half of it is nobody's wish; and what is wrong with half of it, nobody's fault.
+    if stamp.is_still(file).map_err(unreadable)? {
+        read
+    } else {
+        Err(format!("{} changes while it is read", path.display()))
     }
 }
 
@@ -283,7 +302,8 @@ mod tests {
         std::fs::write(&path, "abc").unwrap();
         let request = Request::File(Wanted::Digest, path.clone());
         let mut reader = AttachmentReader::default();
-        let first = reader.read([request.clone()]);
+        let later = SystemTime::now() + std::time::Duration::from_secs(10);
+        let first = reader.read_at([request.clone()], later);
         assert_eq!(
             first[&request],
             Ok(Attachment::Digest(
@@ -292,8 +312,39 @@ mod tests {
         );
         reader.known.get_mut(&(Wanted::Digest, path.clone())).unwrap().1 =
             Attachment::Digest("remembered".to_owned());
-        assert_eq!(reader.read([request.clone()])[&request], Ok(Attachment::Digest("remembered".to_owned())));
+        let again = reader.read_at([request.clone()], later);
+        assert_eq!(again[&request], Ok(Attachment::Digest("remembered".to_owned())));
         std::fs::write(&path, "abcd").unwrap();
-        assert_ne!(reader.read([request.clone()])[&request], Ok(Attachment::Digest("remembered".to_owned())));
+        let changed = reader.read_at([request.clone()], later);
+        assert_ne!(changed[&request], Ok(Attachment::Digest("remembered".to_owned())));
+    }
+
+    #[test]
+    fn a_file_that_changed_a_moment_ago_is_read_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("room.conf");
+        std::fs::write(&path, "one").unwrap();
+        let request = Request::File(Wanted::Bytes, path.clone());
+        let mut reader = AttachmentReader::default();
+        reader.read([request.clone()]);
+        // Another write within the same tick, of the same size, would leave the stamp as it is.
+        assert!(reader.known.is_empty());
+        reader.read_at([request], SystemTime::now() + std::time::Duration::from_secs(10));
+        assert_eq!(reader.known.len(), 1);
+    }
+
+    #[test]
+    fn a_file_that_changes_while_it_is_read_is_no_wish() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("room.conf");
+        let shown = path.display();
+        for wanted in [Wanted::Env, Wanted::SavedImage, Wanted::Digest, Wanted::Json, Wanted::Bytes] {
+            std::fs::write(&path, "").unwrap();
+            let file = File::open(&path).unwrap();
+            let before = Stamp::of(&file.metadata().unwrap());
+            std::fs::write(&path, "A=1\n").unwrap();
+            let read = read_open(wanted, &path, &file, &before);
+            assert_eq!(read, Err(format!("{shown} changes while it is read")), "{wanted:?}");
+        }
     }
 }

@@ -11,6 +11,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
 
@@ -91,14 +92,19 @@ impl ContextRequest {
     /// # Errors
     /// Why it cannot be sent to a builder, in a sentence.
     pub fn summary(&self, known: &mut KnownFiles) -> Result<ContextSummary, String> {
+        self.summary_at(known, SystemTime::now())
+    }
+
+    fn summary_at(&self, known: &mut KnownFiles, now: SystemTime) -> Result<ContextSummary, String> {
         let mut before = std::mem::take(known);
         let mut content = |path: &Path, stamp: Stamp| {
             let digest = match before.remove(path) {
                 Some((known, digest)) if known == stamp => digest,
-                _ => digest_of(File::open(path).map_err(|error| sentence(path, &error))?, &mut io::sink())
-                    .map_err(|error| sentence(path, &error))?,
+                _ => digest_at(path, stamp)?,
             };
-            known.insert(path.to_owned(), (stamp, digest));
+            if stamp.is_settled(now) {
+                known.insert(path.to_owned(), (stamp, digest));
+            }
             Ok::<_, String>(digest)
         };
         if let Some((archive, stamp)) = self.archive()? {
@@ -220,6 +226,18 @@ fn digest_of_pieces<E>(
         hasher.update(content(piece)?);
     }
     Ok(hex(&hasher.finalize()))
+}
+
+/// The digest of a file that had this stamp when it was listed.
+fn digest_at(path: &Path, stamp: Stamp) -> Result<[u8; 32], String> {
+    let told = |error: io::Error| sentence(path, &error);
+    let file = File::open(path).map_err(told)?;
+    let digest = digest_of(&file, &mut io::sink()).map_err(told)?;
+    if stamp.is_still(&file).map_err(told)? {
+        Ok(digest)
+    } else {
+        Err(format!("{} changes while it is read", path.display()))
+    }
 }
 
 /// The digest of what a reader yields, all of which also goes to `out`.

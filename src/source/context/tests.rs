@@ -116,17 +116,20 @@ fn a_file_that_did_not_change_is_not_read_again() {
     let dir = tempfile::tempdir().unwrap();
     let request = context(dir.path());
     let mut known = KnownFiles::default();
-    let first = request.summary(&mut known).unwrap();
+    let later = std::time::SystemTime::now() + std::time::Duration::from_secs(10);
+    let first = request.summary_at(&mut known, later).unwrap();
     assert_eq!(known.len(), 3);
     let file = dir.path().join("src/第8题.txt");
     known.get_mut(&file).unwrap().1 = [1; 32];
-    assert_ne!(request.summary(&mut known).unwrap(), first, "what is known is taken");
+    assert_ne!(request.summary_at(&mut known, later).unwrap(), first, "what is known is taken");
     write(&file, "other").unwrap();
-    let other = request.summary(&mut known).unwrap();
+    let other = request.summary_at(&mut known, later).unwrap();
     assert_eq!(other, request.summary(&mut KnownFiles::default()).unwrap());
     fs::remove_file(&file).unwrap();
-    request.summary(&mut known).unwrap();
+    request.summary_at(&mut known, later).unwrap();
     assert_eq!(known.len(), 2, "what is gone is forgotten");
+    request.summary(&mut known).unwrap();
+    assert_eq!(known.len(), 0, "what changed a moment ago is read again");
 }
 
 #[test]
