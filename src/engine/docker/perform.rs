@@ -44,7 +44,7 @@ pub(super) async fn perform(
     let docker = &engine.docker;
     let what = step.task();
     let done = |result: Result<(), bollard::errors::Error>| match result {
-        Err(error) if is_already(&error) => Ok(()),
+        Err(error) if is_already(&error, step) => Ok(()),
         result => result.map_err(|error| failed(&engine.endpoint, &what, error)),
     };
     let gone = |result: Result<(), bollard::errors::Error>| match result {
@@ -139,7 +139,7 @@ pub(super) async fn perform(
             // Volumes stay (law 5), and what runs is not removed: it was to be stopped first.
             let options = RemoveContainerOptionsBuilder::new().v(false).force(false).link(false).build();
             let removal = docker.remove_container(segment(container)?, Some(options)).await;
-            let somebody_else_is_at_it = removal.as_ref().is_err_and(is_already);
+            let somebody_else_is_at_it = removal.as_ref().is_err_and(|error| is_already(error, step));
             gone(removal)?;
             if somebody_else_is_at_it { removed(engine, container).await } else { Ok(()) }
         }
