@@ -3,11 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
+use super::pulse::Pulse;
 use crate::assembly::ExamServer;
 use crate::reconcile::Wanted;
 use crate::source::attachment::AttachmentReader;
@@ -53,6 +55,13 @@ struct Memory {
 impl Files {
     pub(super) fn new(path: PathBuf, server: ExamServer) -> Self {
         Self { path, server, memory: Memory::default() }
+    }
+
+    /// The same, with a pulse that beats while large files are read.
+    pub(super) fn heard_by(mut self, pulse: &Arc<Pulse>) -> Self {
+        let pulse = Arc::clone(pulse);
+        self.memory.attachments = AttachmentReader::heard_by(move || pulse.beat());
+        self
     }
 
     /// Reads everything. The same files give the same value without being parsed again.

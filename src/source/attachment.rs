@@ -2,6 +2,7 @@
 //! comparison needs of them, or why they cannot be read. Never keeps an archive in memory.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -60,9 +61,13 @@ pub enum Attachment {
 /// What files say, or in a sentence why they cannot be read.
 pub type Attachments = BTreeMap<Request, Result<Attachment, String>>;
 
+/// Hears that reading gets on.
+type Beat = Arc<dyn Fn() + Send + Sync>;
+
 /// Reads attachments, and remembers what did not change since.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct AttachmentReader {
+    beat: Option<Beat>,
     known: HashMap<(Wanted, PathBuf), (Stamp, Attachment)>,
     /// The files of build contexts.
     contexts: HashMap<ContextRequest, KnownFiles>,
@@ -75,7 +80,18 @@ const CONTENT_MAX: u64 = 8 << 20;
 /// The largest metadata document of a saved image.
 const DOCUMENT_MAX: u64 = 8 << 20;
 
+impl fmt::Debug for AttachmentReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AttachmentReader").field("known", &self.known.len()).finish_non_exhaustive()
+    }
+}
+
 impl AttachmentReader {
+    /// One that calls `beat` for every piece of a file that it has read.
+    pub fn heard_by(beat: impl Fn() + Send + Sync + 'static) -> Self {
+        Self { beat: Some(Arc::new(beat)), ..Self::default() }
+    }
+
     /// Reads what is wanted. What was read before and did not change is not read again; what is not
     /// wanted any more is forgotten.
     pub fn read(&mut self, wanted: impl IntoIterator<Item = Request>) -> Attachments {
@@ -83,20 +99,23 @@ impl AttachmentReader {
     }
 
     fn read_at(&mut self, wanted: impl IntoIterator<Item = Request>, now: SystemTime) -> Attachments {
+        let beat = self.beat.clone().unwrap_or_else(|| Arc::new(|| ()));
         let mut known = HashMap::new();
         let mut contexts = HashMap::new();
         let mut attachments = Attachments::new();
         for request in wanted {
             let result = match &request {
-                Request::File(wanted, path) => self.read_file(*wanted, path).map(|(stamp, attachment)| {
-                    if stamp.is_settled(now) {
-                        known.insert((*wanted, path.clone()), (stamp, attachment.clone()));
-                    }
-                    attachment
-                }),
+                Request::File(wanted, path) => {
+                    self.read_file(*wanted, path, &*beat).map(|(stamp, attachment)| {
+                        if stamp.is_settled(now) {
+                            known.insert((*wanted, path.clone()), (stamp, attachment.clone()));
+                        }
+                        attachment
+                    })
+                }
                 Request::Context(context) => {
                     let mut files = self.contexts.remove(context.as_ref()).unwrap_or_default();
-                    let summary = context.summary(&mut files);
+                    let summary = context.summary(&mut files, &*beat);
                     contexts.insert(context.as_ref().clone(), files);
                     summary.map(Attachment::Context)
                 }
@@ -108,7 +127,7 @@ impl AttachmentReader {
         attachments
     }
 
-    fn read_file(&self, wanted: Wanted, path: &Path) -> Result<(Stamp, Attachment), String> {
+    fn read_file(&self, wanted: Wanted, path: &Path, beat: &dyn Fn()) -> Result<(Stamp, Attachment), String> {
         let sentence = |error: io::Error| match error.kind() {
             io::ErrorKind::NotFound => format!("{} does not exist", path.display()),
             _ => format!("{} cannot be read: {error}", path.display()),
@@ -123,20 +142,26 @@ impl AttachmentReader {
         if let Some((_, attachment)) = known.filter(|(known, _)| *known == stamp) {
             return Ok((stamp, attachment.clone()));
         }
-        let attachment = read_open(wanted, path, &file, &stamp)?;
+        let attachment = read_open(wanted, path, &file, &stamp, beat)?;
         Ok((stamp, attachment))
     }
 }
 
 /// What an open file says that had this stamp before it was read.
-fn read_open(wanted: Wanted, path: &Path, file: &File, stamp: &Stamp) -> Result<Attachment, String> {
+fn read_open(
+    wanted: Wanted,
+    path: &Path,
+    file: &File,
+    stamp: &Stamp,
+    beat: &dyn Fn(),
+) -> Result<Attachment, String> {
     let unreadable = |error: io::Error| format!("{} cannot be read: {error}", path.display());
     let read = match wanted {
         Wanted::Env => env_file(path, file, stamp.size()),
         Wanted::SavedImage => saved_image(file)
             .map(Attachment::Image)
             .map_err(|why| format!("{} is no saved image: {why}", path.display())),
-        Wanted::Digest => digest(file).map(Attachment::Digest).map_err(unreadable),
+        Wanted::Digest => digest(file, beat).map(Attachment::Digest).map_err(unreadable),
         Wanted::Json => json(path, file, stamp.size()),
         Wanted::Bytes => content(path, file, stamp.size()),
     };
@@ -189,7 +214,7 @@ fn content(path: &Path, file: &File, size: u64) -> Result<Attachment, String> {
     Ok(Attachment::Bytes(bytes.into()))
 }
 
-fn digest(mut file: &File) -> io::Result<String> {
+fn digest(mut file: &File, beat: &dyn Fn()) -> io::Result<String> {
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 1 << 16];
     loop {
@@ -198,6 +223,7 @@ fn digest(mut file: &File) -> io::Result<String> {
             return Ok(hex(&hasher.finalize()));
         }
         hasher.update(&buffer[..count]);
+        beat();
     }
 }
 
@@ -320,6 +346,33 @@ mod tests {
     }
 
     #[test]
+    fn a_large_file_is_heard_to_be_read() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("rootfs.tar"), vec![0; 1 << 20]).unwrap();
+        std::fs::create_dir(dir.path().join("context")).unwrap();
+        std::fs::write(dir.path().join("context/data"), vec![0; 1 << 20]).unwrap();
+        std::fs::write(dir.path().join("context/Dockerfile"), "FROM scratch\n").unwrap();
+        let context = ContextRequest {
+            path: Some(dir.path().join("context")),
+            dockerfile: crate::source::context::Dockerfile::Named("Dockerfile".to_owned()),
+            args: BTreeMap::new(),
+        };
+        let wanted = [
+            Request::File(Wanted::Digest, dir.path().join("rootfs.tar")),
+            Request::Context(Box::new(context)),
+        ];
+        for request in wanted {
+            let beats = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+            let heard = Arc::clone(&beats);
+            let mut reader = AttachmentReader::heard_by(move || {
+                heard.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            });
+            assert!(reader.read([request.clone()])[&request].is_ok());
+            assert!(beats.load(std::sync::atomic::Ordering::Relaxed) >= 16, "{request:?}");
+        }
+    }
+
+    #[test]
     fn a_file_that_changed_a_moment_ago_is_read_again() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("room.conf");
@@ -343,7 +396,7 @@ mod tests {
             let file = File::open(&path).unwrap();
             let before = Stamp::of(&file.metadata().unwrap());
             std::fs::write(&path, "A=1\n").unwrap();
-            let read = read_open(wanted, &path, &file, &before);
+            let read = read_open(wanted, &path, &file, &before, &|| ());
             assert_eq!(read, Err(format!("{shown} changes while it is read")), "{wanted:?}");
         }
     }

@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep};
 use super::error::{failed, is_absent, is_already};
 use super::{Session, build, files, transfer, wait};
 use crate::desired::Ingredients;
-use crate::engine::{EngineError, Progress};
+use crate::engine::{EngineError, PATIENCE_MAX, Progress};
 use crate::fields;
 use crate::plan::Step;
 use crate::resource::label;
@@ -27,10 +27,6 @@ use crate::resource::name::{Name, Owner};
 use crate::resource::platform::Platform;
 use crate::resource::reference::{ImageId, ImageReference};
 
-/// How long a stop may take in all: a container's own stop timeout has no bound in the engine.
-const STOP: Duration = Duration::from_hours(1);
-/// How long loads and imports may take until the engine begins to answer.
-const TRANSFER: Duration = Duration::from_hours(1);
 /// How often a container that is waited for is looked at.
 pub(super) const LOOK: Duration = Duration::from_millis(100);
 /// How long a removal that somebody else asked for may take.
@@ -52,18 +48,19 @@ pub(super) async fn perform(
         result => done(result),
     };
     match step {
-        Step::LoadPapers(images) => transfer::load_papers(&patient(engine, TRANSFER), images).await,
+        Step::LoadPapers(images) => transfer::load_papers(&patient(engine), images).await,
         Step::LoadArchive { archive, ids } => {
-            transfer::load_archive(&patient(engine, TRANSFER), archive, progress).await?;
+            transfer::load_archive(&patient(engine), archive, progress).await?;
             // The engine takes an archive without the image that it was read to hold.
             let ids: Vec<String> = ids.iter().map(|id| id.as_str().to_owned()).collect();
             image_id(engine, &what, &ids).await.map(|_| ())
         }
         Step::Pull { reference, platform } => {
-            transfer::pull(engine, reference, platform.as_ref(), progress).await
+            // The engine answers only once a registry, or its mirrors one after the other, did.
+            transfer::pull(&patient(engine), reference, platform.as_ref(), progress).await
         }
         Step::Make { recipe, tag } => {
-            let engine = &patient(engine, TRANSFER);
+            let engine = &patient(engine);
             match &recipe.ingredients {
                 Ingredients::Import { archive, changes } => {
                     let mut changes = changes.clone();
@@ -95,19 +92,18 @@ pub(super) async fn perform(
             done(docker.start_container(segment(container)?, None::<StartContainerOptions>).await)
         }
         Step::Stop(container) => {
-            let docker = patient(engine, STOP).docker;
+            let docker = patient(engine).docker;
             gone(docker.stop_container(segment(container)?, None::<StopContainerOptions>).await)
         }
         Step::Restart(container) => {
-            let docker = patient(engine, STOP).docker;
+            let docker = patient(engine).docker;
             done(docker.restart_container(segment(container)?, None::<RestartContainerOptions>).await)
         }
         Step::Put { container, files: placed } => {
             files::put(engine, &what, segment(container)?, placed).await
         }
         Step::Collect { container, path, archive } => {
-            files::collect(&patient(engine, TRANSFER), &what, segment(container)?, path, archive, progress)
-                .await
+            files::collect(&patient(engine), &what, segment(container)?, path, archive, progress).await
         }
         Step::Signal { container, signal } => {
             let options = KillContainerOptionsBuilder::new().signal(signal).build();
@@ -147,8 +143,8 @@ pub(super) async fn perform(
 }
 
 /// The same engine for calls that take long to answer.
-fn patient(engine: &Session, timeout: Duration) -> Session {
-    Session { docker: engine.docker.clone().with_timeout(timeout), ..engine.clone() }
+fn patient(engine: &Session) -> Session {
+    Session { docker: engine.docker.clone().with_timeout(PATIENCE_MAX), ..engine.clone() }
 }
 
 /// A text that is safe in a URL's path: bollard does not escape it, and `../info?x=` would be another call.
