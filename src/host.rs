@@ -3,6 +3,7 @@
 //! nothing is known.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 
@@ -44,6 +45,16 @@ pub async fn look(socket: &Path, desired: &Desired) -> HostFacts {
     });
     // A panic in there is no fact about the host.
     facts.await.unwrap_or_default()
+}
+
+/// Reads a small file of this host beside what the program is at, which a disk that hangs must not hold up.
+///
+/// # Errors
+/// As `read`'s.
+pub async fn reading<T: Send + 'static>(
+    read: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    tokio::task::spawn_blocking(read).await.unwrap_or_else(|broken_off| Err(io::Error::other(broken_off)))
 }
 
 /// The process behind the socket: its network is where ports are published.
