@@ -1,5 +1,6 @@
 //! Waits for containers: until they are well, have stayed up, or have run to their end. Only looks.
 
+use std::cmp::Reverse;
 use std::time::Duration;
 
 use bollard::query_parameters::{InspectContainerOptions, LogsOptionsBuilder};
@@ -12,12 +13,15 @@ use super::perform::{LOOK, segment};
 use crate::engine::{EngineError, Progress};
 use crate::fields;
 use crate::plan::Await;
+use crate::resource::env::{looks_secret, without_password};
 
 /// How long a health check may take to come to a result, and how long a pass waits for a job.
 const HEALTH: Duration = Duration::from_mins(5);
 /// How many of a failed container's last lines are told, and how much of them.
 const LAST_LINES: &str = "5";
 const LAST_LINES_BYTES: usize = 2000;
+/// From how many bytes on a value is looked for in what a program said: `1` stands everywhere.
+const SECRET_MIN: usize = 3;
 
 /// Waits until a container is as far as it has to be. A failure tells the container's last output.
 pub(super) async fn until(
@@ -37,7 +41,8 @@ pub(super) async fn until(
     };
     match waited {
         Err(EngineError::Refused { sentence }) => {
-            Err(EngineError::refused(sentence + &last_words(engine, container).await))
+            let told = sentence + &last_words(engine, container).await;
+            Err(EngineError::refused(without_secrets(&told, &secrets(engine, container).await)))
         }
         waited => waited,
     }
@@ -159,4 +164,44 @@ async fn last_words(engine: &Session, container: &str) -> String {
     let text = String::from_utf8_lossy(&bytes);
     let lines: Vec<String> = text.lines().map(|line| fields::plain(line.trim_end())).collect();
     if lines.is_empty() { String::new() } else { format!("; its last output: {}", lines.join(" | ")) }
+}
+
+/// The values of a container's variables that look secret, the longest first.
+async fn secrets(engine: &Session, container: &str) -> Vec<String> {
+    let answer = engine.docker.inspect_container(container, None::<InspectContainerOptions>).await;
+    let variables = answer.ok().and_then(|answer| answer.config?.env).unwrap_or_default();
+    let mut values: Vec<String> = variables
+        .iter()
+        .filter_map(|variable| variable.split_once('='))
+        .filter(|(key, value)| looks_secret(key) && value.len() >= SECRET_MIN)
+        .map(|(_, value)| fields::plain(value))
+        .collect();
+    values.sort_by_key(|value| Reverse(value.len()));
+    values
+}
+
+/// What a program said, with nothing in it that a plan would hide (law 12).
+fn without_secrets(told: &str, secrets: &[String]) -> String {
+    let told = secrets.iter().fold(told.to_owned(), |told, secret| told.replace(secret.as_str(), "(hidden)"));
+    told.split(' ').map(without_password).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn law_12_what_a_program_says_of_its_secrets_is_hidden() {
+        let secrets = ["hunter2".to_owned()];
+        for (told, shown) in [
+            (
+                "FATAL: cannot connect to postgres://app:s3cret@db/x: timeout",
+                "FATAL: cannot connect to postgres://app:(hidden)@db/x: timeout",
+            ),
+            ("token=hunter2, again", "token=(hidden), again"),
+            ("nothing  to hide", "nothing  to hide"),
+        ] {
+            assert_eq!(without_secrets(told, &secrets), shown);
+        }
+    }
 }
