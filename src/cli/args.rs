@@ -70,7 +70,8 @@ Examples:
   invigil plan examples --out tomorrow.plan
   invigil plan --detailed-exitcode || notify-send 'the host is not as committed'
 
-Exit codes: 0 planned, 1 an error. With --detailed-exitcode: 0 nothing to do, 2 changes, 1 an error.")]
+Exit codes: 0 planned, 1 an error. With --detailed-exitcode: 0 nothing to do, 2 changes, 1 an error. What is
+listed as `kept` is no change.")]
     Plan(PlanArgs),
     /// Make the host match the manifests, once
     #[command(after_help = "\
@@ -81,7 +82,9 @@ Examples:
                                   what was read, or nothing
 
 On a terminal it asks before it replaces or removes anything.
-Exit codes: 0 everything matches, 1 something does not.")]
+Exit codes: 0 everything that may be done is, 1 something is not: it failed, is blocked, waits, or a manifest is
+wrong. What is kept though no manifest describes it (past the limits of removals, or where one file is named) is
+listed as `kept`, and does not count.")]
     Apply(ApplyArgs),
     /// Keep the host matching the manifests: the daemon
     #[command(after_help = "\
@@ -245,10 +248,11 @@ pub(super) struct ResumeArgs {
 /// How much may be removed in one pass.
 #[derive(Debug, Args)]
 pub(super) struct BudgetArgs {
-    /// How many containers, networks or images no longer in the manifests are removed in one pass at most
+    /// How many containers, networks or images no longer in the manifests are removed in one pass at most; 0
+    /// for none
     #[arg(long, value_name = "N", env = "INVIGIL_MAX_REMOVALS", default_value_t = Budget::default().count, hide_env_values = true)]
     max_removals: usize,
-    /// How many per cent of all of their kind; one of a kind always may be
+    /// How many per cent of all of their kind; one of a kind always may be, unless this is 0
     #[arg(long, value_name = "PERCENT", env = "INVIGIL_MAX_REMOVAL_SHARE", default_value_t = Budget::default().share, value_parser = clap::value_parser!(u8).range(0..=100), hide_env_values = true)]
     max_removal_share: u8,
 }
