@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::time::Duration;
 
+use bollard::models::HealthConfig;
 use bollard::query_parameters::{InspectContainerOptions, LogsOptionsBuilder};
 use futures_util::StreamExt;
 use tokio::time::{Instant, sleep};
@@ -15,8 +16,12 @@ use crate::fields;
 use crate::plan::Await;
 use crate::resource::env::{looks_secret, without_password};
 
-/// How long a health check may take to come to a result, and how long a pass waits for a job.
+/// How long a health check may take to come to a result at least, and how long a pass waits for a job.
 const HEALTH: Duration = Duration::from_mins(5);
+/// The longest that any health check is waited for.
+const HEALTH_MAX: Duration = Duration::from_hours(24);
+/// How often it is told that a health check has come to no result yet.
+const TELL: Duration = Duration::from_mins(1);
 /// How many of a failed container's last lines are told, and how much of them.
 const LAST_LINES: &str = "5";
 const LAST_LINES_BYTES: usize = 2000;
@@ -55,6 +60,8 @@ struct Glance {
     exit_code: i64,
     started_at: String,
     last_check: Option<String>,
+    /// How long its health check may take to come to a result.
+    patience: Duration,
 }
 
 async fn glance(engine: &Session, container: &str) -> Result<Glance, EngineError> {
@@ -75,7 +82,26 @@ async fn glance(engine: &Session, container: &str) -> Result<Glance, EngineError
         exit_code: state.exit_code.unwrap_or_default(),
         started_at: state.started_at.unwrap_or_default(),
         last_check,
+        patience: patience(answer.config.and_then(|config| config.healthcheck).as_ref()),
     })
+}
+
+/// How long a health check may take to come to a result: through its start period, in which no failure
+/// counts, and all of its tries. The defaults are Docker's.
+fn patience(check: Option<&HealthConfig>) -> Duration {
+    const DEFAULT: Duration = Duration::from_secs(30);
+    let Some(check) = check else { return HEALTH };
+    let time = |nanos: Option<i64>, default: Duration| {
+        nanos
+            .and_then(|nanos| u64::try_from(nanos).ok())
+            .filter(|nanos| *nanos > 0)
+            .map_or(default, Duration::from_nanos)
+    };
+    let tries = check.retries.and_then(|retries| u32::try_from(retries).ok()).filter(|retries| *retries > 0);
+    let each = time(check.interval, DEFAULT).saturating_add(time(check.timeout, DEFAULT));
+    time(check.start_period, Duration::ZERO)
+        .saturating_add(each.saturating_mul(tries.unwrap_or(3).saturating_add(1)))
+        .clamp(HEALTH, HEALTH_MAX)
 }
 
 impl Glance {
@@ -89,8 +115,8 @@ impl Glance {
 }
 
 async fn healthy(engine: &Session, container: &str, progress: &Progress<'_>) -> Result<(), EngineError> {
-    let deadline = Instant::now() + HEALTH;
-    let mut told = String::new();
+    let begun = Instant::now();
+    let (mut told, mut next) = (String::new(), begun + TELL);
     loop {
         let glance = glance(engine, container).await?;
         // What the engine restarts by itself may still become well.
@@ -111,10 +137,16 @@ async fn healthy(engine: &Session, container: &str, progress: &Progress<'_>) -> 
                 told = other.to_owned();
                 progress(told.clone());
             }
-            Some(_) => {}
+            Some(still) => {
+                if Instant::now() >= next {
+                    next += TELL;
+                    progress(format!("{still} for {} s", begun.elapsed().as_secs()));
+                }
+            }
         }
-        if Instant::now() >= deadline {
-            return Err(EngineError::refused(format!("it did not become healthy in {} s", HEALTH.as_secs())));
+        if begun.elapsed() >= glance.patience {
+            let seconds = glance.patience.as_secs();
+            return Err(EngineError::refused(format!("it did not become healthy in {seconds} s")));
         }
         sleep(LOOK).await;
     }
@@ -189,6 +221,26 @@ fn without_secrets(told: &str, secrets: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_health_check_is_waited_for_through_its_start_and_all_its_tries() {
+        let seconds = |check: Option<&HealthConfig>| patience(check).as_secs();
+        let minutes = |minutes: i64| Some(minutes * 60_000_000_000);
+        assert_eq!(seconds(None), 300);
+        assert_eq!(seconds(Some(&HealthConfig::default())), 300);
+        let slow_start = HealthConfig { start_period: minutes(10), ..HealthConfig::default() };
+        assert_eq!(seconds(Some(&slow_start)), 10 * 60 + 4 * 60);
+        let rare = HealthConfig {
+            interval: minutes(6),
+            timeout: minutes(1),
+            retries: Some(1),
+            ..HealthConfig::default()
+        };
+        assert_eq!(seconds(Some(&rare)), 2 * 7 * 60);
+        let endless =
+            HealthConfig { interval: Some(i64::MAX), retries: Some(i64::MAX), ..HealthConfig::default() };
+        assert_eq!(seconds(Some(&endless)), 24 * 3600);
+    }
 
     #[test]
     fn law_12_what_a_program_says_of_its_secrets_is_hidden() {
