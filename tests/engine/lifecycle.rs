@@ -205,7 +205,10 @@ async fn a_successor_that_starts_first_leaves_no_gap() {
     );
     let (outcomes, _) = host.try_apply().await;
     let why = outcomes.failed.values().next().expect("a failure");
-    assert!(why.ends_with("it ended with exit code 7; its last output: no such exam, said (hidden)"), "{why}");
+    assert!(
+        why.ends_with("it ended with exit code 7; its last output: no such exam, said (hidden)"),
+        "{why}"
+    );
     assert_eq!(host.inspect("c", "{{.Id}} {{.State.StartedAt}}"), kept, "and was never touched");
 }
 
