@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep};
 
 use super::error::{failed, is_absent, is_already};
 use super::{Session, build, files, transfer, wait};
-use crate::desired::Ingredients;
+use crate::desired::{Ingredients, Recipe};
 use crate::engine::{EngineError, PATIENCE_MAX, Progress};
 use crate::fields;
 use crate::plan::Step;
@@ -59,19 +59,7 @@ pub(super) async fn perform(
             // The engine answers only once a registry, or its mirrors one after the other, did.
             transfer::pull(&patient(engine), reference, platform.as_ref(), progress).await
         }
-        Step::Make { recipe, tag } => {
-            let engine = &patient(engine);
-            match &recipe.ingredients {
-                Ingredients::Import { archive, changes } => {
-                    let mut changes = changes.clone();
-                    changes.push(format!("LABEL {}={}", label::SOURCE, recipe.digest));
-                    transfer::import(engine, archive, &changes, tag, progress).await
-                }
-                Ingredients::Build { build, context } => {
-                    build::build(engine, build, context.as_ref(), &recipe.digest, tag, progress).await
-                }
-            }
-        }
+        Step::Make { recipe, tag } => make(&patient(engine), recipe, tag, progress).await,
         Step::Tag { image, tags, mark } => tag(engine, &what, image, tags, mark.as_ref()).await,
         Step::Untag(tag) => {
             let options = RemoveImageOptionsBuilder::new().force(false).noprune(false).build();
@@ -165,6 +153,24 @@ fn typed<T: DeserializeOwned>(what: &str, body: &Value) -> Result<T, EngineError
         what: format!("the body of: {what}"),
         cause: error.to_string(),
     })
+}
+
+async fn make(
+    engine: &Session,
+    recipe: &Recipe,
+    tag: &ImageReference,
+    progress: &Progress<'_>,
+) -> Result<(), EngineError> {
+    match &recipe.ingredients {
+        Ingredients::Import { archive, changes } => {
+            let mut changes = changes.clone();
+            changes.push(format!("LABEL {}={}", label::SOURCE, recipe.digest));
+            transfer::import(engine, archive, &changes, tag, progress).await
+        }
+        Ingredients::Build { build, context } => {
+            build::build(engine, build, context.as_ref(), &recipe.digest, tag, progress).await
+        }
+    }
 }
 
 async fn create_network(engine: &Session, what: &str, name: &Name, body: &Value) -> Result<(), EngineError> {
