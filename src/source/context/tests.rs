@@ -112,6 +112,17 @@ fn names_modes_and_contents_count_and_times_do_not() {
 }
 
 #[test]
+fn a_file_that_changes_while_it_is_read_is_part_of_no_context() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("data");
+    write(&file, "").unwrap();
+    let listed = super::Stamp::of(&fs::metadata(&file).unwrap());
+    write(&file, "more").unwrap();
+    let told = super::digest_at(&file, listed, &|| ());
+    assert_eq!(told, Err(format!("{} changes while it is read", file.display())));
+}
+
+#[test]
 fn a_file_that_did_not_change_is_not_read_again() {
     let dir = tempfile::tempdir().unwrap();
     let request = context(dir.path());
