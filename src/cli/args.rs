@@ -205,7 +205,8 @@ pub(super) struct OwnerArgs {
 /// What is remembered across restarts.
 #[derive(Debug, Args)]
 pub(super) struct StateArgs {
-    /// Where it is remembered whether the host is suspended, and for which token a container was restarted
+    /// Where it is remembered whether the host is suspended, for which token a container was restarted, and with
+    /// which secret plans are sealed
     #[arg(long, value_name = "DIR", env = "INVIGIL_STATE_DIR", default_value = suspension::DEFAULT_DIR, hide_env_values = true)]
     state_dir: PathBuf,
 }
