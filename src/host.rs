@@ -2,16 +2,27 @@
 //! engine's socket and what is wanted. Out: [`HostFacts`]. Looks only; of an engine on another host
 //! nothing is known.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::net::UnixStream;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use crate::desired::Desired;
 use crate::observed::{HeldPort, HostFacts};
 use crate::resource::container::ContainerSpec;
 use crate::resource::port::Protocol;
+
+/// How long one look at a path may take: a network file system whose server is gone never answers.
+const LOOK: Duration = Duration::from_secs(2);
+/// With how many looks that do not come back no other is begun.
+const HANGING_MAX: usize = 16;
 
 /// Looks at the host of the engine that listens on `socket`.
 pub async fn look(socket: &Path, desired: &Desired) -> HostFacts {
@@ -20,12 +31,68 @@ pub async fn look(socket: &Path, desired: &Desired) -> HostFacts {
     let paths: BTreeSet<String> = specs.flat_map(ContainerSpec::required_paths).map(str::to_owned).collect();
     let facts = tokio::task::spawn_blocking(move || HostFacts {
         ports: process.and_then(held_ports),
-        absent_paths: paths.into_iter().filter(|path| is_absent(path)).collect(),
         memory: total_memory(),
-        suspended: None,
+        ..HostFacts::default()
     });
+    let (facts, absent_paths) = tokio::join!(facts, absent(paths, is_absent, LOOK));
     // A panic in there is no fact about the host.
-    facts.await.unwrap_or_default()
+    HostFacts { absent_paths, ..facts.unwrap_or_default() }
+}
+
+/// The paths that are not there. One whose look does not come back is not absent (law 1), and it is not
+/// looked at again until it does: each such look keeps a thread.
+async fn absent(
+    paths: BTreeSet<String>,
+    is_absent: fn(&str) -> bool,
+    patience: Duration,
+) -> BTreeSet<String> {
+    let mut left: VecDeque<String> = paths.into_iter().filter(|path| !hangs(path)).collect();
+    let mut absent = BTreeSet::new();
+    while !left.is_empty() && hanging().len() < HANGING_MAX {
+        let (sender, mut answers) = mpsc::unbounded_channel();
+        let paths = left.clone();
+        let looking = tokio::task::spawn_blocking(move || {
+            // Nobody listens any more to a look that took too long.
+            paths.iter().all(|path| sender.send(is_absent(path)).is_ok());
+        });
+        loop {
+            let answer = timeout(patience, answers.recv()).await;
+            let Some(path) = left.pop_front() else { break };
+            match answer {
+                Ok(Some(true)) => drop(absent.insert(path)),
+                Ok(Some(false)) => {}
+                // A panic in there is no fact about the host.
+                Ok(None) => break,
+                Err(_) => {
+                    hanging().push((path, looking));
+                    break;
+                }
+            }
+        }
+    }
+    absent
+}
+
+/// The looks that have not come back, of all passes of this process.
+fn hanging() -> MutexGuard<'static, Vec<(String, JoinHandle<()>)>> {
+    static HANGING: Mutex<Vec<(String, JoinHandle<()>)>> = Mutex::new(Vec::new());
+    let mut hanging = HANGING.lock().unwrap_or_else(PoisonError::into_inner);
+    hanging.retain(|(_, look)| !look.is_finished());
+    hanging
+}
+
+fn hangs(path: &str) -> bool {
+    hanging().iter().any(|(hanging, _)| hanging == path)
+}
+
+/// Reads a small file of this host beside what the program is at, which a disk that hangs must not hold up.
+///
+/// # Errors
+/// As `read`'s.
+pub async fn reading<T: Send + 'static>(
+    read: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    tokio::task::spawn_blocking(read).await.unwrap_or_else(|broken_off| Err(io::Error::other(broken_off)))
 }
 
 /// The process behind the socket: its network is where ports are published.
@@ -98,6 +165,7 @@ fn address(hex: &str) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use std::net::TcpListener;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::*;
 
@@ -120,6 +188,32 @@ mod tests {
         assert_eq!(read("3: 00000000:0035 00000000:0000 07 0", Protocol::Udp), Some("0.0.0.0 53".to_owned()));
         assert_eq!(read("4: 0100007F:8235 0100007F:0035 01 0", Protocol::Udp), None);
         assert_eq!(read("nonsense", Protocol::Tcp), None);
+    }
+
+    #[tokio::test]
+    async fn law_1_a_path_whose_file_system_does_not_answer_is_not_absent_and_holds_up_no_other() {
+        static ANSWERS: AtomicBool = AtomicBool::new(false);
+        let is_absent = |path: &str| {
+            while path.starts_with("/dead") && !ANSWERS.load(Ordering::Relaxed) {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            path != "/there"
+        };
+        let paths = || ["/dead/a", "/dead/b", "/gone", "/there"].map(str::to_owned).into();
+        let patience = Duration::from_millis(50);
+        assert_eq!(absent(paths(), is_absent, patience).await, ["/gone".to_owned()].into());
+        assert!(hangs("/dead/a") && hangs("/dead/b") && !hangs("/there"));
+        // Not looked at again: nothing more hangs.
+        let begun = std::time::Instant::now();
+        assert_eq!(absent(paths(), is_absent, Duration::from_mins(1)).await, ["/gone".to_owned()].into());
+        assert!(begun.elapsed() < Duration::from_mins(1));
+        assert_eq!(hanging().len(), 2);
+        ANSWERS.store(true, Ordering::Relaxed);
+        while hangs("/dead/a") || hangs("/dead/b") {
+            tokio::time::sleep(patience).await;
+        }
+        let all = absent(paths(), is_absent, Duration::from_mins(1)).await;
+        assert_eq!(all.into_iter().collect::<Vec<_>>(), ["/dead/a", "/dead/b", "/gone"]);
     }
 
     #[test]

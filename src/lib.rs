@@ -35,6 +35,7 @@ pub mod engine;
 pub mod host;
 pub mod records;
 pub mod registries;
+pub mod secret;
 pub mod suspension;
 
 pub mod execute;

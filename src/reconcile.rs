@@ -117,10 +117,12 @@ pub async fn compare<E: Observe>(wanted: &Wanted, setup: &Setup, engine: &E) -> 
     };
     let engine = Recorded::new(engine, &setup.records);
     let (observed, mut host) = tokio::join!(engine.observe(&scope), at_host);
-    host.suspended = setup.suspension.read().map_err(|error| EngineError::Unreadable {
-        what: format!("whether the host is suspended ({})", setup.suspension.file().display()),
-        cause: error.to_string(),
-    })?;
+    let suspension = setup.suspension.clone();
+    host.suspended =
+        host::reading(move || suspension.read()).await.map_err(|error| EngineError::Unreadable {
+            what: format!("whether the host is suspended ({})", setup.suspension.file().display()),
+            cause: error.to_string(),
+        })?;
     let mut observed = Observed { host, ..observed? };
     observed.at_registries =
         setup.registries.heard(std::mem::take(&mut observed.at_registries), &at_registries, Instant::now());

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use crate::engine::{EngineError, Observe, Perform, Progress, Scope};
+use crate::host;
 use crate::observed::{Applied, EngineId, Observed};
 use crate::plan::Step;
 use crate::resource::name::Owner;
@@ -118,10 +119,12 @@ impl<'a, E> Recorded<'a, E> {
 impl<E: Observe> Observe for Recorded<'_, E> {
     async fn observe(&self, scope: &Scope) -> Result<Observed, EngineError> {
         let observed = self.engine.observe(scope).await?;
-        let applied = self.records.read().map_err(|error| EngineError::Unreadable {
-            what: format!("what was done to containers ({})", self.records.file().display()),
-            cause: error.to_string(),
-        })?;
+        let records = self.records.clone();
+        let applied =
+            host::reading(move || records.read()).await.map_err(|error| EngineError::Unreadable {
+                what: format!("what was done to containers ({})", self.records.file().display()),
+                cause: error.to_string(),
+            })?;
         Ok(Observed { applied, ..observed })
     }
 }

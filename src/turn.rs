@@ -12,6 +12,8 @@ use std::time::Duration;
 
 use crate::resource::name::Owner;
 
+/// Where all users of a host take their turns.
+const SHARED: &str = "/run/invigil";
 /// How often it is looked whether another's turn is over.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -45,24 +47,45 @@ impl std::fmt::Display for Holder {
     }
 }
 
+/// Why turns cannot be taken with the others.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot take turns with the other Invigils of this host: {} cannot be used", .dir.display())]
+pub struct Unusable {
+    dir: PathBuf,
+    source: io::Error,
+}
+
 impl Turns {
-    /// The turns of `owner`, kept in the first of these directories that can be used: `/run/invigil`, the
-    /// user's own runtime directory, the one for temporary files.
+    /// The turns of `owner`, kept in `/run/invigil`. Where that is not there and cannot be made, nobody has
+    /// it: they are kept in the user's own runtime directory then, or in the one for temporary files.
     ///
     /// # Errors
-    /// If none can be.
-    pub fn of(owner: &Owner) -> io::Result<Self> {
+    /// If `/run/invigil` is there and may not be used: others take their turns there.
+    pub fn of(owner: &Owner) -> Result<Self, Unusable> {
         let own = std::env::var_os("XDG_RUNTIME_DIR").map(|dir| Path::new(&dir).join("invigil"));
-        let dirs = [Some(PathBuf::from("/run/invigil")), own, Some(std::env::temp_dir())];
-        let mut refusal = io::Error::from(io::ErrorKind::NotFound);
-        for dir in dirs.into_iter().flatten() {
-            let turns = Self { dir, owner: owner.clone() };
-            match fs::create_dir_all(&turns.dir).and_then(|()| turns.open("pass")) {
-                Ok(_) => return Ok(turns),
+        Self::in_first(owner, Path::new(SHARED), own.into_iter().chain([std::env::temp_dir()]))
+    }
+
+    fn in_first(owner: &Owner, shared: &Path, own: impl Iterator<Item = PathBuf>) -> Result<Self, Unusable> {
+        let mut refusal = match Self::at(owner, shared) {
+            Err(refusal) if !is_there(shared) => refusal,
+            decided => return decided,
+        };
+        for dir in own {
+            match Self::at(owner, &dir) {
+                Ok(turns) => return Ok(turns),
                 Err(error) => refusal = error,
             }
         }
         Err(refusal)
+    }
+
+    fn at(owner: &Owner, dir: &Path) -> Result<Self, Unusable> {
+        let turns = Self { dir: dir.to_owned(), owner: owner.clone() };
+        match fs::create_dir_all(dir).and_then(|()| turns.open("pass")) {
+            Ok(_) => Ok(turns),
+            Err(source) => Err(Unusable { dir: dir.to_owned(), source }),
+        }
     }
 
     /// The right to be the one daemon of the owner.
@@ -117,9 +140,39 @@ impl Turns {
     }
 }
 
+/// What cannot be looked at is there, for all that anybody knows.
+fn is_there(dir: &Path) -> bool {
+    !matches!(fs::symlink_metadata(dir), Err(error) if error.kind() == io::ErrorKind::NotFound)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn where_others_take_turns_nobody_takes_his_own_elsewhere() {
+        let dir = tempfile::tempdir().unwrap();
+        let (shared, own) = (dir.path().join("shared"), dir.path().join("own"));
+        let owner: Owner = "exam".parse().unwrap();
+        let kept = |shared: &Path| Turns::in_first(&owner, shared, [own.clone()].into_iter());
+        assert_eq!(kept(&shared).unwrap().dir, shared);
+
+        // As if the directory were somebody else's; root may write everywhere.
+        let lock = shared.join("exam.pass.lock");
+        fs::remove_file(&lock).unwrap();
+        fs::create_dir(&lock).unwrap();
+        assert_eq!(
+            kept(&shared).unwrap_err().to_string(),
+            format!(
+                "cannot take turns with the other Invigils of this host: {} cannot be used",
+                shared.display()
+            )
+        );
+        assert!(!own.exists());
+
+        // It is not there, and cannot be made.
+        assert_eq!(kept(Path::new("/proc/invigil")).unwrap().dir, own);
+    }
 
     #[tokio::test]
     async fn a_turn_is_had_by_one_and_ends_when_it_is_dropped() {

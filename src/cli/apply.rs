@@ -9,7 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use super::args::{ApplyArgs, ManifestArgs};
-use super::plan::{setup, wanted};
+use super::plan::{setup, unsealed, wanted, wanted_now};
 use super::progress::Progress;
 use super::report::Advised;
 use super::saved::SavedPlan;
@@ -26,13 +26,17 @@ pub(super) async fn apply(args: &ApplyArgs) -> Result<ExitCode> {
     let approved = args.approval.allow_removals.or(saved.as_ref().and_then(|saved| saved.allow_removals));
     let setup = setup(&args.owner, args.parallel.parallelism, args.budget.budget(approved))?;
     let manifests = saved.as_ref().map(|saved| ManifestArgs::at(saved.path.clone()));
-    let wanted = wanted(manifests.as_ref().unwrap_or(&args.manifests), &setup)?;
-    let engine = DockerEngine::new(DockerReader::connect().await?);
-    let turns = Turns::of(&setup.owner).context("while making a lock file")?;
+    let manifests = manifests.as_ref().unwrap_or(&args.manifests);
+    let turns = Turns::of(&setup.owner)?;
     let mut turn = turn(&turns).await?;
+    // Not before its turn: what waits may be overtaken, and must not bring back what was wanted before.
+    let mut wanted = wanted(manifests, &setup)?;
+    let engine = DockerEngine::new(DockerReader::connect().await?);
     let mut plan = planned(&wanted, &setup, &engine).await?;
     if let Some(saved) = &saved {
-        saved.check(&plan, &setup.owner, wanted.revision.as_str())?;
+        let secret = args.owner.state.secret(&setup.owner);
+        let sealed = wanted.revision.sealed(&secret.read().with_context(|| unsealed(&secret))?);
+        saved.check(&plan, &setup.owner, &sealed)?;
     }
     print(&plan.to_text(&PALETTE))?;
     if plan.nodes.is_empty() {
@@ -54,9 +58,17 @@ pub(super) async fn apply(args: &ApplyArgs) -> Result<ExitCode> {
             return Ok(ExitCode::FAILURE);
         }
         turn = self::turn(&turns).await?;
-        let read = plan;
+        let (shown, read) = (plan, wanted);
+        wanted = wanted_now(manifests, &setup)?;
+        if wanted.revision != read.revision {
+            return Err(Advised {
+                message: "the manifests have changed since the plan was shown".to_owned(),
+                hint: "look at the plan once more; nothing was changed",
+            }
+            .into());
+        }
         plan = planned(&wanted, &setup, &engine).await?;
-        if plan.to_text(&PALETTE) != read.to_text(&PALETTE) {
+        if plan.to_text(&PALETTE) != shown.to_text(&PALETTE) {
             return Err(Advised {
                 message: "what is there has changed since the plan was shown".to_owned(),
                 hint: "look at the plan once more; nothing was changed",
@@ -83,7 +95,7 @@ async fn planned(wanted: &Wanted, setup: &Setup, engine: &DockerEngine) -> Resul
 }
 
 /// Waits until nobody else makes a pass for this owner.
-async fn turn(turns: &Turns) -> Result<Turn> {
+pub(super) async fn turn(turns: &Turns) -> Result<Turn> {
     let say = |holder: &Holder| {
         report::talk(&format!("Waiting for {holder}, which makes a pass for this owner.\n"));
     };

@@ -3,13 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::daemon::{DEFAULT_INTERVAL, logging};
 use crate::diff::Budget;
 use crate::execute::default_parallelism;
 use crate::records::Records;
 use crate::resource::name::Owner;
+use crate::secret::Secret;
 use crate::suspension::{self, Suspension};
 
 /// Keeps the Docker host of an exam server in the state that a directory of YAML manifests describes
@@ -27,6 +30,26 @@ The engine is the one that DOCKER_HOST names, or the one at the default socket."
 pub(super) struct Cli {
     #[command(subcommand)]
     pub(super) command: Command,
+}
+
+impl Cli {
+    /// The process's own arguments.
+    ///
+    /// # Errors
+    /// What is wrong with them; or help and version, which are answers too.
+    pub(super) fn from_process() -> Result<Self, clap::Error> {
+        let mut command = Self::command();
+        let matches = command.try_get_matches_from_mut(std::env::args_os())?;
+        // A saved plan knows its manifests. INVIGIL_MANIFESTS is no word against that, a PATH is.
+        if let Some(apply) = matches.subcommand_matches("apply")
+            && apply.contains_id("plan")
+            && apply.value_source("path") == Some(ValueSource::CommandLine)
+        {
+            let message = "the argument '--plan <FILE>' cannot be used with '[PATH]'";
+            return Err(command.error(ErrorKind::ArgumentConflict, message));
+        }
+        Self::from_arg_matches(&matches)
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -47,7 +70,8 @@ Examples:
   invigil plan examples --out tomorrow.plan
   invigil plan --detailed-exitcode || notify-send 'the host is not as committed'
 
-Exit codes: 0 planned, 1 an error. With --detailed-exitcode: 0 nothing to do, 2 changes, 1 an error.")]
+Exit codes: 0 planned, 1 an error. With --detailed-exitcode: 0 nothing to do, 2 changes, 1 an error. What is
+listed as `kept` is no change.")]
     Plan(PlanArgs),
     /// Make the host match the manifests, once
     #[command(after_help = "\
@@ -58,7 +82,9 @@ Examples:
                                   what was read, or nothing
 
 On a terminal it asks before it replaces or removes anything.
-Exit codes: 0 everything matches, 1 something does not.")]
+Exit codes: 0 everything that may be done is, 1 something is not: it failed, is blocked, waits, or a manifest is
+wrong. What is kept though no manifest describes it (past the limits of removals, or where one file is named) is
+listed as `kept`, and does not count.")]
     Apply(ApplyArgs),
     /// Keep the host matching the manifests: the daemon
     #[command(after_help = "\
@@ -179,7 +205,8 @@ pub(super) struct OwnerArgs {
 /// What is remembered across restarts.
 #[derive(Debug, Args)]
 pub(super) struct StateArgs {
-    /// Where it is remembered whether the host is suspended, and for which token a container was restarted
+    /// Where it is remembered whether the host is suspended, for which token a container was restarted, and with
+    /// which secret plans are sealed
     #[arg(long, value_name = "DIR", env = "INVIGIL_STATE_DIR", default_value = suspension::DEFAULT_DIR, hide_env_values = true)]
     state_dir: PathBuf,
 }
@@ -187,6 +214,10 @@ pub(super) struct StateArgs {
 impl StateArgs {
     pub(super) fn suspension(&self, owner: &Owner) -> Suspension {
         Suspension::of(&self.state_dir, owner)
+    }
+
+    pub(super) fn secret(&self, owner: &Owner) -> Secret {
+        Secret::of(&self.state_dir, owner)
     }
 
     pub(super) fn records(&self, owner: &Owner) -> Records {
@@ -218,10 +249,11 @@ pub(super) struct ResumeArgs {
 /// How much may be removed in one pass.
 #[derive(Debug, Args)]
 pub(super) struct BudgetArgs {
-    /// How many containers, networks or images no longer in the manifests are removed in one pass at most
+    /// How many containers, networks or images no longer in the manifests are removed in one pass at most; 0
+    /// for none
     #[arg(long, value_name = "N", env = "INVIGIL_MAX_REMOVALS", default_value_t = Budget::default().count, hide_env_values = true)]
     max_removals: usize,
-    /// How many per cent of all of their kind; one of a kind always may be
+    /// How many per cent of all of their kind; one of a kind always may be, unless this is 0
     #[arg(long, value_name = "PERCENT", env = "INVIGIL_MAX_REMOVAL_SHARE", default_value_t = Budget::default().share, value_parser = clap::value_parser!(u8).range(0..=100), hide_env_values = true)]
     max_removal_share: u8,
 }
@@ -308,7 +340,7 @@ pub(super) struct ApplyArgs {
     #[arg(short, long)]
     pub(super) yes: bool,
     /// Carry out this saved plan, if it is still the plan of now; reading it was the approval
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["path", "allow_removals"])]
+    #[arg(long, value_name = "FILE", conflicts_with = "allow_removals")]
     pub(super) plan: Option<PathBuf>,
 }
 

@@ -22,13 +22,13 @@ mod validate;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
+use clap::CommandFactory;
 
 use args::{Cli, Command};
 
 /// Runs the program with the process's own arguments.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::from_process() {
         Ok(cli) => cli,
         Err(answer) => {
             // Help and version are answers too. A terminal that is gone changes nothing.
@@ -39,7 +39,12 @@ pub fn main() -> ExitCode {
     // Two threads carry 16 steps in flight; more would only cost memory.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let result = match runtime {
-        Ok(runtime) => runtime.block_on(dispatch(cli)),
+        Ok(runtime) => {
+            let result = runtime.block_on(dispatch(cli));
+            // Not waited for: a file system or a credential helper that hangs must not keep the process.
+            runtime.shutdown_background();
+            result
+        }
         Err(error) => Err(anyhow::Error::new(error).context("while starting")),
     };
     result.unwrap_or_else(|error| report::error(&error))
@@ -51,7 +56,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Plan(args) => plan::plan(&args).await,
         Command::Apply(args) => apply::apply(&args).await,
         Command::Run(args) => run::run(&args).await,
-        Command::Suspend(args) => suspend::suspend(&args),
+        Command::Suspend(args) => suspend::suspend(&args).await,
         Command::Resume(args) => suspend::resume(&args),
         Command::Schema(args) => schema::schema(&args),
         Command::Convert(args) => convert::convert(&args),

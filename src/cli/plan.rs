@@ -15,6 +15,7 @@ use crate::execute::default_parallelism;
 use crate::manifest::diagnostic::Diagnostic;
 use crate::reconcile::{self, Setup, Wanted};
 use crate::registries::Registries;
+use crate::secret::Secret;
 use crate::source::attachment::AttachmentReader;
 use crate::source::directory;
 
@@ -32,8 +33,10 @@ pub(super) async fn plan(args: &PlanArgs) -> Result<ExitCode> {
         }
     }
     if let Some(file) = &args.out {
-        let (path, revision) = (args.manifests.root()?, wanted.revision.as_str());
-        SavedPlan::new(&plan, &setup.owner, path, revision, args.approval.allow_removals)?.write(file)?;
+        let secret = args.owner.state.secret(&setup.owner);
+        let sealed = wanted.revision.sealed(&secret.read_or_make().with_context(|| unsealed(&secret))?);
+        let path = args.manifests.root()?;
+        SavedPlan::new(&plan, &setup.owner, path, sealed, args.approval.allow_removals)?.write(file)?;
     }
     Ok(if wanted.has_errors() {
         ExitCode::FAILURE
@@ -42,6 +45,14 @@ pub(super) async fn plan(args: &PlanArgs) -> Result<ExitCode> {
     } else {
         ExitCode::SUCCESS
     })
+}
+
+/// Why a plan cannot be saved or compared with the manifests of now.
+pub(super) fn unsealed(secret: &Secret) -> String {
+    format!(
+        "while reading {}, with which saved plans are sealed (`--state-dir` names another directory)",
+        secret.file().display()
+    )
 }
 
 /// What stays the same while a command runs.
@@ -65,8 +76,13 @@ fn seen(wanted: &Wanted, args: &ManifestArgs) -> Vec<Diagnostic> {
 
 /// What the manifests ask for; what is wrong with them is told at once.
 pub(super) fn wanted(args: &ManifestArgs, setup: &Setup) -> Result<Wanted> {
-    let snapshot = directory::read(&args.root()?)?;
-    let wanted = Wanted::read(&snapshot, &mut AttachmentReader::default(), &setup.server);
+    let wanted = wanted_now(args, setup)?;
     report::diagnostics(&seen(&wanted, args));
     Ok(wanted)
+}
+
+/// The same, where what is wrong was told before.
+pub(super) fn wanted_now(args: &ManifestArgs, setup: &Setup) -> Result<Wanted> {
+    let snapshot = directory::read(&args.root()?)?;
+    Ok(Wanted::read(&snapshot, &mut AttachmentReader::default(), &setup.server))
 }

@@ -9,6 +9,7 @@ use crate::engine::EngineError;
 use crate::fields::plain;
 use crate::manifest::diagnostic::Diagnostic;
 use crate::source::SourceError;
+use crate::turn;
 
 /// An error with advice. The advice is shown as `hint:`.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +40,9 @@ fn hint(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
     }
     if let Some(EngineError::Unreachable { .. }) = error.downcast_ref() {
         return Some("is the engine running, and may you use it? DOCKER_HOST says where it is looked for");
+    }
+    if let Some(turn::Unusable { .. }) = error.downcast_ref() {
+        return Some("run it as the user that the daemon runs as: with the unit, root");
     }
     if let Some(SourceError::Missing { .. }) = error.downcast_ref() {
         return Some("give the directory of manifests as PATH, or in INVIGIL_MANIFESTS");

@@ -13,7 +13,7 @@ use crate::turn::Turns;
 
 pub(super) async fn run(args: &RunArgs) -> Result<ExitCode> {
     logging::init(args.log_format.into()).context("while setting up the log")?;
-    let turns = Turns::of(&args.owner.owner).context("while making a lock file")?;
+    let turns = Turns::of(&args.owner.owner)?;
     let _only = turns.daemon().context("while locking")?.map_err(|holder| Advised {
         message: format!("{holder} is the daemon of owner {} on this host already", args.owner.owner),
         hint: "stop it first, or give this one an owner of its own (`--owner`)",

@@ -1,7 +1,8 @@
 //! Saved plans: what `plan --out` writes and `apply --plan` carries out. In: a plan and where it comes from.
 //! Out: a JSON file; or the plan of now, if it is still the same one.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -25,8 +26,8 @@ pub(super) struct SavedPlan {
     owner: String,
     /// Where the manifests were, from the root.
     pub(super) path: PathBuf,
-    /// Their revision.
-    revision: String,
+    /// Their revision, sealed with this host's secret.
+    manifests: String,
     /// How many removals were approved.
     pub(super) allow_removals: Option<usize>,
     /// The plan in words.
@@ -40,14 +41,14 @@ impl SavedPlan {
         plan: &Plan,
         owner: &Owner,
         path: PathBuf,
-        revision: &str,
+        manifests: String,
         allow_removals: Option<usize>,
     ) -> Result<Self> {
         Ok(Self {
             format_version: FORMAT_VERSION,
             owner: owner.to_string(),
             path,
-            revision: revision.to_owned(),
+            manifests,
             allow_removals,
             text: plan.to_text(&Palette::default()),
             plan: plan.to_json()?,
@@ -56,11 +57,24 @@ impl SavedPlan {
 
     pub(super) fn write(&self, file: &Path) -> Result<()> {
         let text = format!("{:#}\n", serde_json::to_value(self)?);
+        if fs::symlink_metadata(file).is_ok_and(|there| !there.is_file()) {
+            return Err(Advised {
+                message: format!("{} is there, and no regular file", file.display()),
+                hint: "a plan is saved in a file of its own; `-o json` prints one",
+            }
+            .into());
+        }
         // Beside it, then renamed: a disk that fills up leaves no half plan.
-        let beside = file.with_extension("new");
-        fs::write(&beside, text)
-            .and_then(|()| fs::rename(&beside, file))
-            .with_context(|| format!("while writing {}", file.display()))
+        let mut beside = file.as_os_str().to_owned();
+        beside.push(format!(".{}.new", std::process::id()));
+        let beside = PathBuf::from(beside);
+        let written = File::create_new(&beside)
+            .and_then(|mut new| new.write_all(text.as_bytes()))
+            .and_then(|()| fs::rename(&beside, file));
+        if written.as_ref().is_err_and(|error| error.kind() != ErrorKind::AlreadyExists) {
+            let _ = fs::remove_file(&beside);
+        }
+        written.with_context(|| format!("while writing {}", file.display()))
     }
 
     pub(super) fn read(file: &Path) -> Result<Self> {
@@ -78,7 +92,7 @@ impl SavedPlan {
     }
 
     /// Refuses, unless the plan of now is the one that was saved.
-    pub(super) fn check(&self, now: &Plan, owner: &Owner, revision: &str) -> Result<()> {
+    pub(super) fn check(&self, now: &Plan, owner: &Owner, manifests: &str) -> Result<()> {
         let moved = |message: String| -> Result<()> {
             Err(Advised { message, hint: "make the plan anew and read it; nothing was changed" }.into())
         };
@@ -90,7 +104,7 @@ impl SavedPlan {
             report::talk(&differences(&self.text, &text));
             return moved("what is there, or wanted, has changed since the plan was made".to_owned());
         }
-        if self.revision != revision {
+        if self.manifests != manifests {
             return moved("the manifests have changed since the plan was made".to_owned());
         }
         Ok(())

@@ -4,13 +4,21 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 
+use super::apply::turn;
 use super::args::{ResumeArgs, SuspendArgs};
 use super::print;
 use crate::fields::plain;
+use crate::turn::Turns;
 
-pub(super) fn suspend(args: &SuspendArgs) -> Result<ExitCode> {
+/// What is said where nobody can know whether a pass is under way.
+const UNSEEN: &str = "the host is suspended, but a pass that had begun before may still be under way";
+
+pub(super) async fn suspend(args: &SuspendArgs) -> Result<ExitCode> {
     let suspension = args.state.suspension(&args.owner);
     suspension.set(&args.reason).with_context(|| format!("while writing {}", suspension.file().display()))?;
+    // A pass that has begun goes on: only after it nothing is changed any more.
+    let turns = Turns::of(&args.owner).context(UNSEEN)?;
+    drop(turn(&turns).await.context(UNSEEN)?);
     print(&format!(
         "Suspended: nothing of owner {} is changed on this host until `invigil resume`.\n",
         args.owner
@@ -23,9 +31,10 @@ pub(super) fn resume(args: &ResumeArgs) -> Result<ExitCode> {
     let why = suspension.read().ok().flatten();
     let was =
         suspension.clear().with_context(|| format!("while removing {}", suspension.file().display()))?;
-    let told = match why.filter(|_| was) {
-        Some(why) => format!("Resumed: owner {} was suspended ({}).\n", args.owner, plain(&why)),
-        None => format!("Owner {} was not suspended on this host.\n", args.owner),
+    let told = match why {
+        Some(why) if was => format!("Resumed: owner {} was suspended ({}).\n", args.owner, plain(&why)),
+        None if was => format!("Resumed: owner {} was suspended.\n", args.owner),
+        _ => format!("Owner {} was not suspended on this host.\n", args.owner),
     };
     print(&told)?;
     Ok(ExitCode::SUCCESS)

@@ -5,33 +5,58 @@ use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, timeout};
 use tracing::debug;
 
 use super::wake::Bell;
-use crate::engine::Events;
+use crate::engine::{EngineError, Events};
 
 /// The wait before listening again after the connection ended; each further one waits twice as long.
 const FIRST: Duration = Duration::from_secs(1);
 /// The longest wait: an engine that is back is heard within this time.
 const LONGEST: Duration = Duration::from_secs(10);
+/// How long a connection has to stand to be one: an engine that is gone, or forbids listening, says so at once.
+const STANDS: Duration = Duration::from_millis(100);
+
 /// Wakes the daemon whenever something happens on `engine`, and whenever something may have happened
 /// unheard, for ever.
 pub async fn follow<E: Events>(engine: &E, bell: &Bell) -> Infallible {
     let mut wait = FIRST;
     loop {
-        let mut events = pin!(engine.events());
-        let mut heard = events.next().await;
-        while let Some(Ok(())) = heard {
-            wait = FIRST;
-            bell.engine_changed();
-            heard = events.next().await;
-        }
-        let end = heard.and_then(Result::err);
+        let begun = Instant::now();
+        let (heard, end) = listen(engine, bell).await;
         // The passes say that the engine is gone; this is only about hearing from it.
         debug!(error = end.as_ref().map(tracing::field::display), "the engine is not heard");
+        if heard || begun.elapsed() >= LONGEST {
+            wait = FIRST;
+        }
         sleep(wait).await;
         wait = (wait * 2).min(LONGEST);
+    }
+}
+
+/// Listens until the connection ends. Returns whether anything was heard, and why it ended.
+async fn listen<E: Events>(engine: &E, bell: &Bell) -> (bool, Option<EngineError>) {
+    let mut events = pin!(engine.events());
+    match events.next().await {
+        Some(Ok(())) => {}
+        end => return (false, end.and_then(Result::err)),
+    }
+    let mut heard = false;
+    let mut next = if let Ok(next) = timeout(STANDS, events.next()).await {
+        next
+    } else {
+        // What happened while nobody listened was not heard.
+        bell.engine_changed();
+        events.next().await
+    };
+    loop {
+        match next {
+            Some(Ok(())) => bell.engine_changed(),
+            end => return (heard, end.and_then(Result::err)),
+        }
+        heard = true;
+        next = events.next().await;
     }
 }
 
@@ -40,44 +65,61 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
     use std::time::Duration;
 
-    use futures_util::{Stream, stream};
-    use tokio::time::timeout;
+    use futures_util::{Stream, StreamExt, stream};
+    use tokio::time::{sleep, timeout};
 
     use super::follow;
     use crate::daemon::wake::channel;
     use crate::engine::{EngineError, Events};
 
-    /// Says `events` things on each connection, then loses it.
+    /// Says `events` things on each connection, of which the first is that it listens, then loses it after
+    /// some time.
     struct Flaky {
         connections: AtomicU32,
         events: usize,
+        lasts: Duration,
     }
 
     impl Events for Flaky {
         fn events(&self) -> impl Stream<Item = Result<(), EngineError>> + Send {
             self.connections.fetch_add(1, Ordering::Relaxed);
             let lost = EngineError::Unreachable { endpoint: "here".to_owned(), cause: "gone".to_owned() };
-            stream::iter(std::iter::repeat_with(|| Ok(())).take(self.events).chain([Err(lost)]))
+            let lost = stream::once(async {
+                sleep(self.lasts).await;
+                Err(lost)
+            });
+            stream::iter(std::iter::repeat_with(|| Ok(())).take(self.events)).chain(lost)
         }
     }
 
-    async fn connections_in_a_minute(events: usize) -> u32 {
-        let engine = Flaky { connections: AtomicU32::new(0), events };
+    /// How often it is connected to, and how often that wakes the daemon.
+    async fn in_a_minute(events: usize, lasts: Duration) -> (u32, u64) {
+        let engine = Flaky { connections: AtomicU32::new(0), events, lasts };
         let (bell, wakes) = channel();
         assert!(timeout(Duration::from_millis(59_500), follow(&engine, &bell)).await.is_err());
-        let heard = events as u64 * u64::from(engine.connections.load(Ordering::Relaxed));
-        assert_eq!(wakes.counts.borrow().engine, heard);
-        engine.connections.into_inner()
+        let wakes = wakes.counts.borrow().engine;
+        (engine.connections.into_inner(), wakes)
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_engine_that_is_gone_is_asked_again_after_growing_waits() {
         // At 0, 1, 3, 7, 15, 25, 35, 45 and 55 seconds.
-        assert_eq!(connections_in_a_minute(0).await, 9);
+        assert_eq!(in_a_minute(0, Duration::ZERO).await, (9, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_engine_that_forbids_listening_wakes_nobody() {
+        assert_eq!(in_a_minute(1, Duration::ZERO).await, (9, 0));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_connection_that_said_something_is_made_again_soon() {
-        assert_eq!(connections_in_a_minute(2).await, 60);
+        assert_eq!(in_a_minute(2, Duration::ZERO).await, (60, 60));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_stood_wakes_once_for_what_was_not_heard_before() {
+        // At 0, 11, 22, 33, 44 and 55 seconds.
+        assert_eq!(in_a_minute(1, Duration::from_secs(10)).await, (6, 6));
     }
 }

@@ -1,20 +1,22 @@
 //! The manifests, read for every pass. In: the path. Out: what is wanted. Never blocks the daemon's
 //! loop, and parses again only what changed.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
+use super::pulse::Pulse;
 use crate::assembly::ExamServer;
 use crate::reconcile::Wanted;
 use crate::source::attachment::AttachmentReader;
 use crate::source::{Revision, RootIdentity, Snapshot, SourceError, directory};
 
 /// Why nothing is removed after the manifest directory turned out to be on another file system.
-const MOUNT_CHANGED: &str =
-    "the manifest directory is on another mount than before; reload or restart Invigil to accept it";
+const MOUNT_CHANGED: &str = "the manifest directory, or one in it, is on another mount than before; reload or restart Invigil to accept it";
 
 /// Why nothing is removed while the manifests change.
 pub(super) const UNSETTLED: &str = "the manifests have just changed; removals wait until they stay the same";
@@ -37,10 +39,11 @@ pub(super) struct Files {
 #[derive(Debug, Default)]
 struct Memory {
     attachments: AttachmentReader,
-    /// The device on which the manifests were at first, or when they were last accepted (law 2).
-    device: Option<u64>,
-    /// The directory that was read last.
-    identity: Option<RootIdentity>,
+    /// The devices on which the root (`""`) and the directories below it were at first, or when they were
+    /// last accepted (law 2).
+    devices: BTreeMap<PathBuf, u64>,
+    /// The directories that were read last.
+    directories: BTreeMap<PathBuf, RootIdentity>,
     /// Since when the manifests are the same.
     since: Option<(Revision, Instant)>,
     /// Whether the directory was away, empty or exchanged since they were.
@@ -52,6 +55,13 @@ struct Memory {
 impl Files {
     pub(super) fn new(path: PathBuf, server: ExamServer) -> Self {
         Self { path, server, memory: Memory::default() }
+    }
+
+    /// The same, with a pulse that beats while large files are read.
+    pub(super) fn heard_by(mut self, pulse: &Arc<Pulse>) -> Self {
+        let pulse = Arc::clone(pulse);
+        self.memory.attachments = AttachmentReader::heard_by(move || pulse.beat());
+        self
     }
 
     /// Reads everything. The same files give the same value without being parsed again.
@@ -88,7 +98,7 @@ impl Files {
 
     /// Takes the manifests as they are now for what is meant, also on another mount.
     pub(super) fn accept(&mut self) {
-        self.memory.device = None;
+        self.memory.devices.clear();
         self.memory.doubt = false;
     }
 }
@@ -96,7 +106,7 @@ impl Files {
 impl Memory {
     fn read(
         mut self,
-        path: &std::path::Path,
+        path: &Path,
         server: &ExamServer,
         now: Instant,
     ) -> (Self, Result<(Wanted, Option<&'static str>), SourceError>) {
@@ -124,13 +134,18 @@ impl Memory {
 
     /// Learns what a snapshot says about itself, beside its manifests.
     fn why_nothing_is_removed(&mut self, snapshot: &Snapshot, now: Instant) -> Option<&'static str> {
-        let identity = snapshot.identity();
-        let exchanged = self.identity.replace(identity).is_some_and(|before| before != identity);
+        let mut directories = snapshot.directories().clone();
+        directories.insert(PathBuf::new(), snapshot.identity());
+        let moved = self.is_on_another_mount(&directories);
+        let exchanged = directories
+            .iter()
+            .any(|(path, identity)| self.directories.get(path).is_some_and(|before| before != identity));
+        self.directories = directories;
         self.doubt |= exchanged || snapshot.is_empty();
         if self.since.as_ref().is_none_or(|(revision, _)| revision != snapshot.revision()) {
             self.since = Some((snapshot.revision().clone(), now));
         }
-        if *self.device.get_or_insert(identity.device) != identity.device {
+        if moved {
             return Some(MOUNT_CHANGED);
         }
         let since = self.since.as_ref().map_or(now, |(_, since)| *since);
@@ -141,6 +156,21 @@ impl Memory {
         None
     }
 
+    /// Whether any directory is on another device than it was, or is gone though a device began at it. What
+    /// is seen for the first time is remembered, and what was removed from its device is forgotten.
+    fn is_on_another_mount(&mut self, directories: &BTreeMap<PathBuf, RootIdentity>) -> bool {
+        let known = self.devices.clone();
+        let begins_at = |path: &Path, device: u64| {
+            path.parent().is_some_and(|above| known.get(above).is_some_and(|above| *above != device))
+        };
+        self.devices.retain(|path, device| directories.contains_key(path) || begins_at(path, *device));
+        for (path, identity) in directories {
+            self.devices.entry(path.clone()).or_insert(identity.device);
+        }
+        let now = |path: &PathBuf| directories.get(path).map(|identity| identity.device);
+        self.devices.iter().any(|(path, device)| now(path) != Some(*device))
+    }
+
     const fn patience(&self) -> Duration {
         if self.doubt { SETTLED_AFTER_DOUBT } else { SETTLED }
     }
@@ -148,6 +178,7 @@ impl Memory {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
     use std::time::Duration;
 
     use super::{ExamServer, Files, MOUNT_CHANGED, SETTLED, UNSETTLED};
@@ -220,16 +251,53 @@ mod tests {
         files.read().await.unwrap();
         assert_eq!(removals_after(&mut files, 2).await, Removals::Allowed);
         // As if the first pass had seen another device.
-        *files.memory.device.as_mut().unwrap() += 1;
+        *files.memory.devices.get_mut(Path::new("")).unwrap() += 1;
         assert_eq!(removals_after(&mut files, 0).await, withheld(MOUNT_CHANGED));
         assert_eq!(removals_after(&mut files, 100).await, withheld(MOUNT_CHANGED));
         files.accept();
         assert_eq!(removals_after(&mut files, 0).await, Removals::Allowed);
-        *files.memory.device.as_mut().unwrap() += 1;
+        *files.memory.devices.get_mut(Path::new("")).unwrap() += 1;
         files.read().await.unwrap();
         // The mount is back: nothing needs to be accepted.
-        *files.memory.device.as_mut().unwrap() -= 1;
+        *files.memory.devices.get_mut(Path::new("")).unwrap() -= 1;
         assert_eq!(removals_after(&mut files, 0).await, Removals::Allowed);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn law_2_a_mount_below_the_directory_that_lost_its_file_system_removes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut files = files(&dir);
+        let share = dir.path().join("share");
+        std::fs::create_dir_all(share.join("room")).unwrap();
+        std::fs::write(share.join("room/b.yaml"), MANIFEST.replace("name: data", "name: more")).unwrap();
+        files.read().await.unwrap();
+        // As if the share had been seen on a device of its own.
+        for path in ["share", "share/room"] {
+            *files.memory.devices.get_mut(Path::new(path)).unwrap() += 1;
+        }
+        std::fs::remove_dir_all(share.join("room")).unwrap();
+        assert_eq!(removals_after(&mut files, 100).await, withheld(MOUNT_CHANGED));
+        assert_eq!(removals_after(&mut files, 100).await, withheld(MOUNT_CHANGED));
+        std::fs::remove_dir(&share).unwrap();
+        assert_eq!(removals_after(&mut files, 100).await, withheld(MOUNT_CHANGED));
+        files.accept();
+        assert_eq!(removals_after(&mut files, 100).await, Removals::Allowed);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_directory_that_is_removed_or_made_anew_below_is_no_mount() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut files = files(&dir);
+        let room = dir.path().join("room");
+        for _ in 0..2 {
+            std::fs::create_dir(&room).unwrap();
+            std::fs::write(room.join("b.yaml"), MANIFEST.replace("name: data", "name: more")).unwrap();
+            files.read().await.unwrap();
+            assert_eq!(removals_after(&mut files, 2).await, Removals::Allowed);
+            std::fs::remove_dir_all(&room).unwrap();
+            files.read().await.unwrap();
+            assert_eq!(removals_after(&mut files, 2).await, Removals::Allowed);
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -21,6 +21,7 @@ mod watch;
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch::Receiver;
@@ -38,7 +39,7 @@ use crate::engine::{EngineError, Events, Perform};
 use crate::plan::Plan;
 use crate::reconcile::{self, Setup};
 use crate::source::SourceError;
-use crate::turn::{Turn, Turns};
+use crate::turn::{Holder, Turn, Turns};
 
 /// How often a pass is made when nothing asks for one.
 pub const DEFAULT_INTERVAL: Duration = Duration::from_mins(1);
@@ -104,7 +105,7 @@ pub async fn run<E: Perform>(
         interval = ?options.interval,
         "invigil starts"
     );
-    let pulse = Pulse::default();
+    let pulse = Arc::new(Pulse::default());
     let mut daemon = Daemon::new(options, engine, systemd, &pulse);
     loop {
         pulse.beat();
@@ -164,7 +165,7 @@ struct Daemon<'a, E> {
     options: &'a Options,
     engine: &'a E,
     systemd: &'a Systemd,
-    pulse: &'a Pulse,
+    pulse: &'a Arc<Pulse>,
     files: Files,
     backoff: Backoff,
     announced: Announcements,
@@ -177,13 +178,13 @@ struct Daemon<'a, E> {
 }
 
 impl<'a, E: Perform> Daemon<'a, E> {
-    fn new(options: &'a Options, engine: &'a E, systemd: &'a Systemd, pulse: &'a Pulse) -> Self {
+    fn new(options: &'a Options, engine: &'a E, systemd: &'a Systemd, pulse: &'a Arc<Pulse>) -> Self {
         Self {
             options,
             engine,
             systemd,
             pulse,
-            files: Files::new(options.path.clone(), options.setup.server.clone()),
+            files: Files::new(options.path.clone(), options.setup.server.clone()).heard_by(pulse),
             backoff: Backoff::default(),
             announced: Announcements::default(),
             settled_at: None,
@@ -230,7 +231,8 @@ impl<'a, E: Perform> Daemon<'a, E> {
     /// Waits until nobody else makes a pass for this owner.
     async fn turn(&self) -> Option<Turn> {
         let turns = self.options.turns.as_ref()?;
-        match turns.pass(|holder| info!("waits for {holder}, which makes a pass for this owner")).await {
+        let say = |holder: &Holder| info!("waits for {holder}, which makes a pass for this owner");
+        match self.pulse.beating(turns.pass(say)).await {
             Ok(turn) => Some(turn),
             Err(error) => {
                 // Going on alone is better than not at all.
@@ -254,7 +256,7 @@ impl<'a, E: Perform> Daemon<'a, E> {
             let after = progress::seconds(retry.after);
             warn!(resource = %id, times = retry.failures, %after, "did not last, will be done again");
         }
-        debug!(revision = %wanted.revision, "{}", plan.summary());
+        debug!("{}", plan.summary());
         self.settled_at = self.files.settles_at().filter(|_| unsettled);
         Ok(plan)
     }

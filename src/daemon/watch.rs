@@ -78,7 +78,7 @@ impl FileWatch {
                 _ = looks.tick() => false,
             };
             let before = self.armed.identity;
-            let moved = identity(&self.target.root) != before;
+            let moved = self.target.identity().await != before;
             if disturbed || moved || self.armed.watcher.is_none() {
                 self.arm().await;
             }
@@ -134,6 +134,12 @@ fn watch(target: &Arc<Target>, identity: Identity) -> notify::Result<Recommended
 }
 
 impl Target {
+    /// What is behind the root now. A file system that hangs holds up nothing but watching.
+    async fn identity(&self) -> Identity {
+        let root = self.root.clone();
+        spawn_blocking(move || identity(&root)).await.ok().flatten()
+    }
+
     /// Called on the watcher's own thread.
     fn note(&self, event: notify::Result<notify::Event>) {
         let event = match event {

@@ -10,7 +10,7 @@ use crate::resource::name::{Kind, Name, Owner, ResourceId};
 
 /// How much of what no manifest describes any more may be removed in one pass.
 ///
-/// One resource of a kind always may. More may as long as they are neither more than `count` nor more
+/// One resource of a kind always may, unless one of the two is 0: then none may. More may as long as they are neither more than `count` nor more
 /// than `share` per cent of all of their kind: an exam can be taken down, a whole host cannot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Budget {
@@ -30,7 +30,10 @@ impl Default for Budget {
 
 impl Budget {
     fn allowed(&self, there: usize) -> usize {
-        (there * usize::from(self.share) / 100).min(self.count).max(1)
+        match (self.count, self.share) {
+            (0, _) | (_, 0) => 0,
+            (count, share) => (there * usize::from(share) / 100).min(count).max(1),
+        }
     }
 }
 
@@ -84,5 +87,12 @@ mod tests {
         let budget = Budget::default();
         let allowed = [0, 1, 2, 3, 4, 60, 1000].map(|there| budget.allowed(there));
         assert_eq!(allowed, [1, 1, 1, 1, 2, 30, 50]);
+    }
+
+    #[test]
+    fn law_4_who_allows_none_loses_none() {
+        for budget in [Budget { count: 0, ..Budget::default() }, Budget { share: 0, ..Budget::default() }] {
+            assert_eq!([0, 1, 60].map(|there| budget.allowed(there)), [0, 0, 0]);
+        }
     }
 }

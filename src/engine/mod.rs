@@ -24,6 +24,7 @@ pub mod memory;
 
 use std::collections::BTreeSet;
 use std::future::Future;
+use std::time::Duration;
 
 use futures_util::Stream;
 use serde_json::Value;
@@ -33,6 +34,10 @@ use crate::observed::{EngineId, Observed};
 use crate::plan::Step;
 use crate::resource::name::{Name, Owner};
 use crate::resource::reference::{ImageId, ImageReference};
+
+/// The longest that one call of an engine may be silent: loading an archive of many gigabytes, stopping a
+/// container that takes its time (its own stop timeout has no bound). After that it has failed.
+pub const PATIENCE_MAX: Duration = Duration::from_hours(1);
 
 /// What an observation is about.
 #[derive(Debug, Clone)]

@@ -226,13 +226,18 @@ impl<'t> Reader<'t> {
         // Stable: of two entries with one key, the one that stands first in the file comes first.
         sorted.sort_by(|a, b| a.key.cmp(&b.key));
         let mut first = None::<(&str, Position)>;
+        // The last key that was told of past the most faults.
+        let mut told = None;
         for entry in sorted {
             match first {
                 Some((key, position)) if key == entry.key => {
                     entry.value.refused = true;
-                    // At the top they are all told: which resource this is depends on them.
-                    if self.faults.len() >= FAULTS_MAX && !self.open.is_empty() {
-                        continue;
+                    if self.faults.len() >= FAULTS_MAX {
+                        // Told once, however many there are: which resource this is depends on them.
+                        let identifies = self.open.is_empty() && matches!(key, "kind" | "metadata");
+                        if !identifies || told.replace(key) == Some(key) {
+                            continue;
+                        }
                     }
                     let path = path(&self.open).key(&entry.key);
                     let message = format!("this key already stands at {position}");

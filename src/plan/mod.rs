@@ -77,7 +77,7 @@ impl Plan {
         }
     }
 
-    /// Whether there is nothing to do and nothing to tell.
+    /// Whether there is nothing to do. What is withheld may be told all the same.
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty()
     }

@@ -13,6 +13,9 @@ use super::name::Name;
 use super::notation::{NoLongForm, Notation, notation};
 use super::violation::{FieldPath, Violation};
 
+/// The most subnets of a network: far more than an engine can route. Each fixed address is looked for in all.
+const SUBNETS_MAX: usize = 256;
+
 /// A network, as its manifest describes it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -100,6 +103,12 @@ impl NetworkSpec {
     /// Every rule that the spec breaks, with paths from the spec.
     pub fn check(&self) -> Vec<Violation> {
         let mut violations = super::label::check(&FieldPath::root().key("labels"), &self.labels);
+        if self.subnets.len() > SUBNETS_MAX {
+            let message =
+                format!("a network has at most {SUBNETS_MAX} subnets, this one has {}", self.subnets.len());
+            violations.push(Violation::error(FieldPath::root().key("subnets"), message));
+            return violations;
+        }
         for (index, subnet) in self.subnets.iter().enumerate() {
             let path = FieldPath::root().key("subnets").index(index);
             for (key, range) in [("subnet", Some(&subnet.subnet)), ("ipRange", subnet.ip_range.as_ref())] {
@@ -274,5 +283,22 @@ impl JsonSchema for NetworkAttachment {
             "description": "A network that the container joins: its name, or written out.",
             "anyOf": [generator.subschema_for::<Name>(), generator.subschema_for::<NetworkAttachmentForm>()],
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_has_so_many_subnets_at_most() {
+        let told = |count: usize| {
+            let subnet: Subnet = serde_json::from_str(r#"{"subnet": "172.30.0.0/16"}"#).unwrap();
+            let spec = NetworkSpec { subnets: vec![subnet; count], ..NetworkSpec::default() };
+            let violations = spec.check().into_iter();
+            violations.map(|told| format!("{}: {}", told.path, told.message)).collect::<Vec<_>>()
+        };
+        assert_eq!(told(256), [""; 0]);
+        assert_eq!(told(257), ["subnets: a network has at most 256 subnets, this one has 257"]);
     }
 }

@@ -2,10 +2,12 @@
 //! comparison needs of them, or why they cannot be read. Never keeps an archive in memory.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
 
@@ -72,9 +74,13 @@ pub struct SavedImage {
 /// What files say, or in a sentence why they cannot be read.
 pub type Attachments = BTreeMap<Request, Result<Attachment, String>>;
 
+/// Hears that reading gets on.
+type Beat = Arc<dyn Fn() + Send + Sync>;
+
 /// Reads attachments, and remembers what did not change since.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct AttachmentReader {
+    beat: Option<Beat>,
     known: HashMap<(Wanted, PathBuf), (Stamp, Attachment)>,
     /// The files of build contexts.
     contexts: HashMap<ContextRequest, KnownFiles>,
@@ -87,23 +93,43 @@ const CONTENT_MAX: u64 = 8 << 20;
 /// The largest metadata document of a saved image.
 const DOCUMENT_MAX: u64 = 8 << 20;
 
+impl fmt::Debug for AttachmentReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AttachmentReader").field("known", &self.known.len()).finish_non_exhaustive()
+    }
+}
+
 impl AttachmentReader {
+    /// One that calls `beat` for every piece of a file that it has read.
+    pub fn heard_by(beat: impl Fn() + Send + Sync + 'static) -> Self {
+        Self { beat: Some(Arc::new(beat)), ..Self::default() }
+    }
+
     /// Reads what is wanted. What was read before and did not change is not read again; what is not
     /// wanted any more is forgotten.
     pub fn read(&mut self, wanted: impl IntoIterator<Item = Request>) -> Attachments {
+        self.read_at(wanted, SystemTime::now())
+    }
+
+    fn read_at(&mut self, wanted: impl IntoIterator<Item = Request>, now: SystemTime) -> Attachments {
+        let beat = self.beat.clone().unwrap_or_else(|| Arc::new(|| ()));
         let mut known = HashMap::new();
         let mut contexts = HashMap::new();
         let mut attachments = Attachments::new();
         for request in wanted {
             let result = match &request {
                 Request::File(Wanted::KeptImage, path) if is_absent(path) => Ok(Attachment::Nothing),
-                Request::File(wanted, path) => self.read_file(*wanted, path).map(|(stamp, attachment)| {
-                    known.insert((*wanted, path.clone()), (stamp, attachment.clone()));
-                    attachment
-                }),
+                Request::File(wanted, path) => {
+                    self.read_file(*wanted, path, &*beat).map(|(stamp, attachment)| {
+                        if stamp.is_settled(now) {
+                            known.insert((*wanted, path.clone()), (stamp, attachment.clone()));
+                        }
+                        attachment
+                    })
+                }
                 Request::Context(context) => {
                     let mut files = self.contexts.remove(context.as_ref()).unwrap_or_default();
-                    let summary = context.summary(&mut files);
+                    let summary = context.summary(&mut files, &*beat);
                     contexts.insert(context.as_ref().clone(), files);
                     summary.map(Attachment::Context)
                 }
@@ -115,7 +141,7 @@ impl AttachmentReader {
         attachments
     }
 
-    fn read_file(&self, wanted: Wanted, path: &Path) -> Result<(Stamp, Attachment), String> {
+    fn read_file(&self, wanted: Wanted, path: &Path, beat: &dyn Fn()) -> Result<(Stamp, Attachment), String> {
         let sentence = |error: io::Error| match error.kind() {
             io::ErrorKind::NotFound => format!("{} does not exist", path.display()),
             _ => format!("{} cannot be read: {error}", path.display()),
@@ -130,21 +156,39 @@ impl AttachmentReader {
         if let Some((_, attachment)) = known.filter(|(known, _)| *known == stamp) {
             return Ok((stamp, attachment.clone()));
         }
-        let attachment = match wanted {
-            Wanted::Env => env_file(path, &file, stamp.size())?,
-            Wanted::SavedImage | Wanted::KeptImage => Attachment::Image(
-                saved_image(&file).map_err(|why| format!("{} is no saved image: {why}", path.display()))?,
-            ),
-            Wanted::Digest => Attachment::Digest(digest(&file).map_err(sentence)?),
-            Wanted::Json => json(path, &file, stamp.size())?,
-            Wanted::Bytes => content(path, &file, stamp.size())?,
-        };
+        let attachment = read_open(wanted, path, &file, &stamp, beat)?;
         Ok((stamp, attachment))
     }
 }
 
 fn is_absent(path: &Path) -> bool {
     std::fs::metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+}
+
+/// What an open file says that had this stamp before it was read.
+fn read_open(
+    wanted: Wanted,
+    path: &Path,
+    file: &File,
+    stamp: &Stamp,
+    beat: &dyn Fn(),
+) -> Result<Attachment, String> {
+    let unreadable = |error: io::Error| format!("{} cannot be read: {error}", path.display());
+    let read = match wanted {
+        Wanted::Env => env_file(path, file, stamp.size()),
+        Wanted::SavedImage | Wanted::KeptImage => saved_image(file)
+            .map(Attachment::Image)
+            .map_err(|why| format!("{} is no saved image: {why}", path.display())),
+        Wanted::Digest => digest(file, beat).map(Attachment::Digest).map_err(unreadable),
+        Wanted::Json => json(path, file, stamp.size()),
+        Wanted::Bytes => content(path, file, stamp.size()),
+    };
+    // Half of it is nobody's wish; and what is wrong with half of it, nobody's fault.
+    if stamp.is_still(file).map_err(unreadable)? {
+        read
+    } else {
+        Err(format!("{} changes while it is read", path.display()))
+    }
 }
 
 /// All of a small text file; `what` names its sort.
@@ -188,7 +232,7 @@ fn content(path: &Path, file: &File, size: u64) -> Result<Attachment, String> {
     Ok(Attachment::Bytes(bytes.into()))
 }
 
-fn digest(mut file: &File) -> io::Result<String> {
+fn digest(mut file: &File, beat: &dyn Fn()) -> io::Result<String> {
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 1 << 16];
     loop {
@@ -197,6 +241,7 @@ fn digest(mut file: &File) -> io::Result<String> {
             return Ok(hex(&hasher.finalize()));
         }
         hasher.update(&buffer[..count]);
+        beat();
     }
 }
 
@@ -344,7 +389,8 @@ mod tests {
         std::fs::write(&path, "abc").unwrap();
         let request = Request::File(Wanted::Digest, path.clone());
         let mut reader = AttachmentReader::default();
-        let first = reader.read([request.clone()]);
+        let later = SystemTime::now() + std::time::Duration::from_secs(10);
+        let first = reader.read_at([request.clone()], later);
         assert_eq!(
             first[&request],
             Ok(Attachment::Digest(
@@ -353,8 +399,66 @@ mod tests {
         );
         reader.known.get_mut(&(Wanted::Digest, path.clone())).unwrap().1 =
             Attachment::Digest("remembered".to_owned());
-        assert_eq!(reader.read([request.clone()])[&request], Ok(Attachment::Digest("remembered".to_owned())));
+        let again = reader.read_at([request.clone()], later);
+        assert_eq!(again[&request], Ok(Attachment::Digest("remembered".to_owned())));
         std::fs::write(&path, "abcd").unwrap();
-        assert_ne!(reader.read([request.clone()])[&request], Ok(Attachment::Digest("remembered".to_owned())));
+        let changed = reader.read_at([request.clone()], later);
+        assert_ne!(changed[&request], Ok(Attachment::Digest("remembered".to_owned())));
+    }
+
+    #[test]
+    fn a_large_file_is_heard_to_be_read() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("rootfs.tar"), vec![0; 1 << 20]).unwrap();
+        std::fs::create_dir(dir.path().join("context")).unwrap();
+        std::fs::write(dir.path().join("context/data"), vec![0; 1 << 20]).unwrap();
+        std::fs::write(dir.path().join("context/Dockerfile"), "FROM scratch\n").unwrap();
+        let context = ContextRequest {
+            path: Some(dir.path().join("context")),
+            dockerfile: crate::source::context::Dockerfile::Named("Dockerfile".to_owned()),
+            args: BTreeMap::new(),
+        };
+        let wanted = [
+            Request::File(Wanted::Digest, dir.path().join("rootfs.tar")),
+            Request::Context(Box::new(context)),
+        ];
+        for request in wanted {
+            let beats = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+            let heard = Arc::clone(&beats);
+            let mut reader = AttachmentReader::heard_by(move || {
+                heard.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            });
+            assert!(reader.read([request.clone()])[&request].is_ok());
+            assert!(beats.load(std::sync::atomic::Ordering::Relaxed) >= 16, "{request:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_changed_a_moment_ago_is_read_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("room.conf");
+        std::fs::write(&path, "one").unwrap();
+        let request = Request::File(Wanted::Bytes, path.clone());
+        let mut reader = AttachmentReader::default();
+        reader.read([request.clone()]);
+        // Another write within the same tick, of the same size, would leave the stamp as it is.
+        assert!(reader.known.is_empty());
+        reader.read_at([request], SystemTime::now() + std::time::Duration::from_secs(10));
+        assert_eq!(reader.known.len(), 1);
+    }
+
+    #[test]
+    fn a_file_that_changes_while_it_is_read_is_no_wish() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("room.conf");
+        let shown = path.display();
+        for wanted in [Wanted::Env, Wanted::SavedImage, Wanted::Digest, Wanted::Json, Wanted::Bytes] {
+            std::fs::write(&path, "").unwrap();
+            let file = File::open(&path).unwrap();
+            let before = Stamp::of(&file.metadata().unwrap());
+            std::fs::write(&path, "A=1\n").unwrap();
+            let read = read_open(wanted, &path, &file, &before, &|| ());
+            assert_eq!(read, Err(format!("{shown} changes while it is read")), "{wanted:?}");
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Reads the manifests of a directory. In: its path. Out: a [`Snapshot`]. Never blocks on a pipe,
 //! never follows a circle of links, and never skips what it cannot read.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, FileType, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -8,6 +9,7 @@ use std::path::{self, Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
+use super::stamp::Stamp;
 use super::{Content, Extent, ManifestFile, Refusal, RootIdentity, Snapshot, SourceError};
 
 /// The most bytes of one file. Far above any exam; a bound on the time one file can take.
@@ -75,7 +77,7 @@ fn read_once(given: &Path) -> Result<Snapshot, Disturbance> {
         return Err(Disturbance::Changed);
     }
     let extent = if before.is_directory { Extent::Directory } else { Extent::OneFile };
-    Ok(Snapshot::new(given.to_owned(), before.identity, extent, files))
+    Ok(Snapshot::new(given.to_owned(), before.identity, extent, files).with_directories(before.directories))
 }
 
 /// What is under a root, without the bytes. Two equal listings mean that nothing changed in between.
@@ -83,6 +85,7 @@ fn read_once(given: &Path) -> Result<Snapshot, Disturbance> {
 struct Listing {
     identity: RootIdentity,
     is_directory: bool,
+    directories: BTreeMap<PathBuf, RootIdentity>,
     entries: Vec<Entry>,
 }
 
@@ -97,28 +100,6 @@ struct Entry {
 enum Found {
     File(Stamp),
     Refused(Refusal),
-}
-
-/// What of a file's metadata changes with its content.
-#[derive(PartialEq, Eq)]
-struct Stamp {
-    device: u64,
-    inode: u64,
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
-impl Stamp {
-    fn of(metadata: &Metadata) -> Self {
-        Self {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            size: metadata.size(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
-        }
-    }
 }
 
 impl Found {
@@ -137,17 +118,69 @@ impl Listing {
         let metadata = root_metadata(root)?;
         if metadata.is_dir() {
             let identity = identity(&metadata);
-            let mut entries = Vec::new();
-            walk(root, Path::new(""), &mut vec![identity], &mut entries)?;
-            entries.sort_by(|a, b| a.path.as_os_str().cmp(b.path.as_os_str()));
-            return Ok(Self { identity, is_directory: true, entries });
+            let mut listing =
+                Self { identity, is_directory: true, directories: BTreeMap::new(), entries: Vec::new() };
+            listing.walk(root, Path::new(""), &mut vec![identity])?;
+            listing.entries.sort_by(|a, b| a.path.as_os_str().cmp(b.path.as_os_str()));
+            return Ok(listing);
         }
         // An editor replaces a file when it saves: what stays, and comes and goes with a mount, is the
         // directory around it.
         let around = root.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let path = root.file_name().map_or_else(|| root.to_owned(), PathBuf::from);
         let entries = vec![Entry { path, found: Found::of(&metadata) }];
-        Ok(Self { identity: identity(&root_metadata(around)?), is_directory: false, entries })
+        Ok(Self {
+            identity: identity(&root_metadata(around)?),
+            is_directory: false,
+            directories: BTreeMap::new(),
+            entries,
+        })
+    }
+
+    /// Lists a directory. `above` are the directories that led here, so that a link back ends the way.
+    fn walk(
+        &mut self,
+        directory: &Path,
+        relative: &Path,
+        above: &mut Vec<RootIdentity>,
+    ) -> Result<(), Disturbance> {
+        let unreadable = |source| Disturbance::from_io(directory, source);
+        for entry in fs::read_dir(directory).map_err(unreadable)? {
+            let entry = entry.map_err(unreadable)?;
+            let name = entry.file_name();
+            if name.as_encoded_bytes().starts_with(b".") {
+                continue;
+            }
+            let (path, relative) = (entry.path(), relative.join(&name));
+            let file_type = entry.file_type().map_err(|source| Disturbance::from_io(&path, source))?;
+            let says_manifest =
+                relative.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
+            if !says_manifest && !file_type.is_dir() && !file_type.is_symlink() {
+                continue;
+            }
+            match follow(&path, file_type)? {
+                Target::Nowhere => self.entries.push(Entry {
+                    path: relative,
+                    // Of any name: it may lead to a directory whose file system is not mounted (law 2).
+                    found: Found::Refused(refused("this symbolic link leads nowhere")),
+                }),
+                Target::Found(metadata) if metadata.is_dir() => {
+                    let identity = identity(&metadata);
+                    // A link to a directory above would list the same files again, without end.
+                    if !above.contains(&identity) {
+                        self.directories.insert(relative.clone(), identity);
+                        above.push(identity);
+                        self.walk(&path, &relative, above)?;
+                        above.pop();
+                    }
+                }
+                Target::Found(metadata) if says_manifest => {
+                    self.entries.push(Entry { path: relative, found: Found::of(&metadata) });
+                }
+                Target::Found(_) => {}
+            }
+        }
+        Ok(())
     }
 }
 
@@ -158,51 +191,6 @@ fn root_metadata(root: &Path) -> Result<Metadata, Disturbance> {
             _ => SourceError::Unreadable { path: root.to_owned(), source },
         })
     })
-}
-
-/// Lists a directory. `above` are the directories that led here, so that a link back ends the way.
-fn walk(
-    directory: &Path,
-    relative: &Path,
-    above: &mut Vec<RootIdentity>,
-    entries: &mut Vec<Entry>,
-) -> Result<(), Disturbance> {
-    let unreadable = |source| Disturbance::from_io(directory, source);
-    for entry in fs::read_dir(directory).map_err(unreadable)? {
-        let entry = entry.map_err(unreadable)?;
-        let name = entry.file_name();
-        if name.as_encoded_bytes().starts_with(b".") {
-            continue;
-        }
-        let (path, relative) = (entry.path(), relative.join(&name));
-        let file_type = entry.file_type().map_err(|source| Disturbance::from_io(&path, source))?;
-        let says_manifest =
-            relative.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
-        if !says_manifest && !file_type.is_dir() && !file_type.is_symlink() {
-            continue;
-        }
-        match follow(&path, file_type)? {
-            Target::Nowhere => entries.push(Entry {
-                path: relative,
-                // Of any name: it may lead to a directory whose file system is not mounted (law 2).
-                found: Found::Refused(refused("this symbolic link leads nowhere")),
-            }),
-            Target::Found(metadata) if metadata.is_dir() => {
-                let identity = identity(&metadata);
-                // A link to a directory above would list the same files again, without end.
-                if !above.contains(&identity) {
-                    above.push(identity);
-                    walk(&path, &relative, above, entries)?;
-                    above.pop();
-                }
-            }
-            Target::Found(metadata) if says_manifest => {
-                entries.push(Entry { path: relative, found: Found::of(&metadata) });
-            }
-            Target::Found(_) => {}
-        }
-    }
-    Ok(())
 }
 
 /// What stands behind a name once links are followed.

@@ -6,6 +6,7 @@ pub mod context;
 pub mod directory;
 mod stamp;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ pub struct Snapshot {
     root: PathBuf,
     identity: RootIdentity,
     extent: Extent,
+    directories: BTreeMap<PathBuf, RootIdentity>,
     files: Vec<ManifestFile>,
     revision: Revision,
 }
@@ -36,7 +38,13 @@ impl Snapshot {
     pub fn new(root: PathBuf, identity: RootIdentity, extent: Extent, mut files: Vec<ManifestFile>) -> Self {
         files.sort_by(|a, b| a.bytes_of_path().cmp(b.bytes_of_path()));
         let revision = Revision::of(&files);
-        Self { root, identity, extent, files, revision }
+        Self { root, identity, extent, directories: BTreeMap::new(), files, revision }
+    }
+
+    /// The same, with the directories below the root.
+    #[must_use]
+    pub fn with_directories(self, directories: BTreeMap<PathBuf, RootIdentity>) -> Self {
+        Self { directories, ..self }
     }
 
     /// The directory or file that was read, as the reader was given it.
@@ -53,6 +61,12 @@ impl Snapshot {
     /// one under the same path is a mount that came or went, or a swapped link (law 2).
     pub const fn identity(&self) -> RootIdentity {
         self.identity
+    }
+
+    /// The directories below the root, by their paths from it: which stood behind each path, links followed.
+    /// What was mounted on one of them may come and go, too (law 2).
+    pub const fn directories(&self) -> &BTreeMap<PathBuf, RootIdentity> {
+        &self.directories
     }
 
     /// The files, in the order of their paths' bytes.
@@ -120,14 +134,16 @@ pub struct Refusal {
     pub hint: Option<&'static str>,
 }
 
-/// A digest of all files' paths and bytes. Shown by its first 12 digits.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Revision(String);
+/// A digest of all files' paths and bytes. Never leaves the process as it is: the keys of exams are among the
+/// bytes, and a short key could be guessed until the digest fits (law 12).
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Revision([u8; 32]);
 
 impl Revision {
-    /// The whole digest: 64 hexadecimal digits.
-    pub fn as_str(&self) -> &str {
-        &self.0
+    /// What tells this revision from others to whoever has the secret, and says nothing to anybody else:
+    /// HMAC-SHA256, 64 hexadecimal digits.
+    pub fn sealed(&self, secret: &[u8; 32]) -> String {
+        crate::resource::digest::hmac_hex(secret, &self.0)
     }
 
     fn of(files: &[ManifestFile]) -> Self {
@@ -145,13 +161,13 @@ impl Revision {
                 Content::Refused(refusal) => part(&[&[0xff], refusal.message.as_bytes()].concat()),
             }
         }
-        Self(crate::resource::digest::hex(&digest.finalize()))
+        Self(digest.finalize().into())
     }
 }
 
-impl fmt::Display for Revision {
+impl fmt::Debug for Revision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.get(..12).unwrap_or(&self.0))
+        f.write_str("Revision")
     }
 }
 

@@ -241,6 +241,16 @@ fn wrong_usage_is_an_error_and_never_2_which_means_changes() {
     }
 }
 
+#[test]
+fn a_saved_plan_wins_over_the_environment_and_not_over_a_path() {
+    let told = "error: while reading none.plan\n  caused by: No such file or directory (os error 2)\n";
+    Test::new(&["apply", "--plan", "none.plan"]).env("INVIGIL_MANIFESTS", "m").says(1, "", told);
+    let output = Test::new(&["apply", "m", "--plan", "none.plan"]).run();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(told.starts_with("error: the argument '--plan <FILE>' cannot be used with '[PATH]'\n"), "{told}");
+}
+
 /// An engine that says one thing, once.
 fn answering(socket: &Path, body: &'static str) {
     let listener = std::os::unix::net::UnixListener::bind(socket).expect("a socket");

@@ -2,7 +2,10 @@
 //! made and removed fastest.
 
 use std::fs;
-use std::process::{Command, Output};
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Command, Output, Stdio};
+
+use invigil::turn::{Turn, Turns};
 
 struct Networks {
     dir: tempfile::TempDir,
@@ -37,6 +40,34 @@ impl Networks {
         let Output { status, stdout, stderr } = command.output().unwrap();
         let text = String::from_utf8_lossy(&stdout) + String::from_utf8_lossy(&stderr);
         (status.code(), text.replace(&format!("{}-", self.prefix), "@"))
+    }
+
+    /// The turn of this owner, until it is dropped.
+    fn turn(&self) -> Turn {
+        let turns = Turns::of(&self.prefix.parse().unwrap()).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(turns.pass(|_| {})).unwrap()
+    }
+
+    /// Runs while somebody else has the turn; `meanwhile` happens once it waits. What it says after that.
+    fn waiting(&self, arguments: &[&str], meanwhile: impl FnOnce()) -> String {
+        let turn = self.turn();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_invigil"));
+        command.args(arguments).args(["--owner", &self.prefix, "--state-dir"]).arg(self.state.path());
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut talk = BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        talk.read_line(&mut line).unwrap();
+        let process = std::process::id();
+        assert_eq!(line, format!("Waiting for process {process}, which makes a pass for this owner.\n"));
+        assert_eq!(child.try_wait().unwrap(), None);
+        meanwhile();
+        drop(turn);
+        let mut told = String::new();
+        child.stdout.take().unwrap().read_to_string(&mut told).unwrap();
+        talk.read_to_string(&mut told).unwrap();
+        child.wait().unwrap();
+        told.replace(&format!("{}-", self.prefix), "@")
     }
 
     fn remove(&self, number: usize) {
@@ -113,6 +144,32 @@ fn a_suspended_host_is_left_as_it_is_until_it_is_resumed() {
 }
 
 #[test]
+fn an_apply_that_waited_does_what_is_wanted_when_its_turn_comes() {
+    let networks = Networks::new("turn", 2);
+    let path = networks.dir.path().to_str().unwrap();
+    let second = fs::read_to_string(networks.dir.path().join("2.yaml")).unwrap();
+    networks.remove(2);
+    let told = networks.waiting(&["apply", "--yes", path], || {
+        fs::write(networks.dir.path().join("2.yaml"), second).unwrap();
+    });
+    let made = "network/@1  create\nnetwork/@2  create\n\nPlan: 2 to create; 0 unchanged.\n";
+    assert!(told.starts_with(made), "{told}");
+}
+
+#[test]
+fn a_suspension_is_told_once_no_pass_is_under_way() {
+    let networks = Networks::new("brake", 0);
+    let suspended = networks.state.path().join(format!("{}.suspended", networks.prefix));
+    let told = networks.waiting(&["suspend"], || assert!(suspended.exists()));
+    assert!(told.starts_with("Suspended: nothing of owner "), "{told}");
+    // A reason that cannot be read is a suspension, too.
+    fs::remove_file(&suspended).unwrap();
+    std::os::unix::fs::symlink("/proc/self/mem", &suspended).unwrap();
+    let told = format!("Resumed: owner {} was suspended.\n", networks.prefix);
+    assert_eq!(networks.invigil(&["resume"], ""), (Some(0), told));
+}
+
+#[test]
 fn a_saved_plan_is_carried_out_or_refused_and_never_something_else() {
     let networks = Networks::new("saved", 4);
     assert_eq!(networks.invigil(&["apply"], "").0, Some(0));
@@ -121,7 +178,14 @@ fn a_saved_plan_is_carried_out_or_refused_and_never_something_else() {
     }
     let file = networks.state.path().join("tomorrow.plan");
     let file = file.to_str().unwrap();
+    let other = networks.state.path().join("tomorrow.new");
+    fs::write(&other, "somebody's").unwrap();
     assert_eq!(networks.invigil(&["plan", "--allow-removals", "3", "--out", file], "").0, Some(0));
+    assert_eq!(fs::read_to_string(other).unwrap(), "somebody's");
+    let directory = networks.state.path().to_str().unwrap();
+    let (code, told) = networks.invigil(&["plan", "--out", directory], "");
+    assert_eq!(code, Some(1));
+    assert!(told.contains(&format!("error: {directory} is there, and no regular file\n")), "{told}");
     let apply = |plan: &str| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_invigil"));
         command
@@ -145,6 +209,14 @@ fn a_saved_plan_is_carried_out_or_refused_and_never_something_else() {
         )
     );
     assert_eq!(networks.invigil(&["plan", "--allow-removals", "2", "--out", file], "").0, Some(0));
+    // Not a difference that a plan shows, and one all the same.
+    let manifest = networks.dir.path().join("4.yaml");
+    let text = fs::read_to_string(&manifest).unwrap();
+    fs::write(&manifest, format!("# note\n{text}")).unwrap();
+    let (code, told) = apply(file);
+    assert_eq!(code, Some(1));
+    assert!(told.contains("error: the manifests have changed since the plan was made\n"), "{told}");
+    fs::write(&manifest, text).unwrap();
     let (code, told) = apply(file);
     assert_eq!(code, Some(0), "{told}");
     assert_eq!(networks.invigil(&["plan"], ""), (Some(0), "Nothing to do; 1 unchanged.\n".to_owned()));

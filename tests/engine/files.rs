@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use crate::support::{BUSYBOX, Host, docker};
@@ -142,6 +143,8 @@ async fn law_5_answers_are_kept_before_a_container_goes_and_it_stays_until_that_
         archive.strip_prefix(&to).expect("a path").display().to_string(),
         format!("{}/{}/exam/responses.tar", host.name("seat"), &first[..12])
     );
+    let mode = |path: &Path| std::fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
+    assert_eq!((mode(&archive), mode(archive.parent().expect("a directory"))), (0o600, 0o700));
     assert_eq!(unpacked(&archive), [("responses/a/1".to_owned(), "甲\n".to_owned())].into());
     assert!(!docker(&["ps", "-aq", "--no-trunc"]).contains(&first));
     std::fs::remove_dir_all(&to).expect("a directory");

@@ -198,11 +198,17 @@ async fn a_successor_that_starts_first_leaves_no_gap() {
     let kept = host.inspect("c", "{{.Id}} {{.State.StartedAt}}");
     host.container(
         "c",
-        &format!("{{image: '{BUSYBOX}', command: [sh, -c, 'echo no such exam; exit 7']{update}}}"),
+        &format!(
+            "{{image: '{BUSYBOX}', env: {{DB_PASSWORD: opensesame}}, \
+             command: [sh, -c, 'echo no such exam, said $DB_PASSWORD; exit 7']{update}}}"
+        ),
     );
     let (outcomes, _) = host.try_apply().await;
     let why = outcomes.failed.values().next().expect("a failure");
-    assert!(why.ends_with("it ended with exit code 7; its last output: no such exam"), "{why}");
+    assert!(
+        why.ends_with("it ended with exit code 7; its last output: no such exam, said (hidden)"),
+        "{why}"
+    );
     assert_eq!(host.inspect("c", "{{.Id}} {{.State.StartedAt}}"), kept, "and was never touched");
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 /// How deep defaults may stand in defaults.
 const DEPTH_MAX: usize = 16;
-/// How long an expression may be: a text full of open braces is read in no time, too.
+/// How long an expression may be, in bytes.
 const EXPRESSION_MAX: usize = 4096;
 
 /// A variable that is not set.
@@ -18,15 +18,26 @@ pub(super) struct Unset {
 
 /// Fills in `$NAME` and `${NAME}`, with `:-` and `-` (else), `:?` and `?` (needed), `:+` and `+` (instead); `$$` is
 /// a dollar sign. What looks like none of these stays as it is.
+///
+/// `room` is how many bytes may be filled in, and is how many may still be. `None` if it is too little.
 pub(super) fn interpolate(
     text: &str,
     variables: &BTreeMap<String, String>,
     unset: &mut Vec<Unset>,
-) -> String {
-    fill(text, variables, unset, 0)
+    room: &mut usize,
+) -> Option<String> {
+    fill(text, &mut Filling { variables, unset, room }, 0)
 }
 
-fn fill(text: &str, variables: &BTreeMap<String, String>, unset: &mut Vec<Unset>, depth: usize) -> String {
+/// What texts are filled in with.
+struct Filling<'a> {
+    variables: &'a BTreeMap<String, String>,
+    unset: &'a mut Vec<Unset>,
+    room: &'a mut usize,
+}
+
+fn fill(text: &str, with: &mut Filling<'_>, depth: usize) -> Option<String> {
+    let braces = if depth < DEPTH_MAX && text.contains("${") { Braces::of(text) } else { Braces::default() };
     let mut filled = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('$') {
@@ -34,9 +45,11 @@ fn fill(text: &str, variables: &BTreeMap<String, String>, unset: &mut Vec<Unset>
         if let Some(after) = after.strip_prefix('$') {
             filled.push('$');
             rest = after;
-        } else if let Some((inside, after)) = braces(after).filter(|_| depth < DEPTH_MAX) {
-            let value = expression(inside, variables, unset, depth);
-            filled.push_str(&value.unwrap_or_else(|| format!("${{{inside}}}")));
+        } else if let Some((inside, after)) = braces.at(text, text.len() - after.len()) {
+            match expression(inside, with, depth)? {
+                Some(value) => filled.push_str(with.taken(&value)?),
+                None => filled.extend(["${", inside, "}"]),
+            }
             rest = after;
         } else {
             let end = name_end(after);
@@ -44,29 +57,63 @@ fn fill(text: &str, variables: &BTreeMap<String, String>, unset: &mut Vec<Unset>
             if name.is_empty() {
                 filled.push('$');
             } else {
-                filled.push_str(&value(name, variables, unset));
+                let value = with.value(name);
+                filled.push_str(with.taken(&value)?);
             }
             rest = after;
         }
     }
-    filled + rest
+    Some(filled + rest)
 }
 
-/// What stands in the braces that a text begins with, and what comes after them.
-fn braces(text: &str) -> Option<(&str, &str)> {
-    let inside = text.strip_prefix('{')?;
-    let mut open = 1;
-    for (at, c) in inside.char_indices().take(EXPRESSION_MAX) {
-        match c {
-            '{' => open += 1,
-            '}' => open -= 1,
-            _ => {}
+/// Where the braces of a text are closed, found in one go: a text full of open ones is read in no time, too.
+#[derive(Default)]
+struct Braces {
+    /// Each brace that is opened and where it is closed, if it is, in order.
+    pairs: Vec<(usize, Option<usize>)>,
+}
+
+impl Braces {
+    fn of(text: &str) -> Self {
+        let (mut pairs, mut open) = (Vec::new(), Vec::new());
+        for (at, byte) in text.bytes().enumerate() {
+            match byte {
+                b'{' => {
+                    open.push(pairs.len());
+                    pairs.push((at, None));
+                }
+                b'}' => {
+                    if let Some(pair) = open.pop().and_then(|index: usize| pairs.get_mut(index)) {
+                        pair.1 = Some(at);
+                    }
+                }
+                _ => {}
+            }
         }
-        if open == 0 {
-            return Some((&inside[..at], &inside[at + 1..]));
-        }
+        Self { pairs }
     }
-    None
+
+    /// What stands in the braces that are opened here, and what comes after them.
+    fn at<'t>(&self, text: &'t str, open: usize) -> Option<(&'t str, &'t str)> {
+        let index = self.pairs.binary_search_by_key(&open, |(at, _)| *at).ok()?;
+        let close = self.pairs[index].1.filter(|close| close - open <= EXPRESSION_MAX)?;
+        Some((&text[open + 1..close], &text[close + 1..]))
+    }
+}
+
+impl Filling<'_> {
+    /// A value, if there is room for it.
+    fn taken<'v>(&mut self, value: &'v str) -> Option<&'v str> {
+        *self.room = self.room.checked_sub(value.len())?;
+        Some(value)
+    }
+
+    fn value(&mut self, name: &str) -> String {
+        self.variables.get(name).cloned().unwrap_or_else(|| {
+            self.unset.push(Unset { name: name.to_owned(), required: None });
+            String::new()
+        })
+    }
 }
 
 fn name_end(text: &str) -> usize {
@@ -74,40 +121,29 @@ fn name_end(text: &str) -> usize {
     text.char_indices().find(|place| !fits(*place)).map_or(text.len(), |(at, _)| at)
 }
 
-fn value(name: &str, variables: &BTreeMap<String, String>, unset: &mut Vec<Unset>) -> String {
-    variables.get(name).cloned().unwrap_or_else(|| {
-        unset.push(Unset { name: name.to_owned(), required: None });
-        String::new()
-    })
-}
-
-/// The value of what stands in braces; `None` if it is no expression.
-fn expression(
-    inside: &str,
-    variables: &BTreeMap<String, String>,
-    unset: &mut Vec<Unset>,
-    depth: usize,
-) -> Option<String> {
+/// The value of what stands in braces; nothing if it is no expression. `None` if there is no room for it.
+#[expect(clippy::option_option, reason = "the outer one is about room alone")]
+fn expression(inside: &str, with: &mut Filling<'_>, depth: usize) -> Option<Option<String>> {
     let (name, operation) = inside.split_at(name_end(inside));
     if name.is_empty() {
-        return None;
+        return Some(None);
     }
     if operation.is_empty() {
-        return Some(value(name, variables, unset));
+        return Some(Some(with.value(name)));
     }
     let (also_empty, operation) = operation.strip_prefix(':').map_or((false, operation), |rest| (true, rest));
-    let set = variables.get(name).filter(|value| !(also_empty && value.is_empty()));
+    let set = with.variables.get(name).filter(|value| !(also_empty && value.is_empty()));
     let operand = operation.get(1..).unwrap_or_default();
-    match (operation.chars().next()?, set) {
-        ('-' | '?', Some(value)) => Some(value.clone()),
-        ('-', None) | ('+', Some(_)) => Some(fill(operand, variables, unset, depth + 1)),
-        ('+', None) => Some(String::new()),
-        ('?', None) => {
-            unset.push(Unset { name: name.to_owned(), required: Some(operand.to_owned()) });
+    Some(match (operation.chars().next(), set) {
+        (Some('-' | '?'), Some(value)) => Some(value.clone()),
+        (Some('-'), None) | (Some('+'), Some(_)) => Some(fill(operand, with, depth + 1)?),
+        (Some('+'), None) => Some(String::new()),
+        (Some('?'), None) => {
+            with.unset.push(Unset { name: name.to_owned(), required: Some(operand.to_owned()) });
             Some(String::new())
         }
         _ => None,
-    }
+    })
 }
 
 /// The variables of a `.env` file, as Compose reads it: quotes are taken away, `export` too.
@@ -148,7 +184,11 @@ mod tests {
             ("${座位} ${} ${A B} ${", "${座位} ${} ${A B} ${", ""),
         ] {
             let mut unset = Vec::new();
-            assert_eq!(interpolate(text, &variables, &mut unset), filled, "{text}");
+            assert_eq!(
+                interpolate(text, &variables, &mut unset, &mut 1000).as_deref(),
+                Some(filled),
+                "{text}"
+            );
             let told = unset.into_iter().map(|unset| match unset.required {
                 Some(why) => format!("{}!{why}", unset.name),
                 None => unset.name,
@@ -156,7 +196,18 @@ mod tests {
             assert_eq!(told.collect::<Vec<_>>().join(" "), missing, "{text}");
         }
         let deep = "${A:-".repeat(2000) + &"}".repeat(2000);
-        interpolate(&deep, &variables, &mut Vec::new());
+        assert!(interpolate(&deep, &variables, &mut Vec::new(), &mut (1 << 20)).is_some());
+    }
+
+    #[test]
+    fn a_hostile_text_takes_little_time_and_little_memory() {
+        let begun = std::time::Instant::now();
+        let (variables, mut unset) = (BTreeMap::from([("HOME".to_owned(), "x".repeat(1 << 17))]), Vec::new());
+        let open = "${".repeat(500_000);
+        assert_eq!(interpolate(&open, &variables, &mut unset, &mut 0).as_deref(), Some(open.as_str()));
+        let (many, mut room) = ("$HOME".repeat(200_000), 1 << 20);
+        assert_eq!(interpolate(&many, &variables, &mut unset, &mut room), None);
+        assert!(begun.elapsed() < std::time::Duration::from_secs(2), "{:?}", begun.elapsed());
     }
 
     #[test]

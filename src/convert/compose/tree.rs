@@ -11,6 +11,9 @@ use crate::manifest::tree::{Node, Value};
 use crate::resource::env::looks_secret;
 use crate::resource::violation::{FieldPath, Segment};
 
+/// The most bytes of variables' values in one file: eight times as many as it may have itself.
+const FILLED_MAX: usize = 8 << 20;
+
 /// A value, where it stands and what it is called.
 #[derive(Debug)]
 pub(super) struct Item {
@@ -33,6 +36,8 @@ pub(super) enum Content {
 pub(super) struct Findings {
     pub notes: Vec<Note>,
     pub refusals: Vec<Refusal>,
+    /// How many bytes of variables' values were filled in.
+    filled: usize,
 }
 
 impl Item {
@@ -141,7 +146,22 @@ fn filled_in(
     findings: &mut Findings,
 ) -> String {
     let mut unset = Vec::new();
-    let filled = interpolate(text, variables, &mut unset);
+    let mut room = FILLED_MAX.saturating_sub(findings.filled);
+    let Some(filled) = interpolate(text, variables, &mut unset, &mut room) else {
+        // Once: everything after it would not fit either.
+        if findings.filled < FILLED_MAX {
+            findings.filled = FILLED_MAX;
+            findings.refusals.push(Refusal {
+                position: Some(position),
+                message: format!(
+                    "{path}: with the values of its variables the file is larger than it may be (8Mi)"
+                ),
+                hint: Some("is one of them set to a whole file?".to_owned()),
+            });
+        }
+        return String::new();
+    };
+    findings.filled = FILLED_MAX - room;
     for Unset { name, required } in unset {
         let name = plain(&name);
         match required {

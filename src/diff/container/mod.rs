@@ -85,16 +85,13 @@ fn diff_one(
             _ => changes.block(id, whose(there)),
         };
     }
+    let previous = format!("{name}{PREVIOUS_SUFFIX}");
     let mut containers: Vec<_> = standing.live(name).collect();
-    let (next, previous) = (format!("{name}{NEXT_SUFFIX}"), format!("{name}{PREVIOUS_SUFFIX}"));
-    if let [(down, _), (successor, its)] = containers[..]
+    if let [(down, _), successor] = containers[..]
         && !down.status.is_up()
         && [name.as_str(), &previous].contains(&down.name.as_str())
-        && successor.status.is_up()
-        && successor.name == next
-        && is_as_wanted(wanted, (successor, its), desired, observed, images, changes)
+        && took_over(name, wanted, successor, desired, observed, images, changes)
     {
-        // A replacement that starts first was interrupted when its successor had taken over.
         containers.swap(0, 1);
     }
     let mut containers = containers.into_iter();
@@ -186,8 +183,9 @@ fn diff_one(
     changes.push(id, act, reasons, needs);
 }
 
-/// Whether a container need not be made anew to be what is wanted.
-fn is_as_wanted(
+/// Whether a replacement that starts first was interrupted when its successor, this one, had taken over.
+fn took_over(
+    name: &Name,
     wanted: &DesiredContainer,
     (container, managed): (&ObservedContainer, &Managed),
     desired: &Desired,
@@ -198,6 +196,8 @@ fn is_as_wanted(
     let config =
         container.image.as_ref().and_then(|id| images.with(id)).and_then(|image| image.config.as_ref());
     wanted.spec.state.is_up()
+        && container.status.is_up()
+        && container.name == format!("{name}{NEXT_SUFFIX}")
         && image_difference(wanted, container, managed, desired, images).is_none()
         && namespace_differences(wanted, changes).next().is_none()
         && !FileChanges::of(wanted, container.status, &applied(container, managed, observed)).replace

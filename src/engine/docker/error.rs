@@ -6,10 +6,19 @@ use bollard::errors::Error;
 
 use crate::engine::EngineError;
 use crate::fields::plain;
+use crate::plan::Step;
 
 /// The error of a call that was about `what`.
 pub(super) fn failed(endpoint: &str, what: &str, error: Error) -> EngineError {
     match error {
+        Error::DockerResponseServerError { status_code: 400, message }
+            if message.contains("client version") && message.contains("is too old") =>
+        {
+            EngineError::Unreachable {
+                endpoint: endpoint.to_owned(),
+                cause: "the one that is there now has given up the API that was agreed on".to_owned(),
+            }
+        }
         Error::DockerResponseServerError { status_code, message } => {
             EngineError::refused(sentence(what, status_code, &message))
         }
@@ -67,18 +76,19 @@ pub(super) fn is_passing(error: &Error) -> bool {
     }
 }
 
-/// Whether the engine said that what was asked for is already so, or already being done.
-pub(super) fn is_already(error: &Error) -> bool {
+/// Whether the engine said that what `step` asks for is already so, or already being done. The words of one
+/// step are a failure of another: a start that finds its endpoint "already exists in network" has failed.
+pub(super) fn is_already(error: &Error, step: &Step) -> bool {
     let Error::DockerResponseServerError { status_code, message } = error else { return false };
-    match status_code {
-        304 => true,
-        403 | 409 | 500 => {
-            ["is already in progress", "is not paused", "already exists in network", "is not connected to"]
-                .iter()
-                .any(|part| message.contains(part))
-        }
-        _ => false,
-    }
+    let words = match step {
+        Step::Connect { .. } => "already exists in network",
+        Step::Disconnect { .. } => "is not connected to",
+        Step::Pause(_) => "is already paused",
+        Step::Unpause(_) => "is not paused",
+        Step::RemoveContainer(_) => "is already in progress",
+        _ => return *status_code == 304,
+    };
+    *status_code == 304 || (matches!(status_code, 403 | 409 | 500) && message.contains(words))
 }
 
 /// A refusal as a sentence: what it was about, and the engine's reason in plain words where it is a
@@ -174,6 +184,27 @@ mod tests {
         ] {
             assert_eq!(sentence("start web", status, message), told);
         }
+    }
+
+    #[test]
+    fn what_is_already_so_is_so_for_its_own_step_alone() {
+        let already = |step: &Step, status_code, message: &str| {
+            is_already(&Error::DockerResponseServerError { status_code, message: message.to_owned() }, step)
+        };
+        let web = || "web".to_owned();
+        let start = Step::Start(web());
+        let stale = "endpoint with name web already exists in network exam";
+        assert!(!already(&start, 403, stale) && already(&start, 304, ""));
+        let endpoint = serde_json::Value::Null;
+        assert!(already(
+            &Step::Connect { container: web(), network: "exam".to_owned(), endpoint },
+            403,
+            stale
+        ));
+        let removing = "removal of container web is already in progress";
+        assert!(already(&Step::RemoveContainer(web()), 409, removing) && !already(&start, 409, removing));
+        assert!(already(&Step::Unpause(web()), 500, "Container web is not paused"));
+        assert!(!already(&Step::Stop(web()), 500, "Container web is not paused"));
     }
 
     #[test]

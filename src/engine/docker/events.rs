@@ -53,8 +53,16 @@ impl Events for DockerEngine {
         let listen = async move {
             let session = reader.session().await?;
             let events = session.docker.events(Some(options));
-            Ok(events.map(|event| {
-                event.map(|_| ()).map_err(|error| failed(&reader.endpoint, "its events", error))
+            Ok(events.then(move |event| async move {
+                match event.map_err(|error| failed(&reader.endpoint, "its events", error)) {
+                    Ok(_) => Ok(()),
+                    Err(error) => {
+                        if error.is_unreachable() {
+                            reader.forget().await;
+                        }
+                        Err(error)
+                    }
+                }
             }))
         };
         stream::once(listen).flat_map(|listening| match listening {

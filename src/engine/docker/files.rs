@@ -1,13 +1,15 @@
 //! Files into containers and out of them, as tar archives. Nothing that comes out is ever unpacked: its
 //! names, links and devices are those of whoever was in the container (law 13).
 
+use std::fs::Permissions;
 use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bollard::query_parameters::{DownloadFromContainerOptionsBuilder, UploadToContainerOptionsBuilder};
 use futures_util::StreamExt;
-use tokio::fs::{self, File};
+use tokio::fs::{self, DirBuilder, OpenOptions};
 use tokio::io::AsyncWriteExt;
 
 use super::Session;
@@ -107,12 +109,22 @@ pub(super) async fn collect(
         Some(Err(error)) if is_absent(&error) => return Ok(()),
         next => next,
     };
+    // For nobody else, whoever collects: these are somebody's answers.
     if let Some(directory) = archive.parent() {
-        fs::create_dir_all(directory).await.map_err(at_disk)?;
+        DirBuilder::new().recursive(true).mode(0o700).create(directory).await.map_err(at_disk)?;
     }
     let mut beside = archive.as_os_str().to_owned();
     beside.push(".partial");
-    let mut file = File::create(&beside).await.map_err(at_disk)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&beside)
+        .await
+        .map_err(at_disk)?;
+    // One that was left may have another.
+    file.set_permissions(Permissions::from_mode(0o600)).await.map_err(at_disk)?;
     let mut size = 0;
     while let Some(chunk) = next {
         let chunk = chunk.map_err(|error| failed(&engine.endpoint, what, error))?;

@@ -25,7 +25,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bollard::Docker;
-use tokio::sync::OnceCell;
+use tokio::sync::Mutex;
 
 use serde_json::Value;
 
@@ -38,7 +38,8 @@ use crate::resource::reference::ImageId;
 #[derive(Debug, Clone)]
 pub struct DockerReader {
     endpoint: String,
-    session: Arc<OnceCell<Session>>,
+    /// As long as the engine answers.
+    session: Arc<Mutex<Option<Session>>>,
 }
 
 /// An engine that has been spoken to.
@@ -90,28 +91,49 @@ impl DockerReader {
         self.endpoint.strip_prefix("unix://").map(PathBuf::from)
     }
 
-    async fn session(&self) -> Result<&Session, EngineError> {
-        self.session.get_or_try_init(|| connect::connect(&self.endpoint)).await
+    /// What was agreed with the engine; agreed anew after it was lost: another one may have come up since.
+    async fn session(&self) -> Result<Session, EngineError> {
+        let mut session = self.session.lock().await;
+        match &*session {
+            Some(session) => Ok(session.clone()),
+            None => Ok(session.insert(connect::connect(&self.endpoint).await?).clone()),
+        }
+    }
+
+    /// Asks or does something; forgets what was agreed if the engine is lost.
+    async fn with<T>(
+        &self,
+        work: impl AsyncFnOnce(&Session) -> Result<T, EngineError>,
+    ) -> Result<T, EngineError> {
+        let result = work(&self.session().await?).await;
+        if result.as_ref().is_err_and(EngineError::is_unreachable) {
+            self.forget().await;
+        }
+        result
+    }
+
+    async fn forget(&self) {
+        *self.session.lock().await = None;
     }
 }
 
 impl Observe for DockerReader {
     async fn observe(&self, scope: &Scope) -> Result<Observed, EngineError> {
-        observe::observe(self.session().await?, scope).await
+        self.with(async |engine| observe::observe(engine, scope).await).await
     }
 }
 
 impl Inspect for DockerReader {
     async fn listed(&self) -> Result<Listed, EngineError> {
-        inspect::listed(self.session().await?).await
+        self.with(async |engine| inspect::listed(engine).await).await
     }
 
     async fn container(&self, id: &EngineId) -> Result<Option<Value>, EngineError> {
-        inspect::container(self.session().await?, id).await
+        self.with(async |engine| inspect::container(engine, id).await).await
     }
 
     async fn image(&self, id: &ImageId) -> Result<Value, EngineError> {
-        inspect::image(self.session().await?, id).await
+        self.with(async |engine| inspect::image(engine, id).await).await
     }
 }
 
@@ -135,6 +157,9 @@ impl Observe for DockerEngine {
 
 impl Perform for DockerEngine {
     async fn perform(&self, step: &Step, progress: &Progress<'_>) -> Result<(), EngineError> {
-        perform::perform(self.reader.session().await?, step, progress).await
+        self.reader.with(async |engine| perform::perform(engine, step, progress).await).await
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,6 @@ use bollard::query_parameters::{
     InspectContainerOptions, ListContainersOptionsBuilder, ListImagesOptionsBuilder, ListNetworksOptions,
     ListVolumesOptions,
 };
-use futures_util::future::try_join_all;
 use futures_util::{StreamExt, TryStreamExt, stream, try_join};
 use serde::Serialize;
 use serde_json::Value;
@@ -54,12 +53,16 @@ pub(super) async fn observe(engine: &Session, scope: &Scope) -> Result<Observed,
         .filter(|container| container.managed.is_some() || container.stranger.is_some())
         .filter_map(|container| container.image.clone())
         .collect();
-    let wanted = listed
+    let wanted: Vec<String> = listed
         .iter()
         .filter(|image| used.contains(&image.id) || !image.references.is_disjoint(&scope.images))
-        .map(|image| image.id.as_str().to_owned());
-    let mut configs: HashMap<String, (Live, Option<String>)> =
-        try_join_all(wanted.map(|id| image_config(engine, id))).await?.into_iter().collect();
+        .map(|image| image.id.as_str().to_owned())
+        .collect();
+    let mut configs: HashMap<String, (Live, Option<String>)> = stream::iter(wanted)
+        .map(|id| image_config(engine, id))
+        .buffer_unordered(INSPECTIONS)
+        .try_collect()
+        .await?;
     // A container whose labels its image carries has them from there (an image committed from a container
     // of ours); somebody else started it.
     for container in &mut observed.containers {

@@ -21,7 +21,7 @@ use super::build::Order;
 use super::error::{failed, is_absent, is_already};
 use super::{Session, build, files, registry, save, target, transfer, wait};
 use crate::desired::{Ingredients, Recipe};
-use crate::engine::{EngineError, Progress};
+use crate::engine::{EngineError, PATIENCE_MAX, Progress};
 use crate::fields;
 use crate::plan::Step;
 use crate::resource::label::{self, Mark};
@@ -29,10 +29,6 @@ use crate::resource::name::Name;
 use crate::resource::platform::Platform;
 use crate::resource::reference::{ImageId, ImageReference};
 
-/// How long a stop may take in all: a container's own stop timeout has no bound in the engine.
-const STOP: Duration = Duration::from_hours(1);
-/// How long loads and imports may take until the engine begins to answer.
-const TRANSFER: Duration = Duration::from_hours(1);
 /// How often a container that is waited for is looked at.
 pub(super) const LOOK: Duration = Duration::from_millis(100);
 /// How long a removal that somebody else asked for may take.
@@ -59,7 +55,7 @@ async fn act(engine: &Session, step: &Step, progress: &Progress<'_>) -> Result<(
     let docker = &engine.docker;
     let what = step.task();
     let done = |result: Result<(), bollard::errors::Error>| match result {
-        Err(error) if is_already(&error) => Ok(()),
+        Err(error) if is_already(&error, step) => Ok(()),
         result => result.map_err(|error| failed(&engine.endpoint, &what, error)),
     };
     let gone = |result: Result<(), bollard::errors::Error>| match result {
@@ -67,21 +63,20 @@ async fn act(engine: &Session, step: &Step, progress: &Progress<'_>) -> Result<(
         result => done(result),
     };
     match step {
-        Step::LoadPapers(images) => transfer::load_papers(&patient(engine, TRANSFER), images).await,
+        Step::LoadPapers(images) => transfer::load_papers(&patient(engine), images).await,
         Step::LoadArchive { archive, ids, .. } => {
-            transfer::load_archive(&patient(engine, TRANSFER), archive, progress).await?;
+            transfer::load_archive(&patient(engine), archive, progress).await?;
             // The engine takes an archive without the image that it was read to hold.
             let ids: Vec<String> = ids.iter().map(|id| id.as_str().to_owned()).collect();
             image_id(engine, &what, &ids).await.map(|_| ())
         }
         Step::Pull { reference, platform } => {
-            transfer::pull(engine, reference, platform.as_ref(), progress).await
+            // The engine answers only once a registry, or its mirrors one after the other, did.
+            transfer::pull(&patient(engine), reference, platform.as_ref(), progress).await
         }
-        Step::Make { recipe, tag } => make(&patient(engine, TRANSFER), &what, recipe, tag, progress).await,
-        Step::Push(tag) => registry::push(&patient(engine, TRANSFER), tag, progress).await,
-        Step::Save { image, archive } => {
-            save::save(&patient(engine, TRANSFER), &what, image, archive, progress).await
-        }
+        Step::Push(tag) => registry::push(&patient(engine), tag, progress).await,
+        Step::Save { image, archive } => save::save(&patient(engine), &what, image, archive, progress).await,
+        Step::Make { recipe, tag } => make(&patient(engine), &what, recipe, tag, progress).await,
         Step::Tag { image, tags, mark } => tag(engine, &what, image, tags, mark.as_ref()).await,
         Step::Untag(tag) => {
             let options = RemoveImageOptionsBuilder::new().force(false).noprune(false).build();
@@ -102,19 +97,18 @@ async fn act(engine: &Session, step: &Step, progress: &Progress<'_>) -> Result<(
             done(docker.start_container(segment(container)?, None::<StartContainerOptions>).await)
         }
         Step::Stop(container) => {
-            let docker = patient(engine, STOP).docker;
+            let docker = patient(engine).docker;
             gone(docker.stop_container(segment(container)?, None::<StopContainerOptions>).await)
         }
         Step::Restart(container) => {
-            let docker = patient(engine, STOP).docker;
+            let docker = patient(engine).docker;
             done(docker.restart_container(segment(container)?, None::<RestartContainerOptions>).await)
         }
         Step::Put { container, files: placed } => {
             files::put(engine, &what, segment(container)?, placed).await
         }
         Step::Collect { container, path, archive } => {
-            files::collect(&patient(engine, TRANSFER), &what, segment(container)?, path, archive, progress)
-                .await
+            files::collect(&patient(engine), &what, segment(container)?, path, archive, progress).await
         }
         Step::Signal { container, signal } => {
             let options = KillContainerOptionsBuilder::new().signal(signal).build();
@@ -146,7 +140,7 @@ async fn act(engine: &Session, step: &Step, progress: &Progress<'_>) -> Result<(
             // Volumes stay (law 5), and what runs is not removed: it was to be stopped first.
             let options = RemoveContainerOptionsBuilder::new().v(false).force(false).link(false).build();
             let removal = docker.remove_container(segment(container)?, Some(options)).await;
-            let somebody_else_is_at_it = removal.as_ref().is_err_and(is_already);
+            let somebody_else_is_at_it = removal.as_ref().is_err_and(|error| is_already(error, step));
             gone(removal)?;
             if somebody_else_is_at_it { removed(engine, container).await } else { Ok(()) }
         }
@@ -198,8 +192,8 @@ fn with_source(changes: &[String], digest: &str) -> Vec<String> {
 }
 
 /// The same engine for calls that take long to answer.
-fn patient(engine: &Session, timeout: Duration) -> Session {
-    Session { docker: engine.docker.clone().with_timeout(timeout), ..engine.clone() }
+fn patient(engine: &Session) -> Session {
+    Session { docker: engine.docker.clone().with_timeout(PATIENCE_MAX), ..engine.clone() }
 }
 
 /// A text that is safe in a URL's path: bollard does not escape it, and `../info?x=` would be another call.

@@ -1,12 +1,16 @@
 //! Images into the engine: loads, imports and pulls, streamed, with progress.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use bollard::query_parameters::{CreateImageOptionsBuilder, ImportImageOptionsBuilder};
 use futures_util::{Stream, StreamExt, stream};
 use hyper::body::Bytes;
 use tokio::fs::File;
 use tokio::io::AsyncReadExt;
+use tokio::time::sleep;
 
 use super::Session;
 use super::credentials::{self, Credentials};
@@ -20,6 +24,8 @@ use crate::resource::reference::ImageReference;
 
 /// How much of a file is sent at once.
 const CHUNK: usize = 256 << 10;
+/// How often it is told how much has been sent.
+const TELL: Duration = Duration::from_secs(1);
 
 /// Loads problem set images in one archive.
 pub(super) async fn load_papers(
@@ -43,10 +49,10 @@ pub(super) async fn load_archive(
 ) -> Result<(), EngineError> {
     let what = format!("load {}", archive.display());
     let file = open(archive).await?;
-    progress(size_of(&file).await);
     let options = ImportImageOptionsBuilder::new().quiet(true).build();
-    let answers = engine.docker.import_image_stream(options, chunks(file), None);
-    drain(engine, &what, answers).await
+    let sent = Sent::of(&file).await;
+    let answers = engine.docker.import_image_stream(options, chunks(file, sent.count()), None);
+    sent.told_while(progress, drain(engine, &what, answers)).await
 }
 
 /// Imports a file system's archive under a tag. `what` says it in an error.
@@ -62,15 +68,20 @@ pub(super) async fn import(
         .repo(&tag.repository())
         .tag(tag.tag().unwrap_or("latest"))
         .changes(changes.to_vec());
-    let (options, body) = match from {
+    match from {
         Archive::File(archive) => {
             let file = open(archive).await?;
-            progress(size_of(&file).await);
-            (options.from_src("-"), Some(bollard::body_try_stream(chunks(file))))
+            let sent = Sent::of(&file).await;
+            let body = bollard::body_try_stream(chunks(file, sent.count()));
+            let options = options.from_src("-").build();
+            let answers = engine.docker.create_image(Some(options), Some(body), None);
+            sent.told_while(progress, drain(engine, what, answers)).await
         }
-        Archive::Address(address) => (options.from_src(address), None),
-    };
-    drain(engine, what, engine.docker.create_image(Some(options.build()), body, None)).await
+        Archive::Address(address) => {
+            let options = options.from_src(address).build();
+            drain(engine, what, engine.docker.create_image(Some(options), None, None)).await
+        }
+    }
 }
 
 /// Pulls an image. A tag is always sent: without one the engine pulls every tag.
@@ -126,17 +137,73 @@ async fn open(path: &Path) -> Result<File, EngineError> {
         .map_err(|error| EngineError::refused(format!("{} cannot be read: {error}", path.display())))
 }
 
-async fn size_of(file: &File) -> String {
-    let size = file.metadata().await.map_or(0, |metadata| metadata.len());
-    format!("sending {}", ByteSize::from_bytes(size >> 10 << 10))
+/// How much of a file has been sent.
+struct Sent {
+    size: u64,
+    count: Arc<AtomicU64>,
+}
+
+impl Sent {
+    async fn of(file: &File) -> Self {
+        let size = file.metadata().await.map_or(0, |metadata| metadata.len());
+        Self { size, count: Arc::default() }
+    }
+
+    fn count(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.count)
+    }
+
+    /// Does the sending, and tells every second how far it is, unless it stands still.
+    async fn told_while<T>(&self, progress: &Progress<'_>, sending: impl Future<Output = T>) -> T {
+        let shown = |bytes: u64| ByteSize::from_bytes(bytes >> 10 << 10);
+        progress(format!("sending {}", shown(self.size)));
+        let mut sending = std::pin::pin!(sending);
+        let mut told = 0;
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut sending => return done,
+                () = sleep(TELL) => {}
+            }
+            let count = self.count.load(Ordering::Relaxed);
+            if count != told {
+                told = count;
+                progress(format!("sent {} of {}", shown(count), shown(self.size)));
+            }
+        }
+    }
 }
 
 /// A file in pieces, so that an archive of any size takes little memory.
-fn chunks(file: File) -> impl Stream<Item = std::io::Result<Bytes>> + Send + 'static {
-    stream::try_unfold(file, |mut file| async move {
+fn chunks(file: File, sent: Arc<AtomicU64>) -> impl Stream<Item = std::io::Result<Bytes>> + Send + 'static {
+    stream::try_unfold((file, sent), |(mut file, sent)| async move {
         let mut buffer = vec![0; CHUNK];
         let count = file.read(&mut buffer).await?;
         buffer.truncate(count);
-        Ok((count > 0).then(|| (Bytes::from(buffer), file)))
+        sent.fetch_add(count as u64, Ordering::Relaxed);
+        Ok((count > 0).then(|| (Bytes::from(buffer), (file, sent))))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_sent_is_told_as_long_as_it_gets_on() {
+        let sent = Sent { size: 4096, count: Arc::default() };
+        let count = sent.count();
+        let told = Mutex::new(Vec::new());
+        let progress = |text: String| told.lock().unwrap().push(text);
+        let sending = async {
+            count.store(1024, Ordering::Relaxed);
+            sleep(TELL * 5 / 2).await;
+            count.store(4096, Ordering::Relaxed);
+            sleep(TELL).await;
+        };
+        sent.told_while(&progress, sending).await;
+        assert_eq!(*told.lock().unwrap(), ["sending 4Ki", "sent 1Ki of 4Ki", "sent 4Ki of 4Ki"]);
+    }
 }

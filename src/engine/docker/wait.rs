@@ -1,7 +1,9 @@
 //! Waits for containers: until they are well, have stayed up, or have run to their end. Only looks.
 
+use std::cmp::Reverse;
 use std::time::Duration;
 
+use bollard::models::HealthConfig;
 use bollard::query_parameters::{InspectContainerOptions, LogsOptionsBuilder};
 use futures_util::StreamExt;
 use tokio::time::{Instant, sleep};
@@ -12,12 +14,19 @@ use super::perform::{LOOK, segment};
 use crate::engine::{EngineError, Progress};
 use crate::fields;
 use crate::plan::Await;
+use crate::resource::env::{looks_secret, without_password};
 
-/// How long a health check may take to come to a result, and how long a pass waits for a job.
+/// How long a health check may take to come to a result at least, and how long a pass waits for a job.
 const HEALTH: Duration = Duration::from_mins(5);
+/// The longest that any health check is waited for.
+const HEALTH_MAX: Duration = Duration::from_hours(24);
+/// How often it is told that a health check has come to no result yet.
+const TELL: Duration = Duration::from_mins(1);
 /// How many of a failed container's last lines are told, and how much of them.
 const LAST_LINES: &str = "5";
 const LAST_LINES_BYTES: usize = 2000;
+/// From how many bytes on a value is looked for in what a program said: `1` stands everywhere.
+const SECRET_MIN: usize = 3;
 
 /// Waits until a container is as far as it has to be. A failure tells the container's last output.
 pub(super) async fn until(
@@ -37,7 +46,8 @@ pub(super) async fn until(
     };
     match waited {
         Err(EngineError::Refused { sentence }) => {
-            Err(EngineError::refused(sentence + &last_words(engine, container).await))
+            let told = sentence + &last_words(engine, container).await;
+            Err(EngineError::refused(without_secrets(&told, &secrets(engine, container).await)))
         }
         waited => waited,
     }
@@ -50,6 +60,8 @@ struct Glance {
     exit_code: i64,
     started_at: String,
     last_check: Option<String>,
+    /// How long its health check may take to come to a result.
+    patience: Duration,
 }
 
 async fn glance(engine: &Session, container: &str) -> Result<Glance, EngineError> {
@@ -70,7 +82,26 @@ async fn glance(engine: &Session, container: &str) -> Result<Glance, EngineError
         exit_code: state.exit_code.unwrap_or_default(),
         started_at: state.started_at.unwrap_or_default(),
         last_check,
+        patience: patience(answer.config.and_then(|config| config.healthcheck).as_ref()),
     })
+}
+
+/// How long a health check may take to come to a result: through its start period, in which no failure
+/// counts, and all of its tries. The defaults are Docker's.
+fn patience(check: Option<&HealthConfig>) -> Duration {
+    const DEFAULT: Duration = Duration::from_secs(30);
+    let Some(check) = check else { return HEALTH };
+    let time = |nanos: Option<i64>, default: Duration| {
+        nanos
+            .and_then(|nanos| u64::try_from(nanos).ok())
+            .filter(|nanos| *nanos > 0)
+            .map_or(default, Duration::from_nanos)
+    };
+    let tries = check.retries.and_then(|retries| u32::try_from(retries).ok()).filter(|retries| *retries > 0);
+    let each = time(check.interval, DEFAULT).saturating_add(time(check.timeout, DEFAULT));
+    time(check.start_period, Duration::ZERO)
+        .saturating_add(each.saturating_mul(tries.unwrap_or(3).saturating_add(1)))
+        .clamp(HEALTH, HEALTH_MAX)
 }
 
 impl Glance {
@@ -84,8 +115,8 @@ impl Glance {
 }
 
 async fn healthy(engine: &Session, container: &str, progress: &Progress<'_>) -> Result<(), EngineError> {
-    let deadline = Instant::now() + HEALTH;
-    let mut told = String::new();
+    let begun = Instant::now();
+    let (mut told, mut next) = (String::new(), begun + TELL);
     loop {
         let glance = glance(engine, container).await?;
         // What the engine restarts by itself may still become well.
@@ -106,10 +137,16 @@ async fn healthy(engine: &Session, container: &str, progress: &Progress<'_>) -> 
                 told = other.to_owned();
                 progress(told.clone());
             }
-            Some(_) => {}
+            Some(still) => {
+                if Instant::now() >= next {
+                    next += TELL;
+                    progress(format!("{still} for {} s", begun.elapsed().as_secs()));
+                }
+            }
         }
-        if Instant::now() >= deadline {
-            return Err(EngineError::refused(format!("it did not become healthy in {} s", HEALTH.as_secs())));
+        if begun.elapsed() >= glance.patience {
+            let seconds = glance.patience.as_secs();
+            return Err(EngineError::refused(format!("it did not become healthy in {seconds} s")));
         }
         sleep(LOOK).await;
     }
@@ -159,4 +196,64 @@ async fn last_words(engine: &Session, container: &str) -> String {
     let text = String::from_utf8_lossy(&bytes);
     let lines: Vec<String> = text.lines().map(|line| fields::plain(line.trim_end())).collect();
     if lines.is_empty() { String::new() } else { format!("; its last output: {}", lines.join(" | ")) }
+}
+
+/// The values of a container's variables that look secret, the longest first.
+async fn secrets(engine: &Session, container: &str) -> Vec<String> {
+    let answer = engine.docker.inspect_container(container, None::<InspectContainerOptions>).await;
+    let variables = answer.ok().and_then(|answer| answer.config?.env).unwrap_or_default();
+    let mut values: Vec<String> = variables
+        .iter()
+        .filter_map(|variable| variable.split_once('='))
+        .filter(|(key, value)| looks_secret(key) && value.len() >= SECRET_MIN)
+        .map(|(_, value)| fields::plain(value))
+        .collect();
+    values.sort_by_key(|value| Reverse(value.len()));
+    values
+}
+
+/// What a program said, with nothing in it that a plan would hide (law 12).
+fn without_secrets(told: &str, secrets: &[String]) -> String {
+    let told = secrets.iter().fold(told.to_owned(), |told, secret| told.replace(secret.as_str(), "(hidden)"));
+    told.split(' ').map(without_password).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_health_check_is_waited_for_through_its_start_and_all_its_tries() {
+        let seconds = |check: Option<&HealthConfig>| patience(check).as_secs();
+        let minutes = |minutes: i64| Some(minutes * 60_000_000_000);
+        assert_eq!(seconds(None), 300);
+        assert_eq!(seconds(Some(&HealthConfig::default())), 300);
+        let slow_start = HealthConfig { start_period: minutes(10), ..HealthConfig::default() };
+        assert_eq!(seconds(Some(&slow_start)), 10 * 60 + 4 * 60);
+        let rare = HealthConfig {
+            interval: minutes(6),
+            timeout: minutes(1),
+            retries: Some(1),
+            ..HealthConfig::default()
+        };
+        assert_eq!(seconds(Some(&rare)), 2 * 7 * 60);
+        let endless =
+            HealthConfig { interval: Some(i64::MAX), retries: Some(i64::MAX), ..HealthConfig::default() };
+        assert_eq!(seconds(Some(&endless)), 24 * 3600);
+    }
+
+    #[test]
+    fn law_12_what_a_program_says_of_its_secrets_is_hidden() {
+        let secrets = ["hunter2".to_owned()];
+        for (told, shown) in [
+            (
+                "FATAL: cannot connect to postgres://app:s3cret@db/x: timeout",
+                "FATAL: cannot connect to postgres://app:(hidden)@db/x: timeout",
+            ),
+            ("token=hunter2, again", "token=(hidden), again"),
+            ("nothing  to hide", "nothing  to hide"),
+        ] {
+            assert_eq!(without_secrets(told, &secrets), shown);
+        }
+    }
 }

@@ -1,4 +1,4 @@
-use super::{DEPTH_MAX, Document, Node, Value, read};
+use super::{DEPTH_MAX, Document, FAULTS_MAX, Node, Value, read};
 use crate::resource::violation::FieldPath;
 
 fn one(text: &str) -> Node<'_> {
@@ -86,6 +86,15 @@ fn what_stands_before_the_fault_is_kept() {
     let documents = read("kind: X\nmetadata:\n  name: web\nspec: [\n");
     assert!(documents[0].broken_off);
     assert_eq!(documents[0].root.get("metadata").and_then(|node| node.get("name")?.text()), Some("web"));
+}
+
+#[test]
+fn of_a_document_full_of_repeated_keys_the_first_faults_are_told_and_those_of_its_identity() {
+    let text = "a: 1\n".repeat(1000) + &"kind: A\n".repeat(1000) + &"metadata: {}\n".repeat(1000);
+    let faults = faults(&text);
+    assert_eq!(faults.len(), FAULTS_MAX + 2);
+    assert_eq!(faults[FAULTS_MAX], "1002:1 kind this key already stands at 1001:1");
+    assert_eq!(faults[FAULTS_MAX + 1], "2002:1 metadata this key already stands at 2001:1");
 }
 
 #[test]

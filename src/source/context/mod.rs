@@ -11,6 +11,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
 
@@ -88,17 +89,29 @@ enum Kind {
 impl ContextRequest {
     /// Looks at the context. Contents of files that did not change since they became `known` are not read again.
     ///
+    /// `beat` is called for every piece of one that is.
+    ///
     /// # Errors
     /// Why it cannot be sent to a builder, in a sentence.
-    pub fn summary(&self, known: &mut KnownFiles) -> Result<ContextSummary, String> {
+    pub fn summary(&self, known: &mut KnownFiles, beat: &dyn Fn()) -> Result<ContextSummary, String> {
+        self.summary_at(known, beat, SystemTime::now())
+    }
+
+    fn summary_at(
+        &self,
+        known: &mut KnownFiles,
+        beat: &dyn Fn(),
+        now: SystemTime,
+    ) -> Result<ContextSummary, String> {
         let mut before = std::mem::take(known);
         let mut content = |path: &Path, stamp: Stamp| {
             let digest = match before.remove(path) {
                 Some((known, digest)) if known == stamp => digest,
-                _ => digest_of(File::open(path).map_err(|error| sentence(path, &error))?, &mut io::sink())
-                    .map_err(|error| sentence(path, &error))?,
+                _ => digest_at(path, stamp, beat)?,
             };
-            known.insert(path.to_owned(), (stamp, digest));
+            if stamp.is_settled(now) {
+                known.insert(path.to_owned(), (stamp, digest));
+            }
             Ok::<_, String>(digest)
         };
         if let Some((archive, stamp)) = self.archive()? {
@@ -220,6 +233,32 @@ fn digest_of_pieces<E>(
         hasher.update(content(piece)?);
     }
     Ok(hex(&hasher.finalize()))
+}
+
+/// The digest of a file that had this stamp when it was listed.
+fn digest_at(path: &Path, stamp: Stamp, beat: &dyn Fn()) -> Result<[u8; 32], String> {
+    let told = |error: io::Error| sentence(path, &error);
+    let file = File::open(path).map_err(told)?;
+    let digest = digest_of(&file, &mut Beating(beat)).map_err(told)?;
+    if stamp.is_still(&file).map_err(told)? {
+        Ok(digest)
+    } else {
+        Err(format!("{} changes while it is read", path.display()))
+    }
+}
+
+/// Takes everything and keeps nothing but time.
+struct Beating<'a>(&'a dyn Fn());
+
+impl Write for Beating<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        (self.0)();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// The digest of what a reader yields, all of which also goes to `out`.

@@ -21,7 +21,7 @@ fn context(dir: &Path) -> ContextRequest {
 }
 
 fn digest(request: &ContextRequest) -> String {
-    request.summary(&mut KnownFiles::default()).unwrap().digest
+    request.summary(&mut KnownFiles::default(), &|| ()).unwrap().digest
 }
 
 fn sent(request: &ContextRequest) -> Vec<(String, String)> {
@@ -50,7 +50,7 @@ fn a_builder_is_sent_what_the_patterns_let_through() {
     assert_eq!(names(&entries), ".dockerignore Dockerfile link src/ src/empty/ src/第8题.txt");
     assert_eq!(entries[2].1, "-> src");
     assert_eq!(entries[5].1, "1+1=？");
-    let summary = request.summary(&mut KnownFiles::default()).unwrap();
+    let summary = request.summary(&mut KnownFiles::default(), &|| ()).unwrap();
     assert_eq!((summary.files, summary.bases), (Some(3), ["exam-base:1".to_owned()].into()));
 
     let inline = ContextRequest { dockerfile: Dockerfile::Inline("FROM a\nFROM b".to_owned()), ..request };
@@ -113,21 +113,35 @@ fn names_modes_and_contents_count_and_times_do_not() {
 }
 
 #[test]
+fn a_file_that_changes_while_it_is_read_is_part_of_no_context() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("data");
+    write(&file, "").unwrap();
+    let listed = super::Stamp::of(&fs::metadata(&file).unwrap());
+    write(&file, "more").unwrap();
+    let told = super::digest_at(&file, listed, &|| ());
+    assert_eq!(told, Err(format!("{} changes while it is read", file.display())));
+}
+
+#[test]
 fn a_file_that_did_not_change_is_not_read_again() {
     let dir = tempfile::tempdir().unwrap();
     let request = context(dir.path());
     let mut known = KnownFiles::default();
-    let first = request.summary(&mut known).unwrap();
+    let later = std::time::SystemTime::now() + std::time::Duration::from_secs(10);
+    let first = request.summary_at(&mut known, &|| (), later).unwrap();
     assert_eq!(known.len(), 3);
     let file = dir.path().join("src/第8题.txt");
     known.get_mut(&file).unwrap().1 = [1; 32];
-    assert_ne!(request.summary(&mut known).unwrap(), first, "what is known is taken");
+    assert_ne!(request.summary_at(&mut known, &|| (), later).unwrap(), first, "what is known is taken");
     write(&file, "other").unwrap();
-    let other = request.summary(&mut known).unwrap();
-    assert_eq!(other, request.summary(&mut KnownFiles::default()).unwrap());
+    let other = request.summary_at(&mut known, &|| (), later).unwrap();
+    assert_eq!(other, request.summary(&mut KnownFiles::default(), &|| ()).unwrap());
     fs::remove_file(&file).unwrap();
-    request.summary(&mut known).unwrap();
+    request.summary_at(&mut known, &|| (), later).unwrap();
     assert_eq!(known.len(), 2, "what is gone is forgotten");
+    request.summary(&mut known, &|| ()).unwrap();
+    assert_eq!(known.len(), 0, "what changed a moment ago is read again");
 }
 
 #[test]
@@ -144,7 +158,7 @@ fn a_context_that_changed_since_is_not_sent_as_the_old_one() {
 fn what_cannot_be_sent_is_told_in_a_sentence() {
     let dir = tempfile::tempdir().unwrap();
     let request = context(dir.path());
-    let refused = |request: &ContextRequest| request.summary(&mut KnownFiles::default()).unwrap_err();
+    let refused = |request: &ContextRequest| request.summary(&mut KnownFiles::default(), &|| ()).unwrap_err();
     let at = |name: &str| dir.path().join(name).display().to_string();
 
     let other = ContextRequest { dockerfile: Dockerfile::Named("no".to_owned()), ..request.clone() };
@@ -172,5 +186,5 @@ fn what_cannot_be_sent_is_told_in_a_sentence() {
         format!("{} is a device or a pipe, which no builder can be sent", at("pipe"))
     );
     write(dir.path().join(".dockerignore"), "pipe").unwrap();
-    assert!(request.summary(&mut KnownFiles::default()).is_ok(), "what is ignored is not looked at");
+    assert!(request.summary(&mut KnownFiles::default(), &|| ()).is_ok(), "what is ignored is not looked at");
 }

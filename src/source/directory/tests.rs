@@ -77,7 +77,14 @@ fn a_revision_changes_with_a_name_and_with_a_byte_and_with_nothing_else() {
     assert_eq!(first.revision(), same.revision());
     assert_ne!(first.revision(), renamed.revision());
     assert_ne!(first.revision(), edited.revision());
-    assert_eq!(first.revision().to_string(), first.revision().as_str()[..12]);
+}
+
+#[test]
+fn law_12_a_revision_is_told_to_nobody_who_could_guess_a_key_by_it() {
+    let snapshot = snapshot(directory(&[("a.yaml", "key: {choices: [B]}")]).path());
+    assert_eq!(format!("{:?}", snapshot.revision()), "Revision");
+    let (one, other) = (snapshot.revision().sealed(&[1; 32]), snapshot.revision().sealed(&[2; 32]));
+    assert_eq!((one.len(), one == other), (64, false));
 }
 
 #[test]
@@ -132,6 +139,17 @@ fn law_2_another_directory_under_the_same_path_has_another_identity() {
     let after = snapshot(&root);
     assert_eq!(before.revision(), after.revision());
     assert_ne!(before.identity(), after.identity());
+}
+
+#[test]
+fn law_2_what_stands_behind_each_directory_is_told() {
+    let directory = directory(&[("a/b/x.yaml", "")]);
+    symlink("/dev/shm", directory.path().join("share")).expect("a link");
+    let snapshot = snapshot(directory.path());
+    let told = |path: &str| snapshot.directories().get(Path::new(path)).map(|found| found.device);
+    let device = Some(snapshot.identity().device);
+    assert_eq!((told("a"), told("a/b"), told("c")), (device, device, None));
+    assert!(told("share").is_some() && told("share") != device);
 }
 
 #[test]

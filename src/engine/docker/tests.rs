@@ -1,0 +1,63 @@
+use std::sync::{Arc, Mutex};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixListener;
+
+use super::DockerReader;
+use crate::engine::{EngineError, Inspect};
+
+/// An engine that knows no API older than `oldest`, and no image. Keeps what was asked for.
+fn engine(listener: UnixListener, oldest: Arc<Mutex<&'static str>>, asked: Arc<Mutex<Vec<String>>>) {
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = vec![0; 4096];
+            let count = stream.read(&mut request).await.unwrap();
+            let request = String::from_utf8_lossy(&request[..count]).into_owned();
+            let path = request.split_whitespace().nth(1).unwrap_or_default().to_owned();
+            let oldest = *oldest.lock().unwrap();
+            let (status, body) = if path == "/version" {
+                ("200 OK", format!(r#"{{"ApiVersion": "1.47", "MinAPIVersion": "{oldest}"}}"#))
+            } else if path.starts_with(&format!("/v{oldest}/")) || oldest < "1.41" {
+                ("404 Not Found", r#"{"message": "No such image"}"#.to_owned())
+            } else {
+                let why = format!(
+                    "client version 1.41 is too old. Minimum supported API version is {oldest}, please upgrade"
+                );
+                ("400 Bad Request", format!(r#"{{"message": "{why}"}}"#))
+            };
+            asked.lock().unwrap().push(path);
+            let head = format!(
+                "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+                body.len()
+            );
+            stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+        }
+    });
+}
+
+#[tokio::test]
+async fn an_engine_that_was_exchanged_is_agreed_with_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("engine.sock");
+    let (oldest, asked) = (Arc::new(Mutex::new("1.24")), Arc::new(Mutex::new(Vec::new())));
+    engine(UnixListener::bind(&socket).unwrap(), Arc::clone(&oldest), Arc::clone(&asked));
+    let reader = DockerReader::at(&format!("unix://{}", socket.display()));
+    let id = format!("sha256:{}", "a".repeat(64)).parse().unwrap();
+    for _ in 0..2 {
+        assert!(matches!(reader.image(&id).await, Err(EngineError::Refused { .. })));
+    }
+    *oldest.lock().unwrap() = "1.44";
+    let lost = reader.image(&id).await.unwrap_err();
+    let shown = socket.display();
+    assert_eq!(
+        lost.to_string(),
+        format!(
+            "no engine answers at unix://{shown}: the one that is there now has given up the API that was agreed on"
+        )
+    );
+    assert!(matches!(reader.image(&id).await, Err(EngineError::Refused { .. })));
+    let asked: Vec<String> =
+        asked.lock().unwrap().iter().map(|path| path.split("/images").next().unwrap().to_owned()).collect();
+    assert_eq!(asked, ["/version", "/v1.41", "/v1.41", "/v1.41", "/version", "/v1.44"]);
+}
