@@ -115,7 +115,11 @@ pub fn build(
         attachments,
         server,
         by_tag: BTreeMap::new(),
-        desired: Desired { invalid: manifests.invalid.clone(), ..Desired::default() },
+        desired: Desired {
+            invalid: manifests.invalid.clone(),
+            opaque: manifests.opaque,
+            ..Desired::default()
+        },
         diagnostics: Vec::new(),
         starts_from: BTreeMap::new(),
     };

@@ -34,6 +34,8 @@ pub struct Desired {
     pub containers: BTreeMap<Name, DesiredContainer>,
     /// Resources that are named by manifests that are wrong: left as they are (law 3).
     pub invalid: BTreeSet<ResourceId>,
+    /// Whether something could not be read that may describe any resource.
+    pub opaque: bool,
     /// Resources whose manifests say that they are to be left as they are.
     pub suspended: BTreeSet<ResourceId>,
     /// Whether what no manifest describes may be removed.

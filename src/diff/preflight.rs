@@ -4,14 +4,16 @@
 use super::{Act, Changes, Operation, port};
 use crate::desired::Desired;
 use crate::observed::{HeldPort, HostFacts, Observed, ObservedContainer};
-use crate::resource::name::{Kind, ResourceId};
+use crate::resource::container::Reference;
+use crate::resource::name::{Kind, Name, ResourceId};
 use crate::resource::port::PublishedPort;
 use crate::resource::quantity::ByteSize;
 
 pub(super) fn diff(desired: &Desired, observed: &Observed, changes: &mut Changes) {
     let ids: Vec<ResourceId> = changes.changes.iter().map(|change| change.id.clone()).collect();
     for id in ids.into_iter().filter(|id| id.kind == Kind::Container) {
-        let why = missing_source(&id, desired, &observed.host, changes).or_else(|| {
+        let why = missing_source(&id, desired, &observed.host, changes);
+        let why = why.or_else(|| may_be_described(&id, desired, observed, changes)).or_else(|| {
             let taken = taken_port(&id, desired, observed, changes)?;
             (!may_be_given_up(&id, observed, changes)).then_some(taken)
         });
@@ -38,6 +40,33 @@ fn missing_source(id: &ResourceId, desired: &Desired, host: &HostFacts, changes:
     let spec = &desired.containers.get(&id.name)?.spec;
     let path = spec.required_paths().find(|path| host.absent_paths.contains(*path))?;
     Some(format!("{path} is not on this host: make it, or write the bind out with createHostPath: true"))
+}
+
+/// What the engine would pull or make by itself, though a manifest that cannot be read may describe it.
+fn may_be_described(
+    id: &ResourceId,
+    desired: &Desired,
+    observed: &Observed,
+    changes: &Changes,
+) -> Option<String> {
+    if !desired.opaque {
+        return None;
+    }
+    let new = changes.changes.iter().find_map(|change| match &change.act {
+        Act::Create(new) | Act::Replace { container: new, .. } if change.id == *id => Some(new),
+        _ => None,
+    })?;
+    let absent_volume = || {
+        let volumes = new.spec.references().into_iter().filter_map(|(_, reference)| match reference {
+            Reference::Volume(name) => Some(name),
+            _ => None,
+        });
+        let is_there = |name: &Name| observed.volumes.iter().any(|volume| volume.name == name.as_str());
+        let mut absent = volumes.filter(|name| !desired.volumes.contains_key(*name) && !is_there(name));
+        absent.next().map(|name| format!("volume {name}"))
+    };
+    let absent = new.pull.then(|| new.image.to_string()).or_else(absent_volume)?;
+    Some(format!("{absent} is not on this host, and what could not be read may describe it"))
 }
 
 /// A port that a process holds which is no container's.

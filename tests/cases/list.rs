@@ -101,6 +101,7 @@ cases!(
     law_6_a_port_that_the_old_one_holds_on_the_hosts_network_is_no_obstacle,
     law_6_a_restart_whose_bind_is_missing_stops_nothing,
     law_6_a_stopped_container_whose_bind_is_missing_is_not_started,
+    law_6_nothing_is_pulled_or_made_that_what_cannot_be_read_may_describe,
     law_6_ports_that_two_containers_swap_are_told,
     law_7_a_check_that_only_the_former_image_has_is_not_waited_for,
     law_7_a_successor_that_is_healthy_is_the_one_that_is_kept,

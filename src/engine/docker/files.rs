@@ -1,23 +1,20 @@
 //! Files into containers and out of them, as tar archives. Nothing that comes out is ever unpacked: its
 //! names, links and devices are those of whoever was in the container (law 13).
 
-use std::fs::Permissions;
 use std::io::Read;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bollard::query_parameters::{DownloadFromContainerOptionsBuilder, UploadToContainerOptionsBuilder};
 use futures_util::StreamExt;
-use tokio::fs::{self, DirBuilder, OpenOptions};
-use tokio::io::AsyncWriteExt;
+use tokio::fs::DirBuilder;
 
 use super::Session;
 use super::error::{failed, is_absent};
+use super::partial::Partial;
 use crate::engine::{EngineError, Progress};
 use crate::resource::container::{FileOwner, PlacedFile};
 use crate::resource::mount::Mode;
-use crate::resource::quantity::ByteSize;
 
 /// More than the largest file that is put into a container, packed.
 const PUT_MAX: usize = 9 << 20;
@@ -113,27 +110,11 @@ pub(super) async fn collect(
     if let Some(directory) = archive.parent() {
         DirBuilder::new().recursive(true).mode(0o700).create(directory).await.map_err(at_disk)?;
     }
-    let mut beside = archive.as_os_str().to_owned();
-    beside.push(".partial");
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&beside)
-        .await
-        .map_err(at_disk)?;
-    // One that was left may have another.
-    file.set_permissions(Permissions::from_mode(0o600)).await.map_err(at_disk)?;
-    let mut size = 0;
+    let mut partial = Partial::begin(archive).await.map_err(at_disk)?;
     while let Some(chunk) = next {
         let chunk = chunk.map_err(|error| failed(&engine.endpoint, what, error))?;
-        file.write_all(&chunk).await.map_err(at_disk)?;
-        size += chunk.len() as u64;
-        progress(ByteSize::from_bytes(size >> 10 << 10).to_string());
+        partial.write(&chunk, progress).await.map_err(at_disk)?;
         next = chunks.next().await;
     }
-    file.sync_all().await.map_err(at_disk)?;
-    drop(file);
-    fs::rename(&beside, archive).await.map_err(at_disk)
+    partial.finish().await.map_err(at_disk)
 }
