@@ -12,6 +12,7 @@ use crate::diff::Budget;
 use crate::execute::default_parallelism;
 use crate::records::Records;
 use crate::resource::name::Owner;
+use crate::resource::reference::ImageReference;
 use crate::secret::Secret;
 use crate::suspension::{self, Suspension};
 
@@ -109,6 +110,15 @@ Examples:
   invigil resume
   invigil resume --owner room-2")]
     Resume(ResumeArgs),
+    /// Ask a registry whether the stored login is good
+    #[command(after_help = "\
+Examples:
+  invigil login --check 10.0.0.7:5000
+  invigil login --check docker.io
+
+Logins are Docker's: `docker login REGISTRY` stores one, and credential helpers are asked.
+Exit codes: 0 it is good, 1 it is not, or nobody knows.")]
+    Login(LoginArgs),
     /// Print the manifests' JSON Schema, write all of them, or check those written
     #[command(after_help = "\
 Examples:
@@ -389,6 +399,23 @@ impl From<LogFormat> for logging::Format {
             LogFormat::Text => Self::Text,
             LogFormat::Json => Self::Json,
         }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct LoginArgs {
+    /// The registry, as image references name it
+    #[arg(long, value_name = "REGISTRY", required = true, value_parser = registry)]
+    pub(super) check: String,
+}
+
+/// A registry's host, parsed once.
+fn registry(text: &str) -> Result<String, String> {
+    let reference: ImageReference = format!("{text}/x").parse()?;
+    if reference.domain() == text {
+        Ok(text.to_owned())
+    } else {
+        Err("expected HOST, HOST:PORT or docker.io".to_owned())
     }
 }
 

@@ -9,6 +9,7 @@ mod args;
 mod convert;
 mod exam_server;
 mod export;
+mod login;
 mod plan;
 mod progress;
 mod report;
@@ -58,6 +59,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Run(args) => run::run(&args).await,
         Command::Suspend(args) => suspend::suspend(&args).await,
         Command::Resume(args) => suspend::resume(&args),
+        Command::Login(args) => login::login(&args).await,
         Command::Schema(args) => schema::schema(&args),
         Command::Convert(args) => convert::convert(&args),
         Command::Export(args) => export::export(&args).await,

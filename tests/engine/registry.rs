@@ -68,6 +68,16 @@ impl Drop for Registry {
     }
 }
 
+/// What `login --check` says with a config directory, and its exit code.
+fn check(registry: &str, config: &std::path::Path) -> (Option<i32>, String) {
+    let Output { status, stdout, stderr } = Command::new(env!("CARGO_BIN_EXE_invigil"))
+        .args(["login", "--check", registry])
+        .env("DOCKER_CONFIG", config)
+        .output()
+        .expect("invigil");
+    (status.code(), String::from_utf8_lossy(&stdout).into_owned() + &String::from_utf8_lossy(&stderr))
+}
+
 /// The program, as it runs with a config directory. Exit code, and everything it said.
 fn apply(host: &Host, config: &std::path::Path) -> (Option<i32>, String) {
     let Output { status, stdout, stderr } = Command::new(env!("CARGO_BIN_EXE_invigil"))
@@ -150,6 +160,19 @@ async fn an_image_is_pushed_once_and_a_tag_that_moves_there_is_pulled() {
     };
     host.write("app.yaml", &image(1));
     let nobody = tempfile::tempdir().expect("a directory");
+    let at = format!("127.0.0.1:{}", registry.port);
+    assert_eq!(check(&at, login.path()), (Some(0), format!("{at} lets Invigil in.\n")));
+    let file = nobody.path().join("config.json");
+    assert_eq!(
+        check(&at, nobody.path()),
+        (Some(1), format!("error: {at}: {} has no login for it\n", file.display()))
+    );
+    let (code, said) = check(&at, registry.login("canary-password").path());
+    assert!(
+        code == Some(1) && said.starts_with(&format!("error: {at}: the registry wants a login: ")),
+        "{said}"
+    );
+    assert_eq!(check("127.0.0.1:1", login.path()).0, Some(1));
     let (code, said) = apply(&host, nobody.path());
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains(&format!("push {tag}: the registry wants a login: ")), "{said}");

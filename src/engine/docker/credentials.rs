@@ -37,9 +37,14 @@ pub(super) struct Credentials {
 
 /// What Docker's config file has for the registry of an image. It is read each time: a login needs no restart.
 pub(super) async fn of(reference: &ImageReference) -> Credentials {
-    let registry = match reference.domain() {
+    of_registry(reference.domain()).await
+}
+
+/// The same for a registry by its host: `docker.io`, `10.0.0.7:5000`.
+pub(super) async fn of_registry(host: &str) -> Credentials {
+    let registry = match host {
         "docker.io" => HUB.to_owned(),
-        domain => domain.to_owned(),
+        host => host.to_owned(),
     };
     let Some(file) = config_file() else { return Credentials::default() };
     let config = match tokio::fs::read(&file).await {
@@ -123,12 +128,19 @@ struct Answer {
     secret: String,
 }
 
-/// Where Docker's own client keeps what it knows.
-fn config_file() -> Option<PathBuf> {
+/// What the config file is called among a unit's credentials (`LoadCredential=docker-config:...`).
+const CREDENTIAL: &str = "docker-config";
+
+/// Where Docker's own client keeps what it knows, or what the unit was given in its place.
+pub(super) fn config_file() -> Option<PathBuf> {
     let set =
         |variable: &str| std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let directory = set("DOCKER_CONFIG").or_else(|| Some(set("HOME")?.join(".docker")))?;
-    Some(directory.join("config.json"))
+    if let Some(directory) = set("DOCKER_CONFIG") {
+        return Some(directory.join("config.json"));
+    }
+    let given = set("CREDENTIALS_DIRECTORY").map(|directory| directory.join(CREDENTIAL));
+    let own = || Some(set("HOME")?.join(".docker/config.json"));
+    given.filter(|file| file.exists()).or_else(own)
 }
 
 fn sent(credential: DockerCredential, registry: String) -> DockerCredentials {

@@ -86,6 +86,14 @@ impl DockerReader {
         &self.endpoint
     }
 
+    /// Asks a registry, by way of the engine, whether the login that Docker's config file has for it is good.
+    ///
+    /// # Errors
+    /// Why it is not, or why nobody knows.
+    pub async fn check_login(&self, registry: &str) -> Result<(), EngineError> {
+        self.with(async |engine| registry::check_login(engine, registry).await).await
+    }
+
     /// The engine's socket, if it has one on this host.
     pub fn socket(&self) -> Option<PathBuf> {
         self.endpoint.strip_prefix("unix://").map(PathBuf::from)

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use bollard::query_parameters::PushImageOptionsBuilder;
 use futures_util::{StreamExt, stream};
+use hyper::Method;
 
-use super::Session;
 use super::credentials::{self, Credentials};
 use super::error::{failed, is_absent};
 use super::perform::segment;
+use super::{Session, raw};
 use crate::engine::{EngineError, Progress};
 use crate::fields::plain;
 use crate::observed::AtRegistry;
@@ -56,6 +57,28 @@ async fn ask_for(engine: &Session, reference: &ImageReference) -> AtRegistry {
 fn is_unknown(error: &bollard::errors::Error) -> bool {
     matches!(error, bollard::errors::Error::DockerResponseServerError { message, .. }
         if message.contains("manifest unknown") || message.contains("name unknown"))
+}
+
+/// Asks a registry whether it lets in whom Docker's config file has for it.
+///
+/// # Errors
+/// Why it does not, or why nobody knows, in a sentence.
+pub(super) async fn check_login(engine: &Session, registry: &str) -> Result<(), EngineError> {
+    let Credentials { sent, trouble } = credentials::of_registry(registry).await;
+    let Some(login) = sent else {
+        let file = credentials::config_file();
+        let file = file.map_or_else(|| "Docker's config.json".to_owned(), |file| file.display().to_string());
+        let why = trouble.unwrap_or_else(|| format!("{file} has no login for it"));
+        return Err(EngineError::refused(format!("{registry}: {why}")));
+    };
+    let body = serde_json::to_vec(&login).map_err(|error| EngineError::refused(error.to_string()))?;
+    let headers = vec![("content-type", "application/json".to_owned())];
+    let sent = raw::Sent { headers, body: bollard::body_full(body.into()) };
+    let mut answer = std::pin::pin!(engine.raw(&Method::POST, "/auth", sent));
+    while let Some(piece) = answer.next().await {
+        piece.map_err(|error| failed(&engine.endpoint, registry, error))?;
+    }
+    Ok(())
 }
 
 /// Puts an image where its tag says.
