@@ -110,6 +110,16 @@ Examples:
   invigil resume
   invigil resume --owner room-2")]
     Resume(ResumeArgs),
+    /// Write down which images the manifests' tags stand for now, so that none moves under an exam
+    #[command(after_help = "\
+Examples:
+  invigil lock examples
+  invigil lock && git add invigil.lock
+
+Asks the registries, by way of the engine, and writes invigil.lock into the directory. From then on a tag of an image
+from a registry means the image that is locked, until this is run again.
+Exit codes: 0 written, 1 not everything could be found out, and nothing was written.")]
+    Lock(LockArgs),
     /// Ask a registry whether the stored login is good
     #[command(after_help = "\
 Examples:
@@ -400,6 +410,12 @@ impl From<LogFormat> for logging::Format {
             LogFormat::Json => Self::Json,
         }
     }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct LockArgs {
+    #[command(flatten)]
+    pub(super) manifests: ManifestArgs,
 }
 
 #[derive(Debug, Args)]

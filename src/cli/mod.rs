@@ -9,6 +9,7 @@ mod args;
 mod convert;
 mod exam_server;
 mod export;
+mod lock;
 mod login;
 mod plan;
 mod progress;
@@ -59,6 +60,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Run(args) => run::run(&args).await,
         Command::Suspend(args) => suspend::suspend(&args).await,
         Command::Resume(args) => suspend::resume(&args),
+        Command::Lock(args) => lock::lock(&args).await,
         Command::Login(args) => login::login(&args).await,
         Command::Schema(args) => schema::schema(&args),
         Command::Convert(args) => convert::convert(&args),

@@ -8,11 +8,14 @@ use super::{
 };
 use crate::assembly::{ExamServer, PaperImage};
 use crate::manifest::diagnostic::Diagnostic;
+use crate::manifest::lock::Lock;
 use crate::manifest::{Manifest, Manifests, Spec};
 use crate::problemset::set::ProblemSet;
 use crate::resource::bind::{Bind, BindSource};
 use crate::resource::container::{Capability, ContainerSpec, PlacedFile};
-use crate::resource::image::{Build as BuildSpec, CHECK_EVERY, Context, ImageSource, ImageSpec, Import};
+use crate::resource::image::{
+    Build as BuildSpec, CHECK_EVERY, Context, ImageSource, ImageSpec, Import, Pull, PullPolicy,
+};
 use crate::resource::mount::MountSource;
 use crate::resource::name::{Kind, Name, ResourceId};
 use crate::resource::printable::printable;
@@ -122,6 +125,7 @@ pub fn build(
         },
         diagnostics: Vec::new(),
         starts_from: BTreeMap::new(),
+        lock: manifests.lock.as_ref(),
     };
     let (containers, others): (Vec<&Manifest>, Vec<&Manifest>) =
         manifests.resources.iter().partition(|manifest| manifest.id.kind == Kind::Container);
@@ -150,6 +154,8 @@ struct Build<'a> {
     by_tag: BTreeMap<ImageReference, Name>,
     desired: Desired,
     diagnostics: Vec<Diagnostic>,
+    /// Which images tags stand for; `None` if that cannot be read.
+    lock: Option<&'a Lock>,
     /// The images that built ones start from.
     starts_from: BTreeMap<Name, BTreeSet<ImageReference>>,
 }
@@ -228,12 +234,7 @@ impl Build<'_> {
         let root = FieldPath::root();
         let source = match spec.source() {
             None => return Err((root, "an image has exactly one source".to_owned())),
-            Some(ImageSource::Pull(pull)) => ImageOrigin::Pull {
-                reference: pull.reference.clone(),
-                platform: pull.platform.clone(),
-                policy: pull.policy,
-                check_every: pull.check_every.unwrap_or(CHECK_EVERY),
-            },
+            Some(ImageSource::Pull(pull)) => self.pull(pull)?,
             Some(ImageSource::Build(build)) => {
                 ImageOrigin::Made(Recipe::build(build, self.build_context(manifest, build)?))
             }
@@ -251,10 +252,17 @@ impl Build<'_> {
             Some(ImageSource::Import(import)) => self.import(manifest, import)?,
             Some(ImageSource::Commit(commit)) => ImageOrigin::Made(Recipe::commit(commit)),
         };
+        let mut tags: BTreeSet<ImageReference> = tags_of(spec).collect();
+        if let (ImageOrigin::Pull { reference, .. }, Some(pull)) = (&source, &spec.pull)
+            && *reference != pull.reference
+        {
+            // The tag goes with the lock.
+            tags.insert(pull.reference.clone());
+        }
         Ok(DesiredImage {
             archive: self.kept(manifest, spec)?,
             push: spec.pushed().into_iter().collect(),
-            ..DesiredImage::tagged(source, tags_of(spec).collect())
+            ..DesiredImage::tagged(source, tags)
         })
     }
 
@@ -276,6 +284,28 @@ impl Build<'_> {
             Err(why) => return Err(refused(format!("{why}; take it away to have the image kept there"))),
         };
         Ok(Some(KeptArchive { path, holds }))
+    }
+
+    fn pull(&self, pull: &Pull) -> Result<ImageOrigin, (FieldPath, String)> {
+        let path = || FieldPath::root().key("pull").key("reference");
+        let locked = self.locked(&pull.reference).map_err(|why| (path(), why))?;
+        // What a lock names does not move by itself.
+        let policy = match pull.policy {
+            PullPolicy::Always if locked.is_some() => PullPolicy::IfNotPresent,
+            policy => policy,
+        };
+        Ok(ImageOrigin::Pull {
+            reference: locked.unwrap_or_else(|| pull.reference.clone()),
+            platform: pull.platform.clone(),
+            policy,
+            check_every: pull.check_every.unwrap_or(CHECK_EVERY),
+        })
+    }
+
+    /// The image that a tag stands for, where the lock file says it.
+    fn locked(&self, reference: &ImageReference) -> Result<Option<ImageReference>, String> {
+        let lock = self.lock.ok_or("the lock file cannot be read, so nobody knows which image is meant")?;
+        Ok(lock.resolve(reference))
     }
 
     fn import(&self, manifest: &Manifest, import: &Import) -> Result<ImageOrigin, (FieldPath, String)> {
@@ -376,7 +406,16 @@ impl Build<'_> {
             (Some(set.clone()), tag.clone())
         } else {
             let Some(reference) = spec.image.clone() else { return Ok(None) };
-            (self.by_tag.get(&reference).cloned(), reference)
+            match self.by_tag.get(&reference).cloned() {
+                None => {
+                    let locked =
+                        self.locked(&reference).map_err(|why| (FieldPath::root().key("image"), why))?;
+                    let reference = locked.unwrap_or(reference);
+                    spec.image = Some(reference.clone());
+                    (None, reference)
+                }
+                image => (image, reference),
+            }
         };
         if spec.problem_set.is_some() {
             guard(&mut spec);
@@ -450,6 +489,18 @@ impl Build<'_> {
         }
         Ok(())
     }
+}
+
+/// The tags that stand for whatever a registry has there: what a lock file says of them holds.
+pub fn pulled_tags(manifests: &Manifests) -> BTreeSet<ImageReference> {
+    let specs = || manifests.resources.iter().map(|manifest| &manifest.spec);
+    let described: BTreeSet<ImageReference> = specs().flat_map(references).collect();
+    let pulled = specs().filter_map(|spec| match spec {
+        Spec::Image(spec) => spec.pull.as_ref().map(|pull| &pull.reference),
+        Spec::Container(spec) => spec.image.as_ref().filter(|image| !described.contains(image)),
+        _ => None,
+    });
+    pulled.filter(|reference| reference.tag().is_some()).cloned().collect()
 }
 
 /// The references by which containers may name an image.

@@ -16,7 +16,7 @@ use crate::resource::platform::Platform;
 use crate::resource::reference::{ImageId, ImageReference};
 use crate::resource::volume::VolumeSpec;
 
-pub use build::{attachments, build};
+pub use build::{attachments, build, pulled_tags};
 pub use recipe::{Archive, Ingredients, Recipe, SNAPSHOT, Sent};
 
 /// Every resource that should be there.

@@ -11,6 +11,7 @@ mod deserializer;
 pub mod diagnostic;
 mod document;
 pub mod kinds;
+pub mod lock;
 pub(crate) mod parse;
 mod reader;
 mod references;
@@ -25,6 +26,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use self::lock::Lock;
 use crate::problemset::set::ProblemSet;
 use crate::resource::container::ContainerSpec;
 use crate::resource::image::ImageSpec;
@@ -96,6 +98,8 @@ pub struct Manifests {
     pub invalid: BTreeSet<ResourceId>,
     /// Whether a file or document could not even be read so far that its resource is known.
     pub opaque: bool,
+    /// Which images tags stand for; `None` if that cannot be read.
+    pub lock: Option<Lock>,
     /// Everything that is wrong or worth a word, in the order of files and places.
     pub diagnostics: Vec<Diagnostic>,
 }
@@ -108,9 +112,17 @@ impl Manifests {
         let mut diagnostics = Vec::new();
         let mut opaque = false;
         let mut drafts: Vec<Draft> = Vec::new();
+        let mut lock = Some(Lock::default());
         for file in snapshot.files() {
             let name: Arc<str> = file.path.to_string_lossy().into();
             match text(file, &name) {
+                Ok(text) if snapshot.is_lock(file) => match Lock::read(text, &name) {
+                    Ok(read) => lock = Some(read),
+                    Err(faults) => {
+                        diagnostics.extend(faults);
+                        lock = None;
+                    }
+                },
                 Ok(text) => {
                     let file = File { name: &name, base_dir: &Arc::from(file.base_dir.as_path()) };
                     let documents = parse::read(text).into_iter();
@@ -119,7 +131,8 @@ impl Manifests {
                 }
                 Err(diagnostic) => {
                     diagnostics.push(diagnostic);
-                    opaque = true;
+                    lock = lock.filter(|_| !snapshot.is_lock(file));
+                    opaque |= !snapshot.is_lock(file);
                 }
             }
         }
@@ -131,12 +144,12 @@ impl Manifests {
         let resources = valid.filter(|manifest| !invalid.contains(&manifest.id)).collect();
         diagnostics.sort();
         diagnostics.dedup();
-        Self { resources, invalid, opaque, diagnostics }
+        Self { resources, invalid, opaque, lock, diagnostics }
     }
 
     /// Whether every manifest holds. Only then may anything be removed (law 3).
     pub fn is_complete(&self) -> bool {
-        self.invalid.is_empty() && !self.opaque
+        self.invalid.is_empty() && !self.opaque && self.lock.is_some()
     }
 
     /// Whether anything is wrong.

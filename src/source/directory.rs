@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::stamp::Stamp;
-use super::{Content, Extent, ManifestFile, Refusal, RootIdentity, Snapshot, SourceError};
+use super::{Content, Extent, LOCK, ManifestFile, Refusal, RootIdentity, Snapshot, SourceError};
 
 /// The most bytes of one file. Far above any exam; a bound on the time one file can take.
 pub const FILE_SIZE_MAX: u64 = 1 << 20;
@@ -25,7 +25,7 @@ const O_NONBLOCK: i32 = 0o4000;
 /// Linux's `ELOOP`: a symbolic link leads to itself.
 const ELOOP: i32 = 40;
 
-/// Reads every `*.yaml` and `*.yml` under a directory, or one file of any name.
+/// Reads every `*.yaml` and `*.yml` under a directory and the directory's own [`LOCK`], or one file of any name.
 ///
 /// Names that begin with a dot are skipped, directories too; symbolic links are followed. The
 /// snapshot is of one moment: if a file or a listing changed in between, everything is read again.
@@ -153,8 +153,8 @@ impl Listing {
             }
             let (path, relative) = (entry.path(), relative.join(&name));
             let file_type = entry.file_type().map_err(|source| Disturbance::from_io(&path, source))?;
-            let says_manifest =
-                relative.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
+            let says_manifest = relative == Path::new(LOCK)
+                || relative.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
             if !says_manifest && !file_type.is_dir() && !file_type.is_symlink() {
                 continue;
             }

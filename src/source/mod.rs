@@ -13,6 +13,9 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+/// The file, beside the manifests, that says which images tags stand for.
+pub const LOCK: &str = "invigil.lock";
+
 /// All manifest files at one moment, in the order of their paths' bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {
@@ -72,6 +75,11 @@ impl Snapshot {
     /// The files, in the order of their paths' bytes.
     pub fn files(&self) -> &[ManifestFile] {
         &self.files
+    }
+
+    /// Whether a file is the one that says which images tags stand for: [`LOCK`], in the directory itself.
+    pub fn is_lock(&self, file: &ManifestFile) -> bool {
+        self.extent == Extent::Directory && file.path == Path::new(LOCK)
     }
 
     /// What tells this state of the files from every other one.

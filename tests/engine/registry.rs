@@ -222,3 +222,90 @@ async fn an_image_is_pushed_once_and_a_tag_that_moves_there_is_pulled() {
         assert!(!said.contains(secret), "{said}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_locked_tag_means_the_image_that_it_was_wherever_it_moves() {
+    let (host, registry) = (Host::new("lock").await, Registry::start());
+    let login = registry.login(PASSWORD);
+    let tag = registry.image("exam/app:1");
+    let publish = |number: u32| {
+        let changes = format!("LABEL number={number}");
+        docker(&["create", "--name", &host.name("seed"), BUSYBOX]);
+        docker(&["commit", "--change", &changes, &host.name("seed"), &tag]);
+        docker(&["rm", &host.name("seed")]);
+        docker(&["--config", login.path().to_str().expect("a path"), "push", &tag]);
+        docker(&["rmi", &tag]);
+    };
+    let locked = || {
+        let Output { status, stdout, stderr } = Command::new(env!("CARGO_BIN_EXE_invigil"))
+            .arg("lock")
+            .arg(host.path())
+            .env("DOCKER_CONFIG", login.path())
+            .output()
+            .expect("invigil");
+        (status.code(), String::from_utf8_lossy(&stdout).into_owned() + &String::from_utf8_lossy(&stderr))
+    };
+    publish(1);
+    host.write(
+        "all.yaml",
+        &format!(
+            "apiVersion: invigil/v1\nkind: Image\nmetadata: {{name: '@app'}}\nspec: {{pull: {{reference: '{tag}', policy: Always}}}}\n---\n\
+             apiVersion: invigil/v1\nkind: Container\nmetadata: {{name: '@seat'}}\nspec: {{image: '{tag}', imageUpdates: follow, command: [sleep, '1000'], \
+             stopSignal: SIGKILL}}\n"
+        ),
+    );
+    let (code, said) = locked();
+    assert!(
+        code == Some(0) && said.contains(&format!("{tag}  sha256:")) && said.contains("   new\n"),
+        "{said}"
+    );
+    assert!(
+        said.ends_with(&format!("Locked 1 image in {}/invigil.lock.\n", host.path().display())),
+        "{said}"
+    );
+    let (code, said) = apply(&host, login.path());
+    assert_eq!(code, Some(0), "{said}");
+    let number = || {
+        let id = host.inspect("seat", "{{.Image}}");
+        docker(&["image", "inspect", "--format", "{{.Config.Labels.number}}", &id])
+    };
+    assert_eq!(number(), "1");
+
+    // Elsewhere the tag moves: here it is what it was, also for a seat that is made anew.
+    docker(&["rm", "-f", &host.name("seat")]);
+    let id = docker(&["images", "-q", "--filter", "label=number=1"]);
+    docker(&["rmi", "-f", id.lines().next().expect("an image")]);
+    publish(2);
+    let (code, said) = apply(&host, login.path());
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(number(), "1");
+    let (code, said) = apply(&host, login.path());
+    assert_eq!((code, said.contains("Nothing to do; 2 unchanged.")), (Some(0), true), "{said}");
+
+    // Until it is locked anew.
+    let (code, said) = locked();
+    assert!(code == Some(0) && said.contains("   was sha256:"), "{said}");
+    let (code, said) = apply(&host, login.path());
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(number(), "2");
+
+    // A lock that cannot be read leaves everything as it is.
+    host.write("invigil.lock", "formatVersion: 1\nimages: {'nginx:1': x}\n");
+    let (code, said) = apply(&host, login.path());
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.contains("invigil.lock:2:21: images.nginx:1: expected sha256: and 64 hexadecimal digits"),
+        "{said}"
+    );
+    assert_eq!(number(), "2");
+
+    // What cannot be found out is told, and nothing is written.
+    drop(registry);
+    let before = std::fs::read(host.path().join("invigil.lock")).expect("a file");
+    let (code, said) = locked();
+    assert!(
+        code == Some(1) && said.contains(&format!("error: {tag}: the registry cannot be reached")),
+        "{said}"
+    );
+    assert_eq!(std::fs::read(host.path().join("invigil.lock")).expect("a file"), before);
+}

@@ -21,6 +21,7 @@ mod target;
 mod transfer;
 mod wait;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -30,9 +31,9 @@ use tokio::sync::Mutex;
 use serde_json::Value;
 
 use super::{EngineError, Inspect, Listed, Observe, Perform, Progress, Scope};
-use crate::observed::{EngineId, Observed};
+use crate::observed::{AtRegistry, EngineId, Observed};
 use crate::plan::Step;
-use crate::resource::reference::ImageId;
+use crate::resource::reference::{ImageId, ImageReference};
 
 /// An engine to look at. Has no way to change anything (law 10).
 #[derive(Debug, Clone)]
@@ -84,6 +85,17 @@ impl DockerReader {
     /// Where the engine is: `unix:///var/run/docker.sock`.
     pub fn endpoint(&self) -> &str {
         &self.endpoint
+    }
+
+    /// What registries have under these references.
+    ///
+    /// # Errors
+    /// If no engine answers that could ask them.
+    pub async fn at_registries(
+        &self,
+        references: &BTreeSet<ImageReference>,
+    ) -> Result<BTreeMap<ImageReference, AtRegistry>, EngineError> {
+        self.with(async |engine| Ok(registry::ask(engine, references).await)).await
     }
 
     /// Asks a registry, by way of the engine, whether the login that Docker's config file has for it is good.
