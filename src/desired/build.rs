@@ -182,7 +182,7 @@ impl Build<'_> {
                 if let Some(container) = container {
                     self.desired.containers.insert(name, container);
                 } else {
-                    self.desired.invalid.insert(manifest.id.clone());
+                    self.leave(manifest, "its image is, whose manifest or files cannot be read");
                 }
             }),
             Spec::Network(spec) => {
@@ -203,12 +203,22 @@ impl Build<'_> {
     }
 
     fn refuse(&mut self, manifest: &Manifest, path: &FieldPath, message: String) {
+        self.tell(manifest, FieldPath::root().key("spec").join(path), Severity::Error, message);
+    }
+
+    /// Leaves a resource as it is for another's sake (law 3).
+    fn leave(&mut self, manifest: &Manifest, why: &str) {
+        let message = format!("{} is left as it is, as {why}", manifest.id);
+        self.tell(manifest, FieldPath::root(), Severity::Warning, message);
+    }
+
+    fn tell(&mut self, manifest: &Manifest, path: FieldPath, severity: Severity, message: String) {
         self.desired.invalid.insert(manifest.id.clone());
         self.diagnostics.push(Diagnostic {
             file: manifest.origin.file.clone(),
             position: manifest.origin.position,
-            path: FieldPath::root().key("spec").join(path),
-            severity: Severity::Error,
+            path,
+            severity,
             message,
             hint: None,
         });
@@ -351,6 +361,7 @@ impl Build<'_> {
     fn settle_bases(&mut self, manifests: &Manifests) {
         let complete = manifests.is_complete() && self.desired.invalid.is_empty();
         let mut open = std::mem::take(&mut self.starts_from);
+        let mut left = Vec::new();
         loop {
             let names = |bases: &BTreeSet<ImageReference>| -> BTreeSet<Name> {
                 bases.iter().filter_map(|base| self.by_tag.get(base)).cloned().collect()
@@ -366,22 +377,25 @@ impl Build<'_> {
                 let references = open.remove(&name).unwrap_or_default();
                 let bases = names(&references);
                 let id = ResourceId::new(Kind::Image, name.clone());
-                // What it starts from may be what cannot be read now: built without it, it would be another.
+                // What it starts from may be what cannot be read now: made without it, it would be another.
                 let uncertain = !complete && references.iter().any(|base| !self.by_tag.contains_key(base));
                 let described: Option<Vec<String>> =
                     bases.iter().map(|base| Some(self.desired.images.get(base)?.source.identity())).collect();
                 match (described, self.desired.images.remove(&name)) {
-                    (Some(described), Some(image)) if !uncertain => {
+                    (Some(described), Some(image)) => {
                         let source = match image.source {
                             ImageOrigin::Made(recipe) => ImageOrigin::Made(recipe.on(&described)),
                             other => other,
                         };
-                        self.desired.images.insert(name, DesiredImage { source, bases, ..image });
+                        self.desired.images.insert(name, DesiredImage { source, bases, uncertain, ..image });
                     }
-                    _ => {
-                        self.desired.invalid.insert(id);
-                    }
+                    _ => left.push(id),
                 }
+            }
+        }
+        for manifest in manifests.resources.iter().filter(|manifest| left.contains(&manifest.id)) {
+            if !self.desired.invalid.contains(&manifest.id) {
+                self.leave(manifest, "an image is that it is built on");
             }
         }
         let in_circles =

@@ -106,6 +106,9 @@ pub struct DesiredImage {
     pub tags: BTreeSet<ImageReference>,
     /// The images that manifests describe and that it is made on.
     pub bases: BTreeSet<Name>,
+    /// Whether something that cannot be read may describe one of these, so that an image of this name that is
+    /// there may be the right one, whatever it was made from.
+    pub uncertain: bool,
     /// The file in which it is to be kept.
     pub archive: Option<KeptArchive>,
     /// The references that it is pushed to.
@@ -124,7 +127,7 @@ pub struct KeptArchive {
 impl DesiredImage {
     /// An image that bears tags, and of which nothing else is wanted.
     pub fn tagged(source: ImageOrigin, tags: BTreeSet<ImageReference>) -> Self {
-        Self { source, tags, bases: BTreeSet::new(), archive: None, push: BTreeSet::new() }
+        Self { source, tags, bases: BTreeSet::new(), uncertain: false, archive: None, push: BTreeSet::new() }
     }
 }
 

@@ -9,7 +9,7 @@ use super::{Act, Changes, Need, Told};
 use crate::desired::{Desired, DesiredImage, ImageOrigin, Ingredients, Recipe, SNAPSHOT};
 use crate::observed::{AtRegistry, Observed, ObservedContainer, ObservedImage};
 use crate::resource::image::PullPolicy;
-use crate::resource::label::{Mark, is_mark, is_set_by, marked_image};
+use crate::resource::label::{Mark, is_mark, is_set_by, mark_owner, marked_image};
 use crate::resource::name::{Kind, Name, Owner, ResourceId};
 use crate::resource::reference::{ImageId, ImageReference};
 
@@ -30,6 +30,13 @@ pub(super) fn diff(
         {
             let why = crate::fields::plain(why);
             changes.warnings.push(format!("{id}: whether {reference} has moved cannot be asked: {why}"));
+        }
+        if let (ImageOrigin::Made(recipe), Some(there)) = (&image.source, images.present(name))
+            && there.source.as_deref() != Some(&recipe.digest)
+        {
+            changes
+                .warnings
+                .push(format!("{id} is left as it is: what cannot be read may describe what it is built on"));
         }
         match images.settled(name) {
             Some(there) => diff_tags(&id, image, there, images, owner, changes),
@@ -88,7 +95,7 @@ fn diff_tags(
     let missing: Vec<ImageReference> =
         image.tags.iter().filter(|tag| !there.references.contains(*tag)).cloned().collect();
     if let Some(tag) = foreign_tag(missing.iter(), images, owner) {
-        return changes.block(id.clone(), taken(tag));
+        return changes.block(id.clone(), taken(tag, images, owner));
     }
     let mut reasons: Vec<Told> = missing
         .iter()
@@ -158,8 +165,7 @@ fn push(
             }
             _ => None,
         };
-        let to = there.map_or_else(|| "what is made".to_owned(), |there| there.id.to_string());
-        reasons.push(super::told(&format!("push.{tag}"), has, Some(to)));
+        reasons.push(super::told(&format!("push.{tag}"), has, Some(told_of(there))));
         tags.push(tag.clone());
     }
     if tags.is_empty() {
@@ -167,6 +173,11 @@ fn push(
     }
     changes.unchanged.retain(|unchanged| unchanged != id);
     changes.push(id.clone(), Act::Push { tags }, reasons, vec![Need::there(Kind::Image, &id.name)]);
+}
+
+/// An image for people, also before it is there.
+fn told_of(there: Option<&ObservedImage>) -> String {
+    there.map_or_else(|| "what is made".to_owned(), |there| there.id.to_string())
 }
 
 /// Whether an image bears a digest of a tag's repository, as it does once it was pushed there.
@@ -195,14 +206,21 @@ fn keep(id: &ResourceId, image: &DesiredImage, there: Option<&ObservedImage>, ch
         names.extend(ids.iter().map(|id| id.as_str().to_owned()));
     }
     let from = kept.holds.first().map(ToString::to_string);
-    let reasons = vec![super::told("archive", from, there.map(|there| there.id.to_string()))];
+    let reasons = vec![super::told("archive", from, Some(told_of(there)))];
     let needs = vec![Need::there(Kind::Image, &id.name)];
     changes.unchanged.retain(|unchanged| unchanged != id);
     changes.push(id.clone(), Act::Save { image: names, archive: kept.path.clone() }, reasons, needs);
 }
 
-fn taken(tag: &ImageReference) -> String {
-    format!("the tag {tag} {ANOTHERS}; untag that image, or choose another tag")
+fn taken(tag: &ImageReference, images: &Images<'_>, owner: &Owner) -> String {
+    let references = || images.at(tag).into_iter().flat_map(|there| &there.references);
+    match references().filter_map(mark_owner).find(|other| *other != owner.as_str()) {
+        Some(other) => format!(
+            "the tag {tag} belongs to an image of another Invigil's (owner {other}); choose another tag, or keep both under one \
+             owner"
+        ),
+        None => format!("the tag {tag} {ANOTHERS}; untag that image, or choose another tag"),
+    }
 }
 
 const ANOTHERS: &str = "belongs to an image that Invigil did not make";
@@ -217,7 +235,7 @@ fn make(
     changes: &mut Changes,
 ) {
     if let Some(tag) = foreign_tag(image.tags.iter(), images, owner) {
-        return changes.block(id, taken(tag));
+        return changes.block(id, taken(tag, images, owner));
     }
     let mut reasons = Vec::new();
     let mut tags: Vec<ImageReference> = image.tags.iter().cloned().collect();
@@ -377,8 +395,8 @@ fn free_after(
         .collect()
 }
 
-/// Takes snapshots only of containers that are there, and before anything happens to them.
-pub(super) fn snapshots_first(observed: &Observed, changes: &mut Changes) {
+/// Takes snapshots before anything happens to their containers; of one that is yet to be made, once it is.
+pub(super) fn snapshots_first(desired: &Desired, observed: &Observed, changes: &mut Changes) {
     let mut taken = Vec::new();
     for change in &mut changes.changes {
         let Act::Make { recipe, .. } = &change.act else { continue };
@@ -386,6 +404,8 @@ pub(super) fn snapshots_first(observed: &Observed, changes: &mut Changes) {
         let container = commit.container.clone();
         if observed.containers.iter().any(|there| there.name == container.as_str()) {
             taken.push((change.id.clone(), container));
+        } else if desired.containers.contains_key(&container) {
+            change.needs.push(Need::there(Kind::Container, &container));
         } else {
             change.act = Act::Block(format!("there is no container {container} to take it from"));
         }

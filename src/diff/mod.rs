@@ -318,7 +318,7 @@ pub fn diff(desired: &Desired, observed: &Observed, owner: &Owner, budget: Budge
     network::diff(desired, observed, &mut changes);
     volume::diff(desired, observed, &mut changes);
     container::diff(desired, observed, &images, &mut changes);
-    image::snapshots_first(observed, &mut changes);
+    image::snapshots_first(desired, observed, &mut changes);
     network::let_members_follow(observed, &mut changes);
     container::wait_for_jobs(desired, observed, &mut changes);
     port::diff(desired, observed, &mut changes);

@@ -94,6 +94,14 @@ pub fn marked_image(owner: &Owner, tag: &ImageReference) -> Option<Name> {
     if marked_owner == owner.as_str() { name.parse().ok() } else { None }
 }
 
+/// Whose mark a tag is, if it is one.
+pub fn mark_owner(tag: &ImageReference) -> Option<&str> {
+    if tag.domain() != MARK_HOST {
+        return None;
+    }
+    tag.path().split_once('/').map(|(owner, _)| owner)
+}
+
 /// Whether a tag is a mark of any Invigil's.
 pub fn is_mark(tag: &ImageReference) -> bool {
     tag.domain() == MARK_HOST

@@ -113,7 +113,10 @@ impl<'a> Images<'a> {
             ImageOrigin::Paper(paper) => with_one_of(&paper.ids()).or_else(|| made_from(paper.source())),
             ImageOrigin::Load { ids, .. } => with_one_of(ids),
             ImageOrigin::Pull { reference, .. } => self.at(reference),
-            ImageOrigin::Made(recipe) => made_from(&recipe.digest),
+            ImageOrigin::Made(recipe) => made_from(&recipe.digest).or_else(|| {
+                let has_tags = |there: &&ObservedImage| image.tags.is_subset(&there.references);
+                self.generations(name).find(|there| image.uncertain && has_tags(there))
+            }),
         }
     }
 }

@@ -45,7 +45,12 @@ pub(super) fn nodes(
         changes.iter().filter(tried).partition(|change| change.id.kind == Kind::Container);
     let (cleaning, rest): (Vec<&Change>, Vec<&Change>) =
         rest.into_iter().partition(|change| matches!(change.act, Act::Untag { .. } | Act::RemoveNetwork(_)));
-    for change in in_order(rest).into_iter().chain(in_order(containers)) {
+    // What is taken of a container that is yet to be made comes after it.
+    let after: BTreeSet<&ResourceId> =
+        rest.iter().filter(|change| needs_container(change)).map(|change| &change.id).collect();
+    let (after, rest): (Vec<&Change>, Vec<&Change>) =
+        rest.into_iter().partition(|change| after.contains(&change.id));
+    for change in in_order(rest).into_iter().chain(in_order(containers)).chain(in_order(after)) {
         builder.change(change);
     }
     // What containers used goes after them.
@@ -57,6 +62,10 @@ pub(super) fn nodes(
         builder.bring_back(change, interrupted.contains(&change.id));
     }
     builder.nodes
+}
+
+fn needs_container(change: &Change) -> bool {
+    change.needs.iter().any(|need| need.id.kind == Kind::Container)
 }
 
 /// Sorts changes so that one comes after those it depends on. The manifests have no cycles; were there one, its

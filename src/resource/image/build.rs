@@ -32,7 +32,7 @@ pub struct Build {
     /// The Dockerfile itself, instead of a file of the context.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dockerfile_inline: Option<String>,
-    /// Build arguments. They stay readable in the image's history: secrets go into `secrets`.
+    /// Build arguments. They stay readable in the image's history: no place for secrets.
     #[serde(default, skip_serializing_if = "TextMap::is_empty")]
     pub args: TextMap,
     /// Labels of the image.
