@@ -5,6 +5,7 @@ use std::time::Duration;
 use bollard::{BollardRequest, Docker};
 use hyper::body::Bytes;
 use hyper::header::HeaderValue;
+use hyper::http::uri::PathAndQuery;
 
 use super::Session;
 use super::error::{cause, failed};
@@ -86,6 +87,25 @@ impl Session {
         self.docker.clone().with_request_modifier(move |request| {
             pin(request, version).map(|_| bollard::body_full(body.clone()))
         })
+    }
+}
+
+impl Session {
+    /// The engine for calls that go to this path, whichever of bollard's calls they are. Names and values
+    /// in it are safe there already.
+    pub(super) fn at(&self, path: &str) -> Result<Docker, EngineError> {
+        let version = self.version;
+        let path: PathAndQuery = path
+            .parse()
+            .map_err(|error| EngineError::refused(format!("this cannot be passed to the engine: {error}")))?;
+        Ok(self.docker.clone().with_request_modifier(move |mut request| {
+            let mut parts = request.uri().clone().into_parts();
+            parts.path_and_query = Some(path.clone());
+            if let Ok(uri) = parts.try_into() {
+                *request.uri_mut() = uri;
+            }
+            pin(request, version)
+        }))
     }
 }
 
