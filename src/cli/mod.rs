@@ -18,6 +18,7 @@ mod schema;
 mod style;
 mod suspend;
 mod validate;
+mod views;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -56,6 +57,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Schema(args) => schema::schema(&args),
         Command::Convert(args) => convert::convert(&args),
         Command::Export(args) => export::export(&args).await,
+        Command::View(view) => views::view(&view).await,
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "invigil", &mut script);

@@ -218,6 +218,9 @@ fn completions_and_help_are_there_for_every_command() {
         "schema",
         "convert",
         "export",
+        "get",
+        "history",
+        "search",
         "completions",
     ] {
         let output = Test::new(&[command, "--help"]).run();

@@ -1,0 +1,74 @@
+//! The read-only views: what is on the engine, as a table for people or as the engine's own documents. They hold an
+//! engine that can only be looked at (law 10), and print nothing of its raw to a terminal (law 13).
+
+mod columns;
+mod filter;
+mod get;
+mod image;
+mod names;
+mod output;
+mod table;
+
+use std::io;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Subcommand;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum View {
+    /// Show containers, images, networks or volumes, ours and others'
+    #[command(after_help = "\
+Examples:
+  invigil get containers
+  invigil get containers -f status=exited -f label=room=101
+  invigil get containers -f health=unhealthy -o name
+  invigil get container web -o json | jq .State
+  invigil get container/web -o yaml    the engine's whole document
+  invigil get images -o wide           with who uses them
+  invigil get image img-test           by reference, id, or the name of an Image or ProblemSet
+  invigil get volumes
+
+RESOURCE is what it is in the manifests, if this owner's Invigil made it. -o json and yaml give
+the engine's own list; with one NAME its whole document, with several a list of those. The values
+of variables are in it, secrets too.
+Filters are the engine's own, as Docker documents them for ps, images, network ls and volume ls.
+Exit codes: 0 shown, 1 an error; a name that nothing bears is one.")]
+    Get(get::GetArgs),
+    /// Show what an image was made of
+    #[command(after_help = "\
+Examples:
+  invigil history exam-client:3
+  invigil history img-test             an Image or ProblemSet of the manifests
+  invigil history 3f2a91c0d7be -o json
+
+Exit codes: 0 shown, 1 an error.")]
+    History(image::HistoryArgs),
+    /// Ask a registry for images
+    #[command(after_help = "\
+Examples:
+  invigil search nginx --limit 5
+  invigil search registry.example/exam -o json
+
+The engine asks; a registry need not answer such questions, and many do not.
+Exit codes: 0 asked, also if nothing was found, 1 an error.")]
+    Search(image::SearchArgs),
+}
+
+/// Shows something.
+pub(super) async fn view(view: &View) -> Result<ExitCode> {
+    let result = match view {
+        View::Get(args) => get::get(args).await,
+        View::History(args) => image::history(args).await,
+        View::Search(args) => image::search(args).await,
+    };
+    match result {
+        // A reader that has gone away (`| head`) is no error.
+        Err(error) if is_gone(&error) => Ok(ExitCode::SUCCESS),
+        result => result,
+    }
+}
+
+fn is_gone(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}

@@ -1,0 +1,244 @@
+//! The read-only views: what a person sees of containers, images, networks and volumes, and of the engine. Each
+//! test runs the program.
+
+use std::io::{Read, Write};
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::support::{BUSYBOX, Host, docker};
+
+/// What the program printed and told, with the test's prefix as `@`, and how it ended.
+struct Seen {
+    out: String,
+    told: String,
+    code: Option<i32>,
+}
+
+fn program(host: &Host, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_invigil"));
+    let own = |argument: &&str| argument.replace('@', &format!("{}-", host.prefix));
+    command.args(arguments.iter().map(own)).env("INVIGIL_OWNER", &host.prefix).current_dir(host.path());
+    command
+}
+
+/// One run; `@` in an argument is the test's prefix and a dash.
+fn view(host: &Host, arguments: &[&str]) -> Seen {
+    let output = program(host, arguments).output().expect("invigil runs");
+    let text = |bytes: &[u8]| host.shown(&String::from_utf8_lossy(bytes));
+    Seen { out: text(&output.stdout), told: text(&output.stderr), code: output.status.code() }
+}
+
+/// What a run prints that succeeds and tells nothing.
+fn shown(host: &Host, arguments: &[&str]) -> String {
+    let seen = view(host, arguments);
+    assert_eq!((seen.told.as_str(), seen.code), ("", Some(0)), "{arguments:?}");
+    seen.out
+}
+
+/// A table's cells, whatever their widths are.
+fn cells(table: &str) -> String {
+    let row = |line: &str| {
+        let cells = line.split("  ").map(str::trim).filter(|cell| !cell.is_empty());
+        cells.collect::<Vec<_>>().join(" | ")
+    };
+    table.lines().map(row).collect::<Vec<_>>().join("\n")
+}
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).expect("JSON")
+}
+
+/// What an engine says of something, by Docker's own command, in the version that Invigil speaks.
+fn inspection(host: &Host, kind: &str, name: &str) -> Value {
+    let mut command = Command::new("docker");
+    let output = command.args([kind, "inspect", &host.name(name)]).env("DOCKER_API_VERSION", "1.41").output();
+    json(&host.shown(&String::from_utf8_lossy(&output.expect("the docker command").stdout)))[0].clone()
+}
+
+/// A container that somebody made by hand.
+fn by_hand(host: &Host, name: &str, arguments: &[&str]) {
+    let name = host.name(name);
+    let line = ["run", "-d", "--name", &name, "--stop-signal", "KILL"].into_iter();
+    docker(&line.chain(arguments.iter().copied()).collect::<Vec<_>>());
+}
+
+const SLEEP: [&str; 3] = [BUSYBOX, "sleep", "1000"];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn containers_are_shown_with_what_they_are_in_the_manifests() {
+    let host = Host::new("viewget").await;
+    host.container(
+        "web",
+        &format!(
+            "{{image: '{BUSYBOX}', command: [sleep, '1000'], stopSignal: SIGKILL, ports: ['127.0.0.1:28320:80']}}"
+        ),
+    );
+    host.apply().await;
+    let label = format!("room={}", host.prefix);
+    by_hand(&host, "theirs", &["--label", &label, BUSYBOX, "sh", "-c", "exit 3"]);
+    docker(&["wait", &host.name("theirs")]);
+
+    let table = shown(&host, &["get", "containers", "@web", "@theirs"]);
+    let cells = cells(&table);
+    let rows: Vec<Vec<&str>> = cells.lines().map(|row| row.split(" | ").collect()).collect();
+    assert_eq!(rows[0], ["NAME", "RESOURCE", "STATE", "STATUS", "IMAGE", "PORTS"]);
+    assert_eq!(rows[1][..3], ["@web", "container/@web", "running"]);
+    assert_eq!(rows[1][4..], ["busybox:static", "127.0.0.1:28320:80/tcp"]);
+    assert_eq!(rows[2][..3], ["@theirs", "-", "exited"]);
+    assert!(rows[1][3].starts_with("Up ") && rows[2][3].starts_with("Exited (3) "), "{table}");
+    let wide = shown(&host, &["get", "container/@web", "-o", "wide", "--size"]);
+    assert!(wide.contains("SIZE") && wide.contains("NETWORKS") && wide.contains("sleep 1000"), "{wide}");
+    assert_eq!(
+        shown(&host, &["get", "container", "container/@web", "@theirs", "-o", "name"]),
+        "@web\n@theirs\n"
+    );
+    let filter = format!("label={label}");
+    assert_eq!(shown(&host, &["get", "containers", "-f", &filter, "-o", "name"]), "@theirs\n");
+    let listed =
+        json(&shown(&host, &["get", "containers", "-f", &filter, "-f", "status=exited", "-o", "json"]));
+    assert_eq!(listed.as_array().map(Vec::len), Some(1));
+    assert_eq!(listed[0]["State"], "exited");
+
+    // The whole document is the engine's own, not what a library made of it.
+    let whole = inspection(&host, "container", "web");
+    assert_eq!(json(&shown(&host, &["get", "container", "@web", "-o", "json"])), whole);
+    let yaml = program(&host, &["get", "containers", "@web", "-o", "yaml"]).output().expect("invigil runs");
+    let yaml: Value = serde_yaml::from_slice(&yaml.stdout).expect("YAML");
+    assert_eq!(json(&host.shown(&yaml.to_string())), whole);
+    let both = json(&shown(&host, &["get", "containers", "@web", "@theirs", "-o", "json"]));
+    assert_eq!(both[1]["State"]["ExitCode"], 3);
+
+    let seen = view(&host, &["get", "container", "@wed"]);
+    assert_eq!(
+        (seen.out.as_str(), seen.told.as_str(), seen.code),
+        ("", "error: there is no container `@wed`\nhint: did you mean `@web`?\n", Some(1))
+    );
+    let seen = view(&host, &["get", "containers", "-f", "nonsense=1"]);
+    assert_eq!(
+        (seen.told.to_lowercase().as_str(), seen.code),
+        ("error: the containers: invalid filter 'nonsense'\n", Some(1))
+    );
+    // What begins like several ids, and what a path would be made of.
+    for hostile in ["../info", "a?b", "\u{1b}[2J"] {
+        let seen = view(&host, &["get", "container", hostile]);
+        assert!(seen.told.starts_with("error: there is no container `"), "{}", seen.told);
+        assert!(!seen.told.contains('\u{1b}'));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn images_are_shown_by_their_names_and_found_by_their_resources() {
+    let host = Host::new("viewimage").await;
+    host.write(
+        "set.yaml",
+        "apiVersion: invigil/v1\nkind: ProblemSet\nmetadata: {name: '@midterm'}\nspec:\n  title: 期中考试\n  image: {repository: '@paper'}\n  \
+         items:\n  - {id: '8', label: 第8题, type: single_choice, prompt: 1+1=？, choices: [{id: A, text: '1'}, {id: B, text: '2'}], key: {choices: [B]}}\n",
+    );
+    host.container("seat", &format!("{{problemSet: '{}', stopSignal: SIGKILL}}", host.name("midterm")));
+    host.apply().await;
+    let id = docker(&["image", "inspect", "--format", "{{.Id}}", &host.name("paper")]);
+    let table = cells(&shown(&host, &["get", "image", "@midterm"]));
+    let (first, size) = table.rsplit_once(" | ").unwrap_or_default().0.rsplit_once(" | ").expect("columns");
+    assert_eq!(
+        first,
+        format!(
+            "REFERENCE | ID | RESOURCE | SIZE | CREATED\n@paper:latest | {} | image/@midterm",
+            &id["sha256:".len()..][..12]
+        )
+    );
+    assert!(size.ends_with("MiB"), "{size}");
+    for name in ["@midterm", "image/@midterm", "@paper", "@paper:latest", &id, &id["sha256:".len()..][..12]] {
+        assert_eq!(shown(&host, &["get", "image", name, "-o", "name"]), "@paper:latest\n", "{name}");
+    }
+    assert!(shown(&host, &["get", "images", "@paper", "-o", "wide"]).contains("@seat"));
+    let whole = json(&shown(&host, &["get", "image", "@midterm", "-o", "json"]));
+    assert_eq!(whole, inspection(&host, "image", "paper"));
+    assert_eq!(
+        cells(&shown(&host, &["history", "@midterm"]))
+            .lines()
+            .map(|line| line.splitn(4, " | ").nth(3).unwrap())
+            .collect::<Vec<_>>(),
+        ["CREATED BY | COMMENT", "invigil: the paper | -", "invigil: the exam server | -"]
+    );
+    let layers = json(&shown(&host, &["history", "@midterm", "-o", "json"]));
+    assert_eq!(layers[0]["CreatedBy"], "invigil: the paper");
+    let seen = view(&host, &["history", "@paper:latst"]);
+    assert_eq!(
+        (seen.told.as_str(), seen.code),
+        ("error: there is no image `@paper:latst`\nhint: did you mean `@paper:latest`?\n", Some(1))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn networks_and_volumes_are_shown_with_who_uses_them() {
+    let host = Host::new("viewnets").await;
+    host.write("net.yaml", "apiVersion: invigil/v1\nkind: Network\nmetadata: {name: '@net'}\nspec: {subnets: [{subnet: 10.213.19.0/24}]}\n");
+    host.write("vol.yaml", "apiVersion: invigil/v1\nkind: Volume\nmetadata: {name: '@vol'}\n");
+    host.container(
+        "web",
+        &format!(
+            "{{image: '{BUSYBOX}', command: [sleep, '1000'], stopSignal: SIGKILL, networks: ['@net'], binds: ['@vol:/data']}}"
+        ),
+    );
+    host.apply().await;
+    by_hand(&host, "guest", &[&["--network", &host.name("net")], &SLEEP[..]].concat());
+    assert_eq!(
+        cells(&shown(&host, &["get", "network", "@net"])),
+        "NAME | RESOURCE | DRIVER | SCOPE | CONTAINERS\n@net | network/@net | bridge | local | @guest, @web"
+    );
+    assert!(shown(&host, &["get", "network", "@net", "-o", "wide"]).contains("10.213.19.0/24"));
+    assert_eq!(
+        cells(&shown(&host, &["get", "volume/@vol"])),
+        "NAME | RESOURCE | DRIVER | USED BY\n@vol | volume/@vol | local | @web"
+    );
+    let network = json(&shown(&host, &["get", "network", "@net", "-o", "json"]));
+    assert_eq!(network, inspection(&host, "network", "net"));
+    let volume = json(&shown(&host, &["get", "volume", "@vol", "-o", "json"]));
+    assert_eq!(volume, inspection(&host, "volume", "vol"));
+    let filter = format!("name={}", host.prefix);
+    for (kind, name) in [("networks", "@net\n"), ("volumes", "@vol\n")] {
+        assert_eq!(shown(&host, &["get", kind, "-f", &filter, "-o", "name"]), name);
+    }
+}
+
+/// A registry that knows how to be searched, as Docker's own is; one answer for each connection.
+fn searchable() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address").to_string();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let mut request = [0; 4096];
+            let count = stream.read(&mut request).unwrap_or_default();
+            let request = String::from_utf8_lossy(&request[..count]);
+            let body = if request.contains("/v1/search") {
+                r#"{"num_results": 1, "query": "exam", "results": [{"name": "exam/client", "description": "考试 \u001b[2J", "star_count": 7, "is_official": true, "is_automated": false}]}"#
+            } else {
+                "{}"
+            };
+            let head = format!(
+                "HTTP/1.1 200 OK\r\nX-Docker-Registry-Version: 0.6\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+                body.len()
+            );
+            let _ = stream.write_all(format!("{head}{body}").as_bytes());
+        }
+    });
+    address
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_is_searched() {
+    let host = Host::new("viewsearch").await;
+    let address = searchable();
+    let term = format!("{address}/exam");
+    let table = shown(&host, &["search", &term, "--limit", "5"]);
+    let name = cells(&table);
+    assert!(name.starts_with("NAME | STARS | OFFICIAL | DESCRIPTION\n"), "{name}");
+    assert!(name.contains("exam/client") && name.ends_with("| 7 | yes | 考试 \\u{1b}[2J"), "{name}");
+    let found = json(&shown(&host, &["search", &term, "-o", "json"]));
+    assert_eq!(found[0]["description"], "考试 \u{1b}[2J");
+    let seen = view(&host, &["search", "127.0.0.1:1/exam"]);
+    assert_eq!(seen.code, Some(1));
+    assert!(seen.told.starts_with("error: search 127.0.0.1:1/exam: "), "{}", seen.told);
+}
