@@ -221,6 +221,9 @@ fn completions_and_help_are_there_for_every_command() {
         "get",
         "history",
         "search",
+        "ping",
+        "version",
+        "info",
         "completions",
     ] {
         let output = Test::new(&[command, "--help"]).run();

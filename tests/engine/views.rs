@@ -242,3 +242,20 @@ async fn a_registry_is_searched() {
     assert_eq!(seen.code, Some(1));
     assert!(seen.told.starts_with("error: search 127.0.0.1:1/exam: "), "{}", seen.told);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_engine_itself_is_shown() {
+    let host = Host::new("viewhost").await;
+    let ping = shown(&host, &["ping"]);
+    assert!(ping.starts_with("unix:///") && ping.contains(" answers, after "), "{ping}");
+    assert!(json(&shown(&host, &["ping", "-o", "json"]))["milliseconds"].is_f64());
+    let server = docker(&["version", "--format", "{{.Server.Version}}"]);
+    let version = cells(&shown(&host, &["version"]));
+    assert!(version.starts_with(&format!("Invigil | {}\n", env!("CARGO_PKG_VERSION"))), "{version}");
+    assert!(version.contains(&format!("\nEngine | {server}\n")), "{version}");
+    assert_eq!(json(&shown(&host, &["version", "-o", "json"]))["engine"]["Version"], *server);
+    let info = cells(&shown(&host, &["info"]));
+    assert!(info.contains(&format!("\nEngine | {server}\n")), "{info}");
+    let whole: Value = serde_yaml::from_str(&shown(&host, &["info", "-o", "yaml"])).unwrap();
+    assert_eq!(whole["ServerVersion"], *server);
+}

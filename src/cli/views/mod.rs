@@ -4,6 +4,7 @@
 mod columns;
 mod filter;
 mod get;
+mod host;
 mod image;
 mod names;
 mod output;
@@ -53,6 +54,30 @@ Examples:
 The engine asks; a registry need not answer such questions, and many do not.
 Exit codes: 0 asked, also if nothing was found, 1 an error.")]
     Search(image::SearchArgs),
+    /// Ask the engine whether it is there
+    #[command(after_help = "\
+Examples:
+  invigil ping
+  DOCKER_HOST=tcp://10.0.0.5:2375 invigil ping -o json
+
+Exit codes: 0 it answers, and Invigil can work with it; 1 not.")]
+    Ping(host::PingArgs),
+    /// Show which Invigil and which engine this is
+    #[command(after_help = "\
+Examples:
+  invigil version
+  invigil version -o json | jq -r .engine.Version
+
+Exit codes: 0 shown, 1 the engine does not answer; which Invigil this is is shown all the same.")]
+    Version(host::DocumentArgs),
+    /// Show what the engine says of itself
+    #[command(after_help = "\
+Examples:
+  invigil info
+  invigil info -o yaml                 everything
+
+Exit codes: 0 shown, 1 an error.")]
+    Info(host::DocumentArgs),
 }
 
 /// Shows something.
@@ -61,6 +86,9 @@ pub(super) async fn view(view: &View) -> Result<ExitCode> {
         View::Get(args) => get::get(args).await,
         View::History(args) => image::history(args).await,
         View::Search(args) => image::search(args).await,
+        View::Ping(args) => host::ping(args).await,
+        View::Version(args) => host::version(args).await,
+        View::Info(args) => host::info(args).await,
     };
     match result {
         // A reader that has gone away (`| head`) is no error.
