@@ -224,6 +224,8 @@ fn completions_and_help_are_there_for_every_command() {
         "ping",
         "version",
         "info",
+        "logs",
+        "attach",
         "completions",
     ] {
         let output = Test::new(&[command, "--help"]).run();

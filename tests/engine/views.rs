@@ -1,8 +1,8 @@
 //! The read-only views: what a person sees of containers, images, networks and volumes, and of the engine. Each
 //! test runs the program.
 
-use std::io::{Read, Write};
-use std::process::Command;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
@@ -258,4 +258,131 @@ async fn the_engine_itself_is_shown() {
     assert!(info.contains(&format!("\nEngine | {server}\n")), "{info}");
     let whole: Value = serde_yaml::from_str(&shown(&host, &["info", "-o", "yaml"])).unwrap();
     assert_eq!(whole["ServerVersion"], *server);
+}
+
+/// Two streams, and bytes that no terminal should get.
+const TALK: &str =
+    "echo one; sleep 0.1; echo 出错 >&2; sleep 0.1; printf '\\033[31mtwo\\033[0m\\n'; sleep 1000";
+
+fn until_it_wrote(host: &Host, name: &str, text: &str) {
+    for _ in 0..200 {
+        let output = crate::support::run(&["logs", &host.name(name)]);
+        if String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).contains(text) {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    panic!("{name} does not write {text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_containers_wrote_is_shown() {
+    let host = Host::new("viewlogs").await;
+    by_hand(&host, "a", &[BUSYBOX, "sh", "-c", TALK]);
+    until_it_wrote(&host, "a", "two");
+    by_hand(&host, "tty", &["-t", BUSYBOX, "sh", "-c", "echo terminal; sleep 1000"]);
+    until_it_wrote(&host, "tty", "terminal");
+    assert_eq!(shown(&host, &["logs", "@a"]), "one\n出错\n\u{1b}[31mtwo\u{1b}[0m\n");
+    assert_eq!(shown(&host, &["logs", "container/@a", "--stderr"]), "出错\n");
+    assert_eq!(shown(&host, &["logs", "@a", "--stdout", "--tail", "1"]), "\u{1b}[31mtwo\u{1b}[0m\n");
+    assert_eq!(
+        shown(&host, &["logs", "@tty", "@a"]),
+        "@a   | one\n@a   | 出错\n@a   | \u{1b}[31mtwo\u{1b}[0m\n@tty | terminal\n"
+    );
+    let stamped = shown(&host, &["logs", "@a", "-t", "-n", "1"]);
+    let (time, _) = stamped.split_once(' ').expect("a time");
+    assert!(time.ends_with('Z') && time.len() == 30, "{stamped}");
+    assert_eq!(shown(&host, &["logs", "@tty", "--until", time]), "");
+    assert_eq!(
+        shown(&host, &["logs", "@a", "@tty", "--since", time]),
+        "@a   | \u{1b}[31mtwo\u{1b}[0m\n@tty | terminal\n"
+    );
+    assert_eq!(shown(&host, &["logs", "@a", "--since", "0s"]), "");
+    let lines = shown(&host, &["logs", "@a", "-o", "json"]);
+    let second = json(lines.lines().nth(1).expect("a line"));
+    assert_eq!(
+        (&second["text"], &second["stream"], &second["container"]),
+        (&"出错".into(), &"stderr".into(), &"@a".into())
+    );
+    assert!(!lines.contains('\u{1b}'), "{lines}");
+    let seen = view(&host, &["logs", "@tti"]);
+    assert_eq!(
+        (seen.told.as_str(), seen.code),
+        ("error: there is no container `@tti`\nhint: did you mean `@tty`?\n", Some(1))
+    );
+    by_hand(&host, "mute", &["--log-driver", "none", BUSYBOX, "sleep", "1000"]);
+    let seen = view(&host, &["logs", "@mute"]);
+    assert!(seen.told.starts_with("error: the output of container @mute: "), "{}", seen.told);
+}
+
+/// A run that goes on, line by line.
+struct Running {
+    child: Child,
+    /// Nothing once nobody reads any more.
+    lines: Option<std::io::Lines<BufReader<std::process::ChildStdout>>>,
+}
+
+impl Running {
+    fn start(host: &Host, arguments: &[&str]) -> Self {
+        let mut child = program(host, arguments).stdout(Stdio::piped()).spawn().expect("invigil runs");
+        let lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+        Self { child, lines: Some(lines) }
+    }
+
+    fn line(&mut self, host: &Host) -> String {
+        host.shown(&self.next().expect("a line"))
+    }
+
+    fn next(&mut self) -> Option<String> {
+        self.lines.as_mut()?.next().map(|line| line.expect("text"))
+    }
+
+    /// Nothing more comes, and all was well.
+    fn ends(mut self) {
+        assert_eq!(self.next(), None);
+        assert!(self.child.wait().expect("an end").success());
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_container_writes_from_now_on_is_shown_until_it_ends() {
+    let host = Host::new("viewfollow").await;
+    let script = "echo before; while [ ! -e /go ]; do sleep 0.05; done; echo after; while [ ! -e /end ]; do sleep 0.05; done";
+    by_hand(&host, "a", &[BUSYBOX, "sh", "-c", script]);
+    by_hand(&host, "b", &[BUSYBOX, "sh", "-c", script]);
+    until_it_wrote(&host, "b", "before");
+    let mut logs = Running::start(&host, &["logs", "-f", "@a", "@b"]);
+    let mut heard = [logs.line(&host), logs.line(&host)];
+    heard.sort();
+    assert_eq!(heard, ["@a | before", "@b | before"]);
+    let mut attached = Running::start(&host, &["attach", "@a"]);
+    // From now on is when the program says so; nothing tells when it listens.
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    docker(&["exec", &host.name("a"), "touch", "/go"]);
+    assert_eq!(logs.line(&host), "@a | after");
+    assert_eq!(attached.line(&host), "after");
+    docker(&["exec", &host.name("b"), "touch", "/go"]);
+    assert_eq!(logs.line(&host), "@b | after");
+    for name in ["a", "b"] {
+        docker(&["exec", &host.name(name), "touch", "/end"]);
+    }
+    logs.ends();
+    attached.ends();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_goes_away_ends_a_view() {
+    let host = Host::new("viewpipe").await;
+    by_hand(&host, "a", &[BUSYBOX, "sh", "-c", "while :; do echo tick; sleep 0.05; done"]);
+    let mut logs = Running::start(&host, &["logs", "-f", "@a"]);
+    assert_eq!(logs.line(&host), "tick");
+    logs.lines = None;
+    assert!(logs.child.wait().expect("an end").success());
 }

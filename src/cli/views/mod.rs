@@ -6,6 +6,8 @@ mod filter;
 mod get;
 mod host;
 mod image;
+mod logs;
+mod moment;
 mod names;
 mod output;
 mod table;
@@ -78,6 +80,28 @@ Examples:
 
 Exit codes: 0 shown, 1 an error.")]
     Info(host::DocumentArgs),
+    /// Show what containers wrote
+    #[command(after_help = "\
+Examples:
+  invigil logs seat-01 --tail 20
+  invigil logs -f seat-01 seat-02 container/db
+  invigil logs seat-01 --since 10m --stderr
+  invigil logs seat-01 --since 2018-07-06T16:34:00+08:00 --timestamps
+
+Lines of several containers are in the order in which they were written, each with its container's
+name before it. On a terminal colours are left out, and whatever else would steer it is shown; a
+pipe or file gets the bytes as they were written.
+Exit codes: 0 shown, 1 an error.")]
+    Logs(logs::LogsArgs),
+    /// Show what a container writes from now on
+    #[command(after_help = "\
+Examples:
+  invigil attach seat-01
+  invigil attach seat-01 --stderr
+
+Output only: nothing that is typed reaches the container, and Ctrl-C ends only this.
+Exit codes: 0 the container has ended, 1 an error.")]
+    Attach(logs::AttachArgs),
 }
 
 /// Shows something.
@@ -89,6 +113,8 @@ pub(super) async fn view(view: &View) -> Result<ExitCode> {
         View::Ping(args) => host::ping(args).await,
         View::Version(args) => host::version(args).await,
         View::Info(args) => host::info(args).await,
+        View::Logs(args) => logs::logs(args).await,
+        View::Attach(args) => logs::attach(args).await,
     };
     match result {
         // A reader that has gone away (`| head`) is no error.
