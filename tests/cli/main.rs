@@ -226,6 +226,11 @@ fn completions_and_help_are_there_for_every_command() {
         "info",
         "logs",
         "attach",
+        "top",
+        "changes",
+        "stats",
+        "events",
+        "wait",
         "completions",
     ] {
         let output = Test::new(&[command, "--help"]).run();

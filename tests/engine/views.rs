@@ -378,6 +378,78 @@ async fn what_a_container_writes_from_now_on_is_shown_until_it_ends() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_runs_in_a_container_and_what_it_has_written_is_shown() {
+    let host = Host::new("viewinside").await;
+    by_hand(&host, "a", &[BUSYBOX, "sh", "-c", "echo B > /answer; sleep 1000"]);
+    let table = cells(&shown(&host, &["top", "@a", "-eo", "pid,args"]));
+    assert!(table.starts_with("PID | COMMAND\n") && table.ends_with(" | sleep 1000"), "{table}");
+    assert_eq!(json(&shown(&host, &["top", "-o", "json", "@a"]))["Titles"][0], "UID");
+    assert_eq!(shown(&host, &["changes", "container/@a"]), "added    /answer\n");
+    assert_eq!(json(&shown(&host, &["changes", "@a", "-o", "json"]))[0]["Path"], "/answer");
+
+    by_hand(&host, "job", &[BUSYBOX, "sh", "-c", "exit 7"]);
+    assert_eq!(shown(&host, &["wait", "@job"]), "7\n");
+    let seen = view(&host, &["top", "@job"]);
+    assert_eq!((seen.told.as_str(), seen.code), ("error: container @job: is not running\n", Some(1)));
+    assert_eq!(shown(&host, &["changes", "@job"]), "");
+    assert_eq!(json(&shown(&host, &["changes", "@job", "-o", "json"])), Value::Array(Vec::new()));
+
+    let table = cells(&shown(&host, &["stats", "@a", "@job"]));
+    let rows: Vec<&str> = table.lines().collect();
+    assert_eq!(rows[0], "NAME | CPU % | MEMORY | LIMIT | MEM % | NET IN / OUT | DISK READ / WRITTEN | PIDS");
+    assert!(rows[1].starts_with("@a | 0.") && rows[1].ends_with(" | 1"), "{table}");
+    assert_eq!(rows[2], "@job | - | - | - | - | - | - | -");
+    let usage = json(&shown(&host, &["stats", "@a", "--once", "-o", "json"]));
+    assert_eq!((&usage[0]["name"], &usage[0]["pids_stats"]["current"]), (&"@a".into(), &1.into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_of_containers_is_waited_for() {
+    let host = Host::new("viewwait").await;
+    let script = |code: u8| format!("while [ ! -e /end ]; do sleep 0.05; done; exit {code}");
+    by_hand(&host, "a", &[BUSYBOX, "sh", "-c", &script(0)]);
+    by_hand(&host, "b", &[BUSYBOX, "sh", "-c", &script(9)]);
+    let mut waiting = Running::start(&host, &["wait", "@b", "container/@a"]);
+    docker(&["exec", &host.name("a"), "touch", "/end"]);
+    docker(&["exec", &host.name("b"), "touch", "/end"]);
+    assert_eq!([waiting.line(&host), waiting.line(&host)], ["9", "0"]);
+    waiting.ends();
+    assert_eq!(
+        shown(&host, &["wait", "@a", "@b", "-o", "json"]),
+        "{\"container\":\"@a\",\"exitCode\":0}\n{\"container\":\"@b\",\"exitCode\":9}\n"
+    );
+    assert_eq!(view(&host, &["wait", "@c"]).code, Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_happens_on_the_engine_is_shown() {
+    let host = Host::new("viewevents").await;
+    let name = host.name("a");
+    let filter = format!("container={name}");
+    let mut live = Running::start(&host, &["events", "--since", "1m", "-f", &filter]);
+    by_hand(&host, "a", &[BUSYBOX, "sh", "-c", "exit 3"]);
+    docker(&["wait", &name]);
+    let without_time =
+        |line: String| line.split_once(' ').map(|(_, rest)| rest.to_owned()).unwrap_or_default();
+    let expected = [
+        "container @a: create (image busybox:static)",
+        "container @a: start (image busybox:static)",
+        "container @a: die (image busybox:static, exitCode 3)",
+    ];
+    for line in expected {
+        assert_eq!(without_time(live.line(&host)), line);
+    }
+    drop(live);
+    let past = shown(&host, &["events", "--since", "5m", "--until", "0s", "-f", &filter, "-f", "event=die"]);
+    assert_eq!(without_time(past.trim_end().to_owned()), expected[2]);
+    let past = shown(&host, &["events", "--since", "5m", "--until", "0s", "-f", &filter, "-o", "json"]);
+    assert_eq!(
+        past.lines().map(|line| json(line)["Action"].clone()).collect::<Vec<_>>(),
+        ["create", "start", "die"]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_reader_that_goes_away_ends_a_view() {
     let host = Host::new("viewpipe").await;
     by_hand(&host, "a", &[BUSYBOX, "sh", "-c", "while :; do echo tick; sleep 0.05; done"]);

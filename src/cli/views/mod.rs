@@ -2,6 +2,8 @@
 //! engine that can only be looked at (law 10), and print nothing of its raw to a terminal (law 13).
 
 mod columns;
+mod container;
+mod events;
 mod filter;
 mod get;
 mod host;
@@ -10,6 +12,7 @@ mod logs;
 mod moment;
 mod names;
 mod output;
+mod stats;
 mod table;
 
 use std::io;
@@ -102,6 +105,55 @@ Examples:
 Output only: nothing that is typed reaches the container, and Ctrl-C ends only this.
 Exit codes: 0 the container has ended, 1 an error.")]
     Attach(logs::AttachArgs),
+    /// Show what runs in a container
+    #[command(after_help = "\
+Examples:
+  invigil top seat-01
+  invigil top seat-01 -eo pid,rss,args
+  invigil top -o json seat-01
+
+Exit codes: 0 shown, 1 an error; a container that does not run is one.")]
+    Top(container::TopArgs),
+    /// Show which files of a container differ from its image's
+    #[command(after_help = "\
+Examples:
+  invigil changes seat-01
+  invigil changes seat-01 -o json      Kind: 0 changed, 1 added, 2 deleted
+
+What lies in volumes and binds is no part of the container, and is not told.
+Exit codes: 0 shown, 1 an error.")]
+    Changes(container::ChangesArgs),
+    /// Show how much containers use
+    #[command(after_help = "\
+Examples:
+  invigil stats                        live on a terminal, once elsewhere
+  invigil stats seat-01 seat-02 --once
+  invigil stats -o json | jq '.[].memory_stats.usage'
+
+100 % of CPU is one core. Memory is without what the kernel would give up at once.
+Exit codes: 0 shown, 1 an error.")]
+    Stats(stats::StatsArgs),
+    /// Show what happens on the engine
+    #[command(after_help = "\
+Examples:
+  invigil events
+  invigil events --since 1h --until 0s -f event=die
+  invigil events -f container=seat-01 -o json
+
+Filters are the engine's own, as Docker documents them for events; the engine remembers its last
+256 events.
+Exit codes: 0 the period has ended, 1 an error.")]
+    Events(events::EventsArgs),
+    /// Wait until containers have ended, and print their exit codes
+    #[command(after_help = "\
+Examples:
+  invigil wait grading
+  test \"$(invigil wait grading)\" = 0 && echo graded
+  invigil wait seat-01 seat-02 -o json
+
+The codes stand in the order of the names; of one that has ended already, at once.
+Exit codes: 0 all have ended, however, 1 an error.")]
+    Wait(container::WaitArgs),
 }
 
 /// Shows something.
@@ -115,6 +167,11 @@ pub(super) async fn view(view: &View) -> Result<ExitCode> {
         View::Info(args) => host::info(args).await,
         View::Logs(args) => logs::logs(args).await,
         View::Attach(args) => logs::attach(args).await,
+        View::Top(args) => container::top(args).await,
+        View::Changes(args) => container::changes(args).await,
+        View::Stats(args) => stats::stats(args).await,
+        View::Events(args) => events::events(args).await,
+        View::Wait(args) => container::wait(args).await,
     };
     match result {
         // A reader that has gone away (`| head`) is no error.
