@@ -2,10 +2,12 @@
 //! test runs the program.
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
+use crate::proxy::Proxy;
 use crate::support::{BUSYBOX, Host, docker};
 
 /// What the program printed and told, with the test's prefix as `@`, and how it ended.
@@ -447,6 +449,85 @@ async fn what_happens_on_the_engine_is_shown() {
         past.lines().map(|line| json(line)["Action"].clone()).collect::<Vec<_>>(),
         ["create", "start", "die"]
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_are_copied_out_and_nothing_of_them_leads_elsewhere() {
+    let host = Host::new("viewcp").await;
+    let script = "mkdir -p /answers/deep; echo B > /answers/第8题; ln -s ../第8题 /answers/deep/ok; ln -s /etc/passwd /answers/out; \
+                  mkfifo /answers/pipe; chmod 4755 /answers/第8题";
+    by_hand(&host, "a", &[BUSYBOX, "sh", "-c", script]);
+    docker(&["wait", &host.name("a")]);
+    let seen = view(&host, &["cp", "@a:/answers", "copy"]);
+    assert_eq!(
+        (seen.out.as_str(), seen.told.as_str(), seen.code),
+        ("", "left out: answers/out: a link to /etc/passwd\nleft out: answers/pipe: a pipe\n", Some(2))
+    );
+    let copy = host.path().join("copy/answers");
+    assert_eq!(std::fs::read_to_string(copy.join("deep/ok")).expect("a file"), "B\n");
+    assert!(!Path::new(&copy.join("out")).exists());
+    assert_eq!(shown(&host, &["cp", "container/@a:/answers/第8题", "one"]), "");
+    assert_eq!(std::fs::read_to_string(host.path().join("one/第8题")).expect("a file"), "B\n");
+
+    let seen = view(&host, &["cp", "@a:/answers", "copy"]);
+    assert_eq!(
+        (seen.told.as_str(), seen.code),
+        ("error: copy is there already\nhint: name a directory that is not there yet; it is made\n", Some(1))
+    );
+    let seen = view(&host, &["cp", "@a:/nowhere", "none"]);
+    assert_eq!(
+        (seen.told.as_str(), seen.code),
+        ("error: container @a, /nowhere: Could not find the file /nowhere in container @a\n", Some(1))
+    );
+    assert!(!host.path().join("none").exists());
+
+    let archive = program(&host, &["cp", "@a:/answers", "-"]).output().expect("invigil runs").stdout;
+    let mut names: Vec<String> = tar::Archive::new(&*archive)
+        .entries()
+        .expect("an archive")
+        .map(|entry| entry.expect("an entry").path().expect("a name").display().to_string())
+        .collect();
+    names.sort();
+    assert_eq!(
+        names,
+        ["answers/", "answers/deep/", "answers/deep/ok", "answers/out", "answers/pipe", "answers/第8题"]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn law_10_views_only_ask() {
+    let host = Host::new("viewasks").await;
+    by_hand(&host, "a", &[BUSYBOX, "sh", "-c", "exit 0"]);
+    docker(&["wait", &host.name("a")]);
+    let proxy = Proxy::start();
+    for arguments in [
+        &["get", "containers", "-o", "wide", "--size"][..],
+        &["get", "container", "@a", "-o", "json"],
+        &["get", "images", "--all", "-o", "wide"],
+        &["get", "networks"],
+        &["get", "volumes", "-o", "yaml"],
+        &["history", BUSYBOX],
+        &["search", "127.0.0.1:1/x"],
+        &["ping"],
+        &["version"],
+        &["info"],
+        &["logs", "-f", "@a"],
+        &["attach", "@a"],
+        &["top", "@a"],
+        &["changes", "@a"],
+        &["stats", "@a"],
+        &["events", "--until", "0s"],
+        &["wait", "@a"],
+        &["cp", "@a:/bin", "bin"],
+    ] {
+        let output = program(&host, arguments).env("DOCKER_HOST", proxy.endpoint()).output();
+        assert!(output.expect("invigil runs").status.code().is_some());
+    }
+    let writes: Vec<String> = proxy.writes().iter().map(ToString::to_string).collect();
+    let id = host.inspect("a", "{{.Id}}");
+    // The only one, and it changes nothing.
+    assert_eq!(writes, [format!("POST /containers/{id}/wait")]);
+    assert!(proxy.calls().len() > 30, "{}", proxy.calls().len());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,6 +3,7 @@
 
 mod columns;
 mod container;
+mod cp;
 mod events;
 mod filter;
 mod get;
@@ -14,6 +15,7 @@ mod names;
 mod output;
 mod stats;
 mod table;
+mod unpack;
 
 use std::io;
 use std::process::ExitCode;
@@ -154,6 +156,17 @@ Examples:
 The codes stand in the order of the names; of one that has ended already, at once.
 Exit codes: 0 all have ended, however, 1 an error.")]
     Wait(container::WaitArgs),
+    /// Copy files out of a container
+    #[command(after_help = "\
+Examples:
+  invigil cp seat-01:/exam/responses answers      makes answers/responses
+  invigil cp seat-01:/exam/responses - | tar -tv
+
+For a look: what is to be kept every time belongs into `collect` of the Container's manifest. In
+the new directory nothing leads out of it: names and links that would, and devices, are left out
+and listed; owners are yours, and nothing is executable with more rights than you have.
+Exit codes: 0 everything was copied, 2 something was left out and is listed, 1 an error.")]
+    Cp(cp::CpArgs),
 }
 
 /// Shows something.
@@ -172,6 +185,7 @@ pub(super) async fn view(view: &View) -> Result<ExitCode> {
         View::Stats(args) => stats::stats(args).await,
         View::Events(args) => events::events(args).await,
         View::Wait(args) => container::wait(args).await,
+        View::Cp(args) => cp::cp(args).await,
     };
     match result {
         // A reader that has gone away (`| head`) is no error.
