@@ -23,6 +23,10 @@ const COLOURS: [&str; 6] =
     ["\u{1b}[36m", "\u{1b}[33m", "\u{1b}[32m", "\u{1b}[35m", "\u{1b}[34m", "\u{1b}[31m"];
 const RESET: &str = "\u{1b}[0m";
 
+/// How many lines are taken at once, and how many bytes of them are kept until they are printed.
+const AT_ONCE: usize = 1024;
+const PAGE: usize = 64 << 10;
+
 /// Which of what is written is wanted; both, unless said.
 #[derive(Debug, Args)]
 struct Streams {
@@ -125,15 +129,29 @@ async fn show(
         let lines: Lines<'_> = engine.output(container, wanted).map_ok(move |line| (at, line)).boxed();
         lines
     });
-    if wanted.follow {
-        let mut lines = select_all(each);
-        while let Some((at, line)) = lines.try_next().await? {
-            tell(containers, at, &line, shown)?;
-        }
-        return Ok(ExitCode::SUCCESS);
-    }
-    in_order(each.collect(), |at, line| tell(containers, at, line, shown)).await?;
+    let mut page = Page { containers, shown, bytes: Vec::new() };
+    let told = if wanted.follow {
+        follow(each.collect(), &mut page).await
+    } else {
+        in_order(each.collect(), |at, line| page.add(at, line)).await
+    };
+    // Also what came before an error.
+    page.print()?;
+    told?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Prints lines as they come; those that are there at once, at once.
+async fn follow(streams: Vec<Lines<'_>>, page: &mut Page<'_>) -> Result<()> {
+    let mut lines = select_all(streams).ready_chunks(AT_ONCE);
+    while let Some(lines) = lines.next().await {
+        for line in lines {
+            let (at, line) = line?;
+            page.add(at, &line)?;
+        }
+        page.print()?;
+    }
+    Ok(())
 }
 
 /// Hears lines of several containers in the order in which they were written. Each container's own are in it.
@@ -156,33 +174,50 @@ async fn in_order(
     }
 }
 
-fn tell(containers: &[Found], at: usize, written: &Line, shown: &Shown) -> Result<()> {
-    if shown.json {
-        let stream = if written.is_error { "stderr" } else { "stdout" };
-        let document = json!({
-            "container": containers[at].name,
-            "stream": stream,
-            "time": written.time,
-            "text": String::from_utf8_lossy(&written.bytes),
-        });
-        return Ok(print(&json_line(&document))?);
+/// Lines that are still to be printed: one call for each of many would take most of the time.
+struct Page<'a> {
+    containers: &'a [Found],
+    shown: &'a Shown,
+    bytes: Vec<u8>,
+}
+
+impl Page<'_> {
+    fn add(&mut self, at: usize, written: &Line) -> Result<()> {
+        if self.shown.json {
+            let stream = if written.is_error { "stderr" } else { "stdout" };
+            let document = json!({
+                "container": self.containers[at].name,
+                "stream": stream,
+                "time": written.time,
+                "text": String::from_utf8_lossy(&written.bytes),
+            });
+            self.bytes.extend_from_slice(json_line(&document).as_bytes());
+        } else {
+            let mut text = prefix(self.containers, at, self.shown.is_terminal);
+            if self.shown.timestamps {
+                // Writing to a String cannot fail.
+                let _ = write!(text, "{} ", plain(&written.time));
+            }
+            self.bytes.extend_from_slice(text.as_bytes());
+            if self.shown.is_terminal {
+                self.bytes.extend_from_slice(line(&written.bytes).as_bytes());
+            } else {
+                self.bytes.extend_from_slice(&written.bytes);
+            }
+            self.bytes.push(b'\n');
+        }
+        if self.bytes.len() > PAGE { self.print() } else { Ok(()) }
     }
-    let mut text = prefix(containers, at, shown.is_terminal);
-    if shown.timestamps {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{} ", plain(&written.time));
+
+    fn print(&mut self) -> Result<()> {
+        let bytes = std::mem::take(&mut self.bytes);
+        if self.shown.is_terminal {
+            print(&String::from_utf8_lossy(&bytes))?;
+        } else {
+            print_raw(&bytes)?;
+        }
+        Ok(())
     }
-    if shown.is_terminal {
-        text.push_str(&line(&written.bytes));
-        text.push('\n');
-        print(&text)?;
-    } else {
-        let mut bytes = text.into_bytes();
-        bytes.extend_from_slice(&written.bytes);
-        bytes.push(b'\n');
-        print_raw(&bytes)?;
-    }
-    Ok(())
 }
 
 /// What says whose line it is; nothing if there is only one container.
