@@ -211,6 +211,7 @@ fn stays_inside(name: &Path, target: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use tar::{Builder, Header};
 
     use super::*;
@@ -397,5 +398,48 @@ mod tests {
         let bytes = archive(&[(FILE, "a", "content")]);
         assert_eq!(unpack(&mut &*bytes, dir.path()).expect_err("there").kind(), io::ErrorKind::AlreadyExists);
         assert!(unpack(&mut &bytes[..515], &dir.path().join("new")).is_err());
+    }
+
+    /// Names that wander about in a small tree, so that links often meet links.
+    fn wandering(parts: Vec<&'static str>) -> impl Strategy<Value = String> {
+        let parts = prop::collection::vec(prop::sample::select(parts), 1..4);
+        (parts, prop::bool::weighted(0.02)).prop_map(|(parts, is_absolute)| {
+            format!("{}{}", if is_absolute { "/" } else { "" }, parts.join("/"))
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(500))]
+
+        #[test]
+        fn law_13_no_archive_leads_out_of_its_directory(
+            entries in prop::collection::vec(
+                (0_usize..12, wandering(vec!["a", "b", "c"]), wandering(vec!["a", "b", "..", ".."])),
+                0..20,
+            )
+        ) {
+            let dir = tempfile::tempdir().expect("a directory");
+            let root = dir.path().canonicalize().expect("a path").join("to");
+            let kinds = [FILE, EntryType::Directory, EntryType::Link, LINK];
+            let entries: Vec<(EntryType, &str, &str)> = entries
+                .iter()
+                .map(|(kind, name, target)| (*kinds.get(*kind).unwrap_or(&LINK), &**name, &**target))
+                .collect();
+            unpack(&mut &*archive(&entries), &root).expect("unpacked");
+            let beside: Vec<_> = fs::read_dir(dir.path()).expect("a directory").collect();
+            prop_assert_eq!(beside.len(), 1);
+            let mut queue = vec![root.clone()];
+            while let Some(next) = queue.pop() {
+                for entry in fs::read_dir(&next).expect("a directory") {
+                    let path = entry.expect("an entry").path();
+                    if let Ok(leads_to) = path.canonicalize() {
+                        prop_assert!(leads_to.starts_with(&root), "{path:?} leads to {leads_to:?}");
+                    }
+                    if path.symlink_metadata().expect("there").is_dir() {
+                        queue.push(path);
+                    }
+                }
+            }
+        }
     }
 }
