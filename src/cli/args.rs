@@ -7,6 +7,7 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
+use super::views::View;
 use crate::daemon::{DEFAULT_INTERVAL, logging};
 use crate::diff::Budget;
 use crate::execute::default_parallelism;
@@ -168,6 +169,8 @@ The values of variables are written as they are, secrets too.
 
 Exit codes: 0 everything was written, 2 something cannot be said in a manifest and is listed, 1 an error.")]
     Export(ExportArgs),
+    #[command(flatten)]
+    View(View),
     /// Print a shell's completions
     #[command(after_help = "\
 Examples:

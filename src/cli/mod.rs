@@ -2,7 +2,7 @@
 //! computes none of them again.
 //!
 //! stdout is data, stderr is talk. Exit codes: 0 as asked for, 1 an error, wrong usage among them, 2 changes
-//! (`plan --detailed-exitcode`) or something left out (`convert`, `export`).
+//! (`plan --detailed-exitcode`) or something left out (`convert`, `export`, `cp`).
 
 mod apply;
 mod args;
@@ -20,6 +20,7 @@ mod schema;
 mod style;
 mod suspend;
 mod validate;
+mod views;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -65,6 +66,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Schema(args) => schema::schema(&args),
         Command::Convert(args) => convert::convert(&args),
         Command::Export(args) => export::export(&args).await,
+        Command::View(view) => views::view(&view).await,
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "invigil", &mut script);

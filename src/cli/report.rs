@@ -1,5 +1,6 @@
 //! The one place where errors become text for people: `error:`, `caused by:`, `hint:`.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -19,6 +20,14 @@ pub(super) struct Advised {
     pub(super) hint: &'static str,
 }
 
+/// A name that nothing bears, or more than one.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub(super) struct Unknown {
+    pub(super) message: String,
+    pub(super) hint: Option<String>,
+}
+
 /// Tells an error and what led to it; gives the exit code for it.
 pub(super) fn error(error: &anyhow::Error) -> ExitCode {
     let style = PALETTE;
@@ -34,7 +43,14 @@ pub(super) fn error(error: &anyhow::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
-fn hint(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
+fn hint(error: &(dyn std::error::Error + 'static)) -> Option<Cow<'static, str>> {
+    if let Some(unknown) = error.downcast_ref::<Unknown>() {
+        return unknown.hint.as_deref().map(plain).map(Cow::from);
+    }
+    advice(error).map(Cow::from)
+}
+
+fn advice(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
     if let Some(advised) = error.downcast_ref::<Advised>() {
         return Some(advised.hint);
     }

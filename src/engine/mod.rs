@@ -18,11 +18,20 @@
 //!     engine.perform(step, &|_| {}).await.unwrap();
 //! }
 //! ```
+//!
+//! nor does this:
+//!
+//! ```compile_fail
+//! use invigil::engine::{Look, Perform};
+//! async fn law_10_only_looks(engine: &impl Look, step: &invigil::plan::Step) {
+//!     engine.perform(step, &|_| {}).await.unwrap();
+//! }
+//! ```
 
 pub mod docker;
 pub mod memory;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::time::Duration;
 
@@ -32,7 +41,7 @@ use serde_json::Value;
 pub use crate::convert::export::Listed;
 use crate::observed::{EngineId, Observed};
 use crate::plan::Step;
-use crate::resource::name::{Name, Owner};
+use crate::resource::name::{Kind, Name, Owner};
 use crate::resource::reference::{ImageId, ImageReference};
 
 /// The longest that one call of an engine may be silent: loading an archive of many gigabytes, stopping a
@@ -79,6 +88,141 @@ pub trait Inspect: Sync {
 
     /// An image's inspection.
     fn image(&self, id: &ImageId) -> impl Future<Output = Result<Value, EngineError>> + Send;
+}
+
+/// The side of an engine that shows people what is there, in its own words. It has no way to change
+/// anything either: what can be asked is a [`Question`].
+pub trait Look: Sync {
+    /// The answer to a question, whole.
+    ///
+    /// # Errors
+    /// If the engine refuses, which it also does where it has no such thing, or cannot be reached.
+    fn look(&self, question: &Question) -> impl Future<Output = Result<Value, EngineError>> + Send;
+
+    /// What happens, or happened, on the engine; ends with the period.
+    fn happenings(
+        &self,
+        period: &Period,
+        filters: &Filters,
+    ) -> impl Stream<Item = Result<Value, EngineError>> + Send;
+
+    /// What a container wrote, line by line; ends with it, or with what there is.
+    fn output(
+        &self,
+        container: &Found,
+        wanted: &Output,
+    ) -> impl Stream<Item = Result<Line, EngineError>> + Send;
+
+    /// What is at a path of a container, as a tar archive. What it holds is whatever somebody in the
+    /// container wanted it to hold.
+    fn archive(
+        &self,
+        container: &Found,
+        path: &str,
+    ) -> impl Stream<Item = Result<Vec<u8>, EngineError>> + Send;
+}
+
+/// A container that was found: its id for the engine, its name for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The id.
+    pub id: EngineId,
+    /// The name, as the engine gave it.
+    pub name: String,
+}
+
+/// What can be asked of an engine without changing anything on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Question {
+    /// Is it there?
+    Ping,
+    /// Which version is it?
+    Version,
+    /// What does it say of itself?
+    Info,
+    /// What is there of a kind?
+    List {
+        /// Which kind.
+        kind: Kind,
+        /// Images: those that others were made from, too. Containers are all listed always.
+        all: bool,
+        /// Containers: how much they have written, which takes the engine long.
+        size: bool,
+        /// The engine's own filters.
+        filters: Filters,
+    },
+    /// What is one of them like?
+    One {
+        /// Which kind.
+        kind: Kind,
+        /// Its id or name.
+        name: String,
+        /// Containers: how much it has written, too.
+        size: bool,
+    },
+    /// What was an image made of?
+    History(String),
+    /// Which images has a registry?
+    Search {
+        /// What they are called, or described as.
+        term: String,
+        /// How many at most.
+        limit: u32,
+    },
+    /// What runs in a container?
+    Processes {
+        /// The container.
+        container: Found,
+        /// What `ps` is told.
+        arguments: String,
+    },
+    /// Which files of a container differ from its image's?
+    Changes(Found),
+    /// How much does a container use? Answered after two measurements, a second apart.
+    Usage(Found),
+    /// How did a container end? Answered when it has.
+    Exit(Found),
+}
+
+/// The engine's own filters: values by key; one of the values, and each of the keys.
+pub type Filters = BTreeMap<String, BTreeSet<String>>;
+
+/// A time, in seconds since 1970 with decimals, as the engine takes it.
+pub type Moment = String;
+
+/// A period; without an end it has none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Period {
+    /// When it begins: now, unless said.
+    pub since: Option<Moment>,
+    /// When it ends.
+    pub until: Option<Moment>,
+}
+
+/// Which of a container's output is wanted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Output {
+    /// What it writes to stdout.
+    pub stdout: bool,
+    /// What it writes to stderr.
+    pub stderr: bool,
+    /// What it will write, too.
+    pub follow: bool,
+    /// Of what it wrote, this many of the last lines; all of them, unless said.
+    pub tail: Option<u64>,
+    /// When it was written.
+    pub period: Period,
+}
+
+/// A line that a container wrote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// Whether it was written to stderr. A container with a terminal has stdout only.
+    pub is_error: bool,
+    /// When, by the engine's clock, as it writes it: `2018-07-06T08:34:00.000000000Z`.
+    pub time: String,
+    /// Its bytes, without the end of the line. They are whatever the container wrote.
+    pub bytes: Vec<u8>,
 }
 
 /// The side of an engine that changes things.

@@ -7,12 +7,12 @@ use std::fmt::Write;
 /// Text that a terminal shows as it is: control characters, line breaks and marks that turn the
 /// direction of writing are written as escapes.
 pub fn printable(text: &str) -> Cow<'_, str> {
-    if !text.contains(obeyed) {
+    if !text.contains(is_obeyed) {
         return Cow::Borrowed(text);
     }
     let mut shown = String::with_capacity(text.len() + 8);
     for c in text.chars() {
-        if obeyed(c) {
+        if is_obeyed(c) {
             // Writing to a String cannot fail.
             let _ = write!(shown, "{}", c.escape_default());
         } else {
@@ -24,7 +24,7 @@ pub fn printable(text: &str) -> Cow<'_, str> {
 
 /// Whether a terminal or an editor acts on a character instead of showing it (Unicode's controls, line
 /// and paragraph separators, and the bidirectional marks of UAX #9).
-fn obeyed(c: char) -> bool {
+pub fn is_obeyed(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }

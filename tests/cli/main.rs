@@ -153,6 +153,32 @@ fn without_an_engine_an_export_says_so() {
 }
 
 #[test]
+fn without_an_engine_a_view_says_so_and_a_version_tells_its_own() {
+    let told = "error: no engine answers at unix:///nowhere.sock: there is no socket /nowhere.sock\n\
+                hint: is the engine running, and may you use it? DOCKER_HOST says where it is looked for\n";
+    for arguments in
+        [&["get", "containers"][..], &["ping"], &["info"], &["logs", "web"], &["cp", "web:/a", "b"]]
+    {
+        Test::new(arguments).env("DOCKER_HOST", "unix:///nowhere.sock").says(1, "", told);
+    }
+    let version = env!("CARGO_PKG_VERSION");
+    Test::new(&["version"]).env("DOCKER_HOST", "unix:///nowhere.sock").says(
+        1,
+        &format!("Invigil   {version}\nEndpoint  unix:///nowhere.sock\n"),
+        told,
+    );
+}
+
+#[test]
+fn a_kind_that_is_none_is_told_with_the_nearest() {
+    Test::new(&["get", "contaners"]).says(
+        1,
+        "",
+        "error: invalid value 'contaners' for '<KIND>': did you mean `containers`?\n\nFor more information, try '--help'.\n",
+    );
+}
+
+#[test]
 fn an_exam_server_that_is_none_is_refused() {
     Test::new(&["plan", "m", "--exam-server", "m/v.yaml"]).file("m/v.yaml", GOOD).says(
         1,
@@ -218,11 +244,27 @@ fn completions_and_help_are_there_for_every_command() {
         "schema",
         "convert",
         "export",
+        "get",
+        "history",
+        "search",
+        "ping",
+        "version",
+        "info",
+        "logs",
+        "attach",
+        "top",
+        "changes",
+        "stats",
+        "events",
+        "wait",
+        "cp",
         "completions",
     ] {
         let output = Test::new(&[command, "--help"]).run();
         let help = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(help.contains("\nExamples:\n  invigil "), "{command}: {help}");
+        let widest = help.lines().map(|line| line.chars().count()).max();
+        assert!(widest <= Some(110), "{command}: {widest:?}");
         assert!(!help.contains('\u{1b}'), "colour is for terminals");
     }
 }
@@ -236,6 +278,16 @@ fn wrong_usage_is_an_error_and_never_2_which_means_changes() {
         &["apply", "--parallelism", "0"],
         &["export"],
         &["export", "--all", "web"],
+        &["get", "pods"],
+        &["get", "containers", "-f", "status"],
+        &["get", "containers", "web", "-f", "status=running"],
+        &["logs"],
+        &["logs", "web", "--since", "yesterday"],
+        &["logs", "web", "--stdout", "--stderr"],
+        &["search", "nginx", "--limit", "0"],
+        &["wait"],
+        &["cp", "web", "here"],
+        &["cp", "web:relative", "here"],
     ] {
         assert_eq!(Test::new(arguments).run().status.code(), Some(1), "{arguments:?}");
     }

@@ -14,3 +14,4 @@ mod ownership;
 mod proxy;
 mod registry;
 mod support;
+mod views;

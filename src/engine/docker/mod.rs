@@ -10,7 +10,9 @@ mod error;
 mod events;
 mod files;
 mod inspect;
+mod look;
 mod observe;
+mod output;
 mod parse;
 mod partial;
 mod perform;
@@ -26,11 +28,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bollard::Docker;
+use futures_util::{Stream, TryStreamExt, stream};
 use tokio::sync::Mutex;
 
 use serde_json::Value;
 
-use super::{EngineError, Inspect, Listed, Observe, Perform, Progress, Scope};
+use super::{
+    EngineError, Filters, Found, Inspect, Line, Listed, Look, Observe, Output, Perform, Period, Progress,
+    Question, Scope,
+};
 use crate::observed::{AtRegistry, EngineId, Observed};
 use crate::plan::Step;
 use crate::resource::reference::{ImageId, ImageReference};
@@ -154,6 +160,37 @@ impl Inspect for DockerReader {
 
     async fn image(&self, id: &ImageId) -> Result<Value, EngineError> {
         self.with(async |engine| inspect::image(engine, id).await).await
+    }
+}
+
+impl Look for DockerReader {
+    async fn look(&self, question: &Question) -> Result<Value, EngineError> {
+        look::look(&self.session().await?, question).await
+    }
+
+    fn happenings(
+        &self,
+        period: &Period,
+        filters: &Filters,
+    ) -> impl Stream<Item = Result<Value, EngineError>> + Send {
+        stream::once(async move { look::happenings(&self.session().await?, period, filters) }).try_flatten()
+    }
+
+    fn output(
+        &self,
+        container: &Found,
+        wanted: &Output,
+    ) -> impl Stream<Item = Result<Line, EngineError>> + Send {
+        stream::once(async move { look::output(&self.session().await?, container, wanted).await })
+            .try_flatten()
+    }
+
+    fn archive(
+        &self,
+        container: &Found,
+        path: &str,
+    ) -> impl Stream<Item = Result<Vec<u8>, EngineError>> + Send {
+        stream::once(async move { look::archive(&self.session().await?, container, path) }).try_flatten()
     }
 }
 

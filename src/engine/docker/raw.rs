@@ -5,16 +5,18 @@ use std::io;
 use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
 
-use bollard::BollardRequest;
 use bollard::errors::Error;
+use bollard::{BollardRequest, Docker};
 use futures_util::{Stream, StreamExt};
 use http_body_util::{Either, Full, StreamBody};
 use hyper::Method;
 use hyper::body::{Bytes, Frame};
 use hyper::header::HeaderValue;
+use hyper::http::uri::PathAndQuery;
 
 use super::Session;
 use super::connect::{Version, pin};
+use crate::engine::EngineError;
 
 /// The longest line of a stream of JSON: a builder's log can be long, a whole answer cannot.
 const LINE_MAX: usize = 16 << 20;
@@ -31,50 +33,53 @@ pub(super) struct Sent {
 }
 
 impl Session {
-    /// The answer to any call, in pieces. An answer that is an error is the first and only item.
+    /// The engine for calls that go to this path, whichever of bollard's calls they are. Names and values in it
+    /// are safe there already.
+    pub(super) fn at(&self, path: &str) -> Result<Docker, EngineError> {
+        let (path, version) = (parsed(path)?, self.version);
+        Ok(self.docker.clone().with_request_modifier(move |request| directed(request, &path, version)))
+    }
+
+    /// The answer to a call with a body, in pieces. An answer that is an error is the first and only item.
     pub(super) fn raw(
         &self,
         method: &Method,
         path: &str,
         sent: Sent,
-    ) -> impl Stream<Item = Result<Bytes, Error>> + use<> {
-        let (method, path, version) = (method.clone(), path.to_owned(), self.version);
+    ) -> Result<impl Stream<Item = Result<Bytes, Error>> + use<>, EngineError> {
+        let (method, path, version) = (method.clone(), parsed(path)?, self.version);
         let sent = Mutex::new(Some(sent));
         let docker = self.docker.clone().with_request_modifier(move |request| {
+            let mut request = directed(request, &path, version);
+            *request.method_mut() = method.clone();
             let sent = sent.lock().unwrap_or_else(PoisonError::into_inner).take();
-            rewritten(request, &method, &path, sent, version)
+            let Some(Sent { headers, body }) = sent else { return request };
+            for (name, value) in headers {
+                if let Ok(mut value) = HeaderValue::from_str(&value) {
+                    // Credentials are among them.
+                    value.set_sensitive(true);
+                    request.headers_mut().insert(name, value);
+                }
+            }
+            request.map(|_| body)
         });
-        docker.export_images(&[])
+        Ok(docker.export_images(&[]))
     }
 }
 
-fn rewritten(
-    request: BollardRequest,
-    method: &Method,
-    path: &str,
-    sent: Option<Sent>,
-    version: Version,
-) -> BollardRequest {
-    let (mut parts, mut body) = request.into_parts();
-    parts.method = method.clone();
-    let mut uri = parts.uri.clone().into_parts();
-    if let Ok(path) = path.parse() {
-        uri.path_and_query = Some(path);
+fn parsed(path: &str) -> Result<PathAndQuery, EngineError> {
+    path.parse()
+        .map_err(|error| EngineError::refused(format!("this cannot be passed to the engine: {error}")))
+}
+
+/// A call with another path.
+fn directed(mut request: BollardRequest, path: &PathAndQuery, version: Version) -> BollardRequest {
+    let mut parts = request.uri().clone().into_parts();
+    parts.path_and_query = Some(path.clone());
+    if let Ok(uri) = parts.try_into() {
+        *request.uri_mut() = uri;
     }
-    if let Ok(uri) = uri.try_into() {
-        parts.uri = uri;
-    }
-    if let Some(sent) = sent {
-        for (name, value) in sent.headers {
-            if let Ok(mut value) = HeaderValue::from_str(&value) {
-                // Credentials are among them.
-                value.set_sensitive(true);
-                parts.headers.insert(name, value);
-            }
-        }
-        body = sent.body;
-    }
-    pin(BollardRequest::from_parts(parts, body), version)
+    pin(request, version)
 }
 
 /// The lines of an answer.

@@ -74,7 +74,7 @@ pub(super) async fn check_login(engine: &Session, registry: &str) -> Result<(), 
     let body = serde_json::to_vec(&login).map_err(|error| EngineError::refused(error.to_string()))?;
     let headers = vec![("content-type", "application/json".to_owned())];
     let sent = raw::Sent { headers, body: bollard::body_full(body.into()) };
-    let mut answer = std::pin::pin!(engine.raw(&Method::POST, "/auth", sent));
+    let mut answer = std::pin::pin!(engine.raw(&Method::POST, "/auth", sent)?);
     while let Some(piece) = answer.next().await {
         piece.map_err(|error| failed(&engine.endpoint, registry, error))?;
     }

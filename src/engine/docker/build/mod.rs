@@ -63,7 +63,8 @@ pub(super) async fn build(
         headers.push((BUILD_LOGINS, URL_SAFE.encode(text)));
     }
     let sent = raw::Sent { headers, body };
-    let mut lines = std::pin::pin!(raw::lines(engine.raw(&Method::POST, &format!("/build?{query}"), sent)));
+    let mut lines =
+        std::pin::pin!(raw::lines(engine.raw(&Method::POST, &format!("/build?{query}"), sent)?));
     let mut output = Output::default();
     let mut failure = None;
     while let Some(line) = lines.next().await {
