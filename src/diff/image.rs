@@ -213,8 +213,11 @@ fn keep(id: &ResourceId, image: &DesiredImage, there: Option<&ObservedImage>, ch
 }
 
 fn taken(tag: &ImageReference, images: &Images<'_>, owner: &Owner) -> String {
-    let references = || images.at(tag).into_iter().flat_map(|there| &there.references);
-    match references().filter_map(mark_owner).find(|other| *other != owner.as_str()) {
+    let others = images.at(tag).into_iter().flat_map(|there| {
+        let set = |mark: &&ImageReference| there.source.is_some() || is_set_by(mark, tag);
+        there.references.iter().filter(set).filter_map(mark_owner)
+    });
+    match others.into_iter().find(|other| *other != owner.as_str()) {
         Some(other) => format!(
             "the tag {tag} belongs to an image of another Invigil's (owner {other}); choose another tag, or keep both under one \
              owner"
