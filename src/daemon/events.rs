@@ -25,7 +25,10 @@ pub async fn follow<E: Events>(engine: &E, bell: &Bell) -> Infallible {
     loop {
         let begun = Instant::now();
         let (heard, end) = listen(engine, bell).await;
-        // The passes say that the engine is gone; this is only about hearing from it.
+        if begun.elapsed() >= STANDS {
+            // A pass finds out, and says, whether the engine is gone.
+            bell.engine_changed();
+        }
         debug!(error = end.as_ref().map(tracing::field::display), "the engine is not heard");
         if heard || begun.elapsed() >= LONGEST {
             wait = FIRST;
@@ -118,8 +121,8 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_connection_that_stood_wakes_once_for_what_was_not_heard_before() {
-        // At 0, 11, 22, 33, 44 and 55 seconds.
-        assert_eq!(in_a_minute(1, Duration::from_secs(10)).await, (6, 6));
+    async fn a_connection_that_stood_wakes_for_what_was_not_heard_before_and_when_it_is_lost() {
+        // From 0, 11, 22, 33, 44 and 55 seconds on, for ten each.
+        assert_eq!(in_a_minute(1, Duration::from_secs(10)).await, (6, 6 + 5));
     }
 }

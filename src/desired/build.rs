@@ -16,6 +16,7 @@ use crate::resource::container::{Capability, ContainerSpec, PlacedFile};
 use crate::resource::image::{
     Build as BuildSpec, CHECK_EVERY, Context, ImageSource, ImageSpec, Import, Pull, PullPolicy,
 };
+use crate::resource::label::is_mark;
 use crate::resource::mount::MountSource;
 use crate::resource::name::{Kind, Name, ResourceId};
 use crate::resource::printable::printable;
@@ -535,7 +536,8 @@ fn tags_of(spec: &ImageSpec) -> impl Iterator<Item = ImageReference> {
 }
 
 fn tag_of(set: &ProblemSet) -> Result<ImageReference, String> {
-    format!("{}:{}", set.repository, set.tag).parse()
+    let tag = format!("{}:{}", set.repository, set.tag).parse()?;
+    if is_mark(&tag) { Err("tags of io.invigil.owner are Invigil's own".to_owned()) } else { Ok(tag) }
 }
 
 /// What a problem set's container gets where its manifest is silent: the exam server needs no privilege.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -15,6 +15,8 @@ use super::context::{ContextRequest, ContextSummary, KnownFiles};
 use super::stamp::Stamp;
 use crate::resource::digest::hex;
 use crate::resource::env::parse_env_file;
+use crate::resource::label::is_mark;
+use crate::resource::printable::printable;
 use crate::resource::reference::{ImageId, ImageReference};
 
 /// What is wanted to be read.
@@ -179,6 +181,7 @@ fn read_open(
         Wanted::SavedImage | Wanted::KeptImage => saved_image(file)
             .map(Attachment::Image)
             .map_err(|why| format!("{} is no saved image: {why}", path.display())),
+        Wanted::Digest if stamp.size() == 0 => Err(format!("{} is empty", path.display())),
         Wanted::Digest => digest(file, beat).map(Attachment::Digest).map_err(unreadable),
         Wanted::Json => json(path, file, stamp.size()),
         Wanted::Bytes => content(path, file, stamp.size()),
@@ -271,7 +274,49 @@ pub fn saved_image(file: &File) -> Result<SavedImage, String> {
         ids.dedup();
         brings.extend(index["manifests"].as_array().into_iter().flatten().filter_map(name_in_index));
     }
+    if let Some(mark) = brings.iter().find(|tag| is_mark(tag)) {
+        return Err(format!(
+            "it brings the tag {mark}, by which Invigil knows what is whose; save it without"
+        ));
+    }
     Ok(SavedImage { ids, brings })
+}
+
+/// What must not be in an archive of images: the engine unpacks each entry as root, and reads layers by the names that the
+/// archive gives them.
+fn check_entry<R: Read>(entry: &tar::Entry<'_, R>) -> Result<(), String> {
+    let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+    let shown = printable(&name).into_owned();
+    let kind = entry.header().entry_type();
+    if kind.is_block_special() || kind.is_character_special() || kind.is_fifo() {
+        return Err(format!("`{shown}` in it is a device or a pipe"));
+    }
+    if kind.is_gnu_sparse() {
+        return Err(format!("`{shown}` in it is sparse; save it anew"));
+    }
+    let leaves = |path: &Path| {
+        let mut depth = 0_i32;
+        path.components().any(|part| {
+            depth += match part {
+                Component::Normal(_) => 1,
+                Component::CurDir => 0,
+                Component::ParentDir => -1,
+                Component::RootDir | Component::Prefix(_) => i32::MIN,
+            };
+            depth < 0
+        })
+    };
+    if leaves(Path::new(&name)) {
+        return Err(format!("`{shown}` in it leads out of it"));
+    }
+    let target = entry.link_name_bytes().map(|target| String::from_utf8_lossy(&target).into_owned());
+    let Some(target) = target.filter(|_| kind.is_symlink() || kind.is_hard_link()) else { return Ok(()) };
+    // A hard link's target is a path from the archive's root, a symbolic one's from its own directory.
+    let from = if kind.is_symlink() { Path::new(&name).parent() } else { None }.unwrap_or(Path::new(""));
+    if Path::new(&target).is_absolute() || leaves(&from.join(&target)) {
+        return Err(format!("the link `{shown}` in it leads out of it"));
+    }
+    Ok(())
 }
 
 /// The name under which containerd keeps what an OCI index lists. The second annotation may be a tag alone, which
@@ -297,6 +342,7 @@ fn documents(mut file: &File) -> Result<BTreeMap<String, Vec<u8>>, String> {
     let mut total = 0;
     for entry in archive.entries_with_seek().map_err(|error| error.to_string())? {
         let mut entry = entry.map_err(|error| format!("it is damaged: {error}"))?;
+        check_entry(&entry)?;
         let size = entry.size();
         let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
         let named = Path::new(&path).extension().is_some_and(|extension| extension == "json");
@@ -459,6 +505,53 @@ mod tests {
             std::fs::write(&path, "A=1\n").unwrap();
             let read = read_open(wanted, &path, &file, &before, &|| ());
             assert_eq!(read, Err(format!("{shown} changes while it is read")), "{wanted:?}");
+        }
+    }
+
+    #[test]
+    fn law_13_what_must_not_be_in_an_archive_of_images_is_told() {
+        use tar::EntryType;
+
+        let told = |kind: EntryType, name: &str, link: Option<&str>| {
+            let mut header = tar::Header::new_gnu();
+            header.set_entry_type(kind);
+            header.set_size(0);
+            // Past the crate's own checks, as somebody hostile would.
+            header.as_gnu_mut().unwrap().name[..name.len()].copy_from_slice(name.as_bytes());
+            if let Some(link) = link {
+                header.as_gnu_mut().unwrap().linkname[..link.len()].copy_from_slice(link.as_bytes());
+            }
+            header.set_cksum();
+            let mut archive = tar::Builder::new(Vec::new());
+            archive.append(&header, io::empty()).unwrap();
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("image.tar");
+            std::fs::write(&path, archive.into_inner().unwrap()).unwrap();
+            let told = read(Request::File(Wanted::SavedImage, path)).unwrap_err();
+            told.split_once("is no saved image: ").expect("a sentence").1.to_owned()
+        };
+        for (kind, name, link, why) in [
+            (EntryType::Char, "l/layer.tar", None, "`l/layer.tar` in it is a device or a pipe"),
+            (EntryType::Fifo, "layer.tar", None, "`layer.tar` in it is a device or a pipe"),
+            (EntryType::Regular, "../x", None, "`../x` in it leads out of it"),
+            (EntryType::Regular, "/etc/x", None, "`/etc/x` in it leads out of it"),
+            (EntryType::Regular, "a/../../x", None, "`a/../../x` in it leads out of it"),
+            (
+                EntryType::Symlink,
+                "l/layer.tar",
+                Some("/etc/passwd"),
+                "the link `l/layer.tar` in it leads out of it",
+            ),
+            (
+                EntryType::Symlink,
+                "l/layer.tar",
+                Some("../../x"),
+                "the link `l/layer.tar` in it leads out of it",
+            ),
+            (EntryType::Link, "l/layer.tar", Some("../x"), "the link `l/layer.tar` in it leads out of it"),
+            (EntryType::Symlink, "l/layer.tar", Some("../m/layer.tar"), "it has no manifest.json"),
+        ] {
+            assert_eq!(told(kind, name, link), why);
         }
     }
 }

@@ -17,6 +17,7 @@ pub(super) struct Partial {
     size: u64,
     beside: PathBuf,
     place: PathBuf,
+    is_finished: bool,
 }
 
 impl Partial {
@@ -31,7 +32,7 @@ impl Partial {
             _ => {}
         }
         let file = File::options().write(true).create_new(true).mode(0o600).open(&beside).await?;
-        Ok(Self { file, size: 0, beside, place: place.to_owned() })
+        Ok(Self { file, size: 0, beside, place: place.to_owned(), is_finished: false })
     }
 
     /// Adds to it, and says how much there is.
@@ -45,15 +46,28 @@ impl Partial {
         Ok(())
     }
 
-    /// Where it is until it is whole.
-    pub(super) fn path(&self) -> &Path {
-        &self.beside
+    /// Waits until all of it is on the disk. Returns where it is until it is put in its place.
+    pub(super) async fn settle(&mut self) -> io::Result<&Path> {
+        self.file.flush().await?;
+        self.file.sync_all().await?;
+        Ok(&self.beside)
     }
 
     /// Puts it in its place, once it is on the disk.
     pub(super) async fn finish(mut self) -> io::Result<()> {
-        self.file.flush().await?;
-        self.file.sync_all().await?;
-        fs::rename(&self.beside, &self.place).await
+        self.settle().await?;
+        fs::rename(&self.beside, &self.place).await?;
+        self.is_finished = true;
+        Ok(())
+    }
+}
+
+impl Drop for Partial {
+    /// What did not become whole goes: it may fill the disk.
+    fn drop(&mut self) {
+        if !self.is_finished {
+            // Nothing can be done about one that stays.
+            let _ = std::fs::remove_file(&self.beside);
+        }
     }
 }

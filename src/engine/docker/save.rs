@@ -31,7 +31,8 @@ pub(super) async fn save(
         partial.write(&chunk, progress).await.map_err(at_disk)?;
     }
     progress("reading it back".to_owned());
-    let written = File::open(partial.path()).await.map_err(at_disk)?.into_std().await;
+    let written = partial.settle().await.map_err(at_disk)?;
+    let written = File::open(written).await.map_err(at_disk)?.into_std().await;
     let holds = tokio::task::spawn_blocking(move || saved_image(&written)).await;
     match holds.unwrap_or_else(|_| Err("reading it was broken off".to_owned())) {
         Ok(image) if image.ids.contains(&id) => partial.finish().await.map_err(at_disk),

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 pub use self::build::{Build, Builder, Context, DEFAULT_DOCKERFILE};
 pub use self::push::Push;
 use super::duration::Duration;
+use super::label::is_mark;
 use super::name::Name;
 use super::platform::Platform;
 use super::reference::ImageReference;
@@ -226,6 +227,13 @@ impl ImageSpec {
             && to == from
         {
             violations.push(Violation::error(root.key("archive"), "the image is loaded from this very file"));
+        }
+        for (index, _) in self.tags.iter().enumerate().filter(|(_, tag)| is_mark(tag)) {
+            let message = "tags of io.invigil.owner are Invigil's own";
+            violations.push(Violation::error(root.key("tags").index(index), message));
+        }
+        if self.pushed().iter().any(is_mark) {
+            violations.push(Violation::error(root.key("push"), "nothing can be pushed to io.invigil.owner"));
         }
         for (index, tag) in self.tags.iter().enumerate() {
             if tag.tag().is_none() {
