@@ -62,7 +62,8 @@ pub struct Build {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Builder {
-    /// `BuildKit` where the engine says that it prefers it, else the classic one.
+    /// `BuildKit` on Docker 23.0 and later, else the classic one; also the classic one where a base image needs a login,
+    /// and with the containerd image store, where `BuildKit` would ask a registry for images that are on the host.
     #[default]
     Auto,
     /// The classic one.

@@ -47,7 +47,7 @@ pub(super) async fn build(
     progress: &Progress<'_>,
 ) -> Result<(), EngineError> {
     let logins = logins(order.sent).await;
-    let options = options(order, builder(engine, order.build.builder, &logins));
+    let options = options(order, builder(engine, order.build.builder, &logins).await);
     let query = serde_urlencoded::to_string(options)
         .map_err(|error| EngineError::refused(format!("{what}: {error}")))?;
     let (body, sending) = match order.sent {
@@ -93,13 +93,29 @@ pub(super) async fn build(
 }
 
 /// The builder that is asked. `BuildKit` takes logins only by way of a session of its own protocol, so an image
-/// whose bases need one is left to the classic builder.
-fn builder(engine: &Session, wanted: Builder, logins: &HashMap<String, DockerCredentials>) -> BuilderVersion {
+/// whose bases need one is left to the classic builder. So is every image on an engine with the containerd image
+/// store: there `BuildKit` asks a registry for a base image that is on the host (seen on Docker 26.1), and a host may
+/// have no network.
+async fn builder(
+    engine: &Session,
+    wanted: Builder,
+    logins: &HashMap<String, DockerCredentials>,
+) -> BuilderVersion {
     match wanted {
         Builder::BuildKit => BuilderVersion::BuilderBuildKit,
-        Builder::Auto if engine.prefers_buildkit() && logins.is_empty() => BuilderVersion::BuilderBuildKit,
+        Builder::Auto
+            if engine.prefers_buildkit() && logins.is_empty() && !has_containerd_store(engine).await =>
+        {
+            BuilderVersion::BuilderBuildKit
+        }
         Builder::Auto | Builder::Classic => BuilderVersion::BuilderV1,
     }
+}
+
+/// Whether an engine keeps its images in containerd's store; taken for so where it does not say.
+async fn has_containerd_store(engine: &Session) -> bool {
+    let Ok(info) = engine.docker.info().await else { return true };
+    info.driver_status.iter().flatten().flatten().any(|word| word.starts_with("io.containerd.snapshotter"))
 }
 
 fn options(order: &Order<'_>, version: BuilderVersion) -> BuildImageOptions {
