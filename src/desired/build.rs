@@ -126,6 +126,7 @@ pub fn build(
         },
         diagnostics: Vec::new(),
         starts_from: BTreeMap::new(),
+        kept_in: BTreeMap::new(),
         lock: manifests.lock.as_ref(),
     };
     let (containers, others): (Vec<&Manifest>, Vec<&Manifest>) =
@@ -155,6 +156,8 @@ struct Build<'a> {
     by_tag: BTreeMap<ImageReference, Name>,
     desired: Desired,
     diagnostics: Vec<Diagnostic>,
+    /// The files in which images are kept, and whose they are.
+    kept_in: BTreeMap<PathBuf, ResourceId>,
     /// Which images tags stand for; `None` if that cannot be read.
     lock: Option<&'a Lock>,
     /// The images that built ones start from.
@@ -279,7 +282,7 @@ impl Build<'_> {
 
     /// The file in which an image is to be kept.
     fn kept(
-        &self,
+        &mut self,
         manifest: &Manifest,
         spec: &ImageSpec,
     ) -> Result<Option<KeptArchive>, (FieldPath, String)> {
@@ -287,6 +290,9 @@ impl Build<'_> {
             return Ok(None);
         };
         let refused = |why: String| (FieldPath::root().key("archive"), why);
+        if let Some(other) = self.kept_in.insert(path.clone(), manifest.id.clone()) {
+            return Err(refused(format!("{other} is kept in {} already", path.display())));
+        }
         let holds = match self.attached(&Request::File(Wanted::KeptImage, path.clone())) {
             Ok(Attachment::Image(image)) => image.ids.clone(),
             Ok(Attachment::Nothing) => Vec::new(),

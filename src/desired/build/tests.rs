@@ -93,6 +93,16 @@ fn law_3_what_may_be_built_on_an_image_that_cannot_be_read_is_left() {
 }
 
 #[test]
+fn two_images_are_not_kept_in_one_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let kept = |base: &str, tag: &str| on(base, tag).replace("tags:", "archive: ./x.tar, tags:");
+    let manifests = image("aa", &kept("debian:12", "aa:1")) + &image("bb", &kept("debian:13", "bb:1"));
+    let (desired, told) = desired(dir.path(), &manifests);
+    assert_eq!(told, ["all.yaml:6:1: spec.archive: image/aa is kept in @/x.tar already"]);
+    assert_eq!(invalid(&desired), "image/bb");
+}
+
+#[test]
 fn images_that_are_built_on_each_other_are_errors() {
     let dir = tempfile::tempdir().unwrap();
     let manifests = image("aa", &on("bb:1", "aa:1"))
