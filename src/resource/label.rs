@@ -71,6 +71,12 @@ impl Mark {
     }
 }
 
+/// A mark of the same resource that no other has: of two that make an image at once, each makes it under its own, so
+/// that neither leaves the other's without one. `nonce` is what only this one says, in characters of a tag.
+pub fn attempt(mark: &ImageReference, nonce: &str) -> ImageReference {
+    ImageReference::tagged(mark.domain(), mark.path(), nonce)
+}
+
 /// How a mark names a reference.
 fn named(reference: &ImageReference) -> String {
     let mut digest = sha256_hex(reference.to_string().as_bytes());

@@ -67,6 +67,7 @@ cases!(
     job_that_ran_is_left,
     law_11_a_paper_whose_mark_was_lost_is_marked,
     law_11_files_that_an_interrupted_creation_left_out_are_put_in,
+    law_11_image_that_was_made_twice_goes_once,
     law_11_interrupted_after_an_import,
     law_11_interrupted_after_next_was_made,
     law_11_interrupted_after_the_new_one_was_paused,

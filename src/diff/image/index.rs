@@ -1,7 +1,8 @@
 //! The images that are there, found without looking at all of them. In: what is wanted, what was observed.
 //! Out: [`Images`], looked up once for a whole comparison.
 
-use std::collections::{BTreeMap, HashMap};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::marks;
 use crate::desired::{Desired, DesiredImage, ImageOrigin};
@@ -20,6 +21,8 @@ pub(in crate::diff) struct Images<'a> {
     present: BTreeMap<&'a Name, &'a ObservedImage>,
     /// Those whose tag points to another image in its registry, and the digest of that.
     moved: HashMap<&'a Name, &'a ImageId>,
+    /// Those that containers are made from.
+    used: HashSet<&'a ImageId>,
 }
 
 impl<'a> Images<'a> {
@@ -32,6 +35,7 @@ impl<'a> Images<'a> {
             marked: HashMap::new(),
             present: BTreeMap::new(),
             moved: HashMap::new(),
+            used: observed.containers.iter().filter_map(|container| container.image.as_ref()).collect(),
         };
         for there in sorted {
             images.by_id.insert(&there.id, there);
@@ -107,8 +111,14 @@ impl<'a> Images<'a> {
     /// paper and another exam server will do, so that an upgrade of Invigil disturbs no exam (law 9).
     fn find(&self, name: &Name, image: &DesiredImage) -> Option<&'a ObservedImage> {
         let with_one_of = |ids: &[ImageId]| ids.iter().find_map(|id| self.with(id));
-        let made_from =
-            |digest: &str| self.generations(name).find(|there| there.source.as_deref() == Some(digest));
+        let made_from = |digest: &str| {
+            let same = self.generations(name).filter(|there| there.source.as_deref() == Some(digest));
+            // It may have been made twice: once by a pass that was killed, whose engine went on with it.
+            same.max_by_key(|there| {
+                let has_tags = image.tags.is_subset(&there.references);
+                (self.used.contains(&there.id), has_tags, Reverse(&there.id))
+            })
+        };
         match &image.source {
             ImageOrigin::Paper(paper) => with_one_of(&paper.ids()).or_else(|| made_from(paper.source())),
             ImageOrigin::Load { ids, .. } => with_one_of(ids),

@@ -1,6 +1,8 @@
 //! Does the steps of a plan, each with one call of the engine's API where one is enough. What is
 //! already so counts as done.
 
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
 use std::time::Duration;
 
 use bollard::models::{
@@ -76,12 +78,15 @@ async fn act(engine: &Session, step: &Step, progress: &Progress<'_>) -> Result<(
         }
         Step::Push(tag) => registry::push(&patient(engine), tag, progress).await,
         Step::Save { image, archive } => save::save(&patient(engine), &what, image, archive, progress).await,
-        Step::Make { recipe, tag } => make(&patient(engine), &what, recipe, tag, progress).await,
-        Step::Tag { image, tags, mark } => tag(engine, &what, image, tags, mark.as_ref()).await,
-        Step::Untag(tag) => {
-            let options = RemoveImageOptionsBuilder::new().force(false).noprune(false).build();
-            gone(docker.remove_image(segment(&tag.to_string())?, Some(options), None).await.map(|_| ()))
+        Step::Make { recipe, tag: mark } => {
+            // The engine goes on with what a client began that is gone, and then gives it its tag.
+            let attempt = label::attempt(mark, &nonce());
+            make(&patient(engine), &what, recipe, &attempt, progress).await?;
+            tag(engine, &what, &[attempt.to_string()], std::slice::from_ref(mark), None).await?;
+            untag(engine, &what, &attempt).await
         }
+        Step::Tag { image, tags, mark } => tag(engine, &what, image, tags, mark.as_ref()).await,
+        Step::Untag(tag) => untag(engine, &what, tag).await,
         Step::CreateNetwork { name, spec, labels } => {
             create_network(engine, &what, name, &fields::network_body(name, spec, labels)).await
         }
@@ -259,6 +264,20 @@ async fn tag(
         tagged.map_err(|error| failed(&engine.endpoint, what, error))?;
     }
     Ok(())
+}
+
+async fn untag(engine: &Session, what: &str, tag: &ImageReference) -> Result<(), EngineError> {
+    let options = RemoveImageOptionsBuilder::new().force(false).noprune(false).build();
+    match engine.docker.remove_image(segment(&tag.to_string())?, Some(options), None).await {
+        Err(error) if !is_absent(&error) => Err(failed(&engine.endpoint, what, error)),
+        _ => Ok(()),
+    }
+}
+
+/// Twelve characters that no other attempt has.
+fn nonce() -> String {
+    // Every state is seeded at random.
+    format!("{:012x}", RandomState::new().hash_one(std::process::id()) >> 16)
 }
 
 /// The id of the first of `images` that is there.
