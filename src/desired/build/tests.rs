@@ -113,27 +113,3 @@ fn images_that_are_built_on_each_other_are_errors() {
     assert_eq!(told[0], "all.yaml:1:1: spec.build: the images that it is built on lead in a circle");
     assert_eq!(invalid(&desired), "image/aa image/bb image/cc");
 }
-
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
-
-fn resolved(base: &OsStr, spec: &str) -> String {
-    let mut spec: ContainerSpec = serde_json::from_str(spec).expect("a spec");
-    match resolve_paths(Path::new(base), &mut spec) {
-        Ok(()) => spec.binds.iter().map(ToString::to_string).collect(),
-        Err((path, message)) => format!("{path}: {message}"),
-    }
-}
-
-#[test]
-fn a_directory_whose_name_would_make_another_path_of_a_relative_one_is_told() {
-    let binds = r#"{"image": "a1", "binds": ["/b:/b", "./logs:/logs"]}"#;
-    let mounts = r#"{"image": "a1", "mounts": ["type=bind,source=./logs,target=/logs"]}"#;
-    assert_eq!(resolved(OsStr::new("/a,readonly"), binds), "/b:/b/a,readonly/logs:/logs");
-    assert_eq!(resolved(OsStr::new("/a:b"), binds), "binds[1]: `/a:b/logs` is not a path that can be bound");
-    assert_eq!(
-        resolved(OsStr::new("/a,readonly"), mounts),
-        "mounts[0]: `/a,readonly/logs` is not a path that can be bound"
-    );
-    assert_eq!(resolved(OsStr::from_bytes(b"/a\xff"), binds), "binds[1]: `/a\u{fffd}/logs` is not UTF-8");
-}
