@@ -4,6 +4,7 @@
 pub mod attachment;
 pub mod context;
 pub mod directory;
+pub mod saved_image;
 mod stamp;
 
 use std::collections::BTreeMap;

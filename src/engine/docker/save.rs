@@ -11,7 +11,7 @@ use super::partial::Partial;
 use super::perform::{image_id, segment};
 use crate::engine::{EngineError, Progress};
 use crate::resource::reference::ImageId;
-use crate::source::attachment::saved_image;
+use crate::source::saved_image::saved_image;
 
 /// Keeps an image, by its names, in an archive.
 pub(super) async fn save(
