@@ -59,7 +59,7 @@ pub(super) static FIELDS: &[Field] = &[
     field("links", "--link", Host("Links"), Nothing, |s| set_of(&s.links))
         .shape(Shape::Set)
         .form(same, decode_links),
-    // What an inspection tells of it bollard's types leave out, but for the address in use.
+    // Of what an inspection tells of it, the engine's client leaves out all but the address in use.
     field("macAddress", "--mac-address", Attached("MacAddress"), Engine(is_engines_mac), |s| {
         shown(s.mac_address.as_ref())
     })

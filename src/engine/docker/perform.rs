@@ -74,7 +74,7 @@ async fn act(engine: &Session, step: &Step, progress: &Progress<'_>) -> Result<(
         }
         Step::Pull { reference, platform } => {
             // The engine answers only once a registry, or its mirrors one after the other, did.
-            transfer::pull(&patient(engine), reference, platform.as_ref(), progress).await
+            registry::pull(&patient(engine), reference, platform.as_ref(), progress).await
         }
         Step::Push(tag) => registry::push(&patient(engine), tag, progress).await,
         Step::Save { image, archive } => save::save(&patient(engine), &what, image, archive, progress).await,

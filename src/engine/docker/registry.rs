@@ -1,10 +1,12 @@
-//! Registries, by way of the engine. In: references. Out: the digests that they have there; images put there.
+//! Registries, by way of the engine. In: references. Out: the digests that they have there; images
+//! brought from there and put there.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use bollard::query_parameters::PushImageOptionsBuilder;
-use futures_util::{StreamExt, stream};
+use bollard::models::ProgressDetail;
+use bollard::query_parameters::{CreateImageOptionsBuilder, PushImageOptionsBuilder};
+use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use hyper::Method;
 
 use super::credentials::{self, Credentials};
@@ -14,6 +16,7 @@ use super::{Session, raw};
 use crate::engine::{EngineError, Progress};
 use crate::fields::plain;
 use crate::observed::AtRegistry;
+use crate::resource::platform::Platform;
 use crate::resource::quantity::ByteSize;
 use crate::resource::reference::ImageReference;
 
@@ -81,6 +84,28 @@ pub(super) async fn check_login(engine: &Session, registry: &str) -> Result<(), 
     Ok(())
 }
 
+/// Pulls an image. A tag is always sent: without one the engine pulls every tag.
+pub(super) async fn pull(
+    engine: &Session,
+    reference: &ImageReference,
+    platform: Option<&Platform>,
+    progress: &Progress<'_>,
+) -> Result<(), EngineError> {
+    let what = format!("pull {reference}");
+    let mut options = CreateImageOptionsBuilder::new();
+    options = match reference.tag() {
+        Some(tag) => options.from_image(&reference.repository()).tag(tag),
+        None => options.from_image(&reference.to_string()),
+    };
+    if let Some(platform) = platform {
+        options = options.platform(platform.as_str());
+    }
+    let Credentials { sent, trouble } = credentials::of(reference).await;
+    let answers = engine.docker.create_image(Some(options.build()), None, sent);
+    let answers = answers.map_ok(|info| (info.status, info.progress_detail));
+    follow(engine, &what, answers, trouble, progress).await
+}
+
 /// Puts an image where its tag says.
 pub(super) async fn push(
     engine: &Session,
@@ -91,18 +116,32 @@ pub(super) async fn push(
     let options = PushImageOptionsBuilder::new().tag(tag.tag().unwrap_or("latest")).build();
     let repository = tag.repository();
     let Credentials { sent, trouble } = credentials::of(tag).await;
-    let mut answers = std::pin::pin!(engine.docker.push_image(segment(&repository)?, Some(options), sent));
+    let answers = engine.docker.push_image(segment(&repository)?, Some(options), sent);
+    let answers = answers.map_ok(|info| (info.status, info.progress_detail));
+    follow(engine, &what, answers, trouble, progress).await
+}
+
+/// Tells how far the layers are, until all are through. `trouble` is why no login was sent.
+async fn follow(
+    engine: &Session,
+    what: &str,
+    answers: impl Stream<Item = Result<(Option<String>, Option<ProgressDetail>), bollard::errors::Error>>,
+    trouble: Option<String>,
+    progress: &Progress<'_>,
+) -> Result<(), EngineError> {
+    let mut answers = std::pin::pin!(answers);
     while let Some(answer) = answers.next().await {
-        let info = answer.map_err(|error| match (failed(&engine.endpoint, &what, error), &trouble) {
-            (EngineError::Refused { sentence }, Some(trouble)) => {
-                EngineError::refused(format!("{sentence} (asked without a login: {trouble})"))
-            }
-            (error, _) => error,
-        })?;
-        let total = info.progress_detail.as_ref().and_then(|detail| Some((detail.current?, detail.total?)));
-        if let (Some(status), Some((current, total))) = (&info.status, total) {
+        let (status, detail) =
+            answer.map_err(|error| match (failed(&engine.endpoint, what, error), &trouble) {
+                (EngineError::Refused { sentence }, Some(trouble)) => {
+                    EngineError::refused(format!("{sentence} (asked without a login: {trouble})"))
+                }
+                (error, _) => error,
+            })?;
+        let total = detail.and_then(|detail| Some((detail.current?, detail.total?)));
+        if let (Some(status), Some((current, total))) = (status, total) {
             let size = |bytes: i64| ByteSize::from_bytes(u64::try_from(bytes).unwrap_or(0) >> 10 << 10);
-            progress(format!("{} {} of {}", plain(status), size(current), size(total)));
+            progress(format!("{} {} of {}", plain(&status), size(current), size(total)));
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! Images into the engine: loads, imports and pulls, streamed, with progress.
+//! Archives into the engine: loads and imports, streamed, with progress.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,12 +13,10 @@ use tokio::io::AsyncReadExt;
 use tokio::time::sleep;
 
 use super::Session;
-use super::credentials::{self, Credentials};
 use super::error::failed;
 use crate::assembly::{self, PaperImage};
 use crate::desired::Archive;
 use crate::engine::{EngineError, Progress};
-use crate::resource::platform::Platform;
 use crate::resource::quantity::ByteSize;
 use crate::resource::reference::ImageReference;
 
@@ -82,40 +80,6 @@ pub(super) async fn import(
             drain(engine, what, engine.docker.create_image(Some(options), None, None)).await
         }
     }
-}
-
-/// Pulls an image. A tag is always sent: without one the engine pulls every tag.
-pub(super) async fn pull(
-    engine: &Session,
-    reference: &ImageReference,
-    platform: Option<&Platform>,
-    progress: &Progress<'_>,
-) -> Result<(), EngineError> {
-    let what = format!("pull {reference}");
-    let mut options = CreateImageOptionsBuilder::new();
-    options = match reference.tag() {
-        Some(tag) => options.from_image(&reference.repository()).tag(tag),
-        None => options.from_image(&reference.to_string()),
-    };
-    if let Some(platform) = platform {
-        options = options.platform(platform.as_str());
-    }
-    let Credentials { sent, trouble } = credentials::of(reference).await;
-    let mut answers = std::pin::pin!(engine.docker.create_image(Some(options.build()), None, sent));
-    while let Some(answer) = answers.next().await {
-        let info = answer.map_err(|error| match (failed(&engine.endpoint, &what, error), &trouble) {
-            (EngineError::Refused { sentence }, Some(trouble)) => {
-                EngineError::refused(format!("{sentence} (asked without a login: {trouble})"))
-            }
-            (error, _) => error,
-        })?;
-        let total = info.progress_detail.as_ref().and_then(|detail| Some((detail.current?, detail.total?)));
-        if let (Some(status), Some((current, total))) = (&info.status, total) {
-            let size = |bytes: i64| ByteSize::from_bytes(u64::try_from(bytes).unwrap_or(0) >> 10 << 10);
-            progress(format!("{} {} of {}", crate::fields::plain(status), size(current), size(total)));
-        }
-    }
-    Ok(())
 }
 
 /// Reads a stream of answers to its end: errors come inside it.
