@@ -1,7 +1,8 @@
 //! The steps that put a successor in a container's place. Whatever fails, the predecessor is there again
 //! (law 7).
 
-use super::{Builder, create_body};
+use super::Builder;
+use super::container::create_body;
 use crate::diff::{Act, Change, NEXT_SUFFIX, NewContainer, Old, PREVIOUS_SUFFIX};
 use crate::plan::{Await, Step};
 use crate::resource::container::State;

@@ -1,0 +1,245 @@
+//! The steps of one container that is made, altered or removed.
+
+use serde_json::{Value, json};
+
+use super::Builder;
+use crate::diff::{Change, Collection, Need, NewContainer, Old, Operation, PREVIOUS_SUFFIX, Predecessor};
+use crate::fields;
+use crate::plan::{Await, Step};
+use crate::resource::container::{Condition, ContainerSpec, State};
+use crate::resource::label;
+use crate::resource::name::{Owner, ResourceId};
+
+impl Builder<'_> {
+    /// The nodes after which a container can be made.
+    pub(super) fn before_create(&mut self, change: &Change, container: &NewContainer) -> Vec<usize> {
+        let there: Vec<Need> = change.needs.iter().filter(|need| need.condition.is_none()).cloned().collect();
+        let mut needs = self.ready_nodes(&there);
+        if container.pull {
+            needs.push(self.pull(&change.id, &container.image, container.spec.platform.as_ref()));
+        }
+        needs
+    }
+
+    /// The nodes after which a container's program can be started.
+    pub(super) fn before_start(&mut self, change: &Change) -> Vec<usize> {
+        let mut needs = Vec::new();
+        for need in &change.needs {
+            let ready = self.ready.get(&need.id).cloned().unwrap_or_default();
+            match need.condition {
+                Some(Condition::Started) => needs.extend(ready),
+                Some(condition @ (Condition::Healthy | Condition::Completed)) => {
+                    let until =
+                        if condition == Condition::Healthy { Await::Healthy } else { Await::Completed };
+                    let awaited = self.awaited.get(&need.id).copied().unwrap_or_else(|| {
+                        let step = Step::Await { container: need.id.name.to_string(), until };
+                        self.push(&change.id, step, ready)
+                    });
+                    // Who waits in vain has failed, not what is waited for.
+                    let waits_for = &mut self.nodes[awaited].resources;
+                    if !waits_for.contains(&need.id) && !waits_for.contains(&change.id) {
+                        waits_for.push(change.id.clone());
+                    }
+                    self.awaited.insert(need.id.clone(), awaited);
+                    needs.push(awaited);
+                }
+                None => {}
+            }
+        }
+        needs
+    }
+
+    pub(super) fn create(&mut self, change: &Change, container: &NewContainer) -> usize {
+        let id = &change.id;
+        let needs = self.before_create(change, container);
+        let name = id.name.to_string();
+        let body = create_body(self.owner, id, container);
+        let platform = container.spec.platform.clone();
+        let made = self.push(id, Step::CreateContainer { name: name.clone(), body, platform }, needs);
+        let made = self.connect_more(id, &name, &container.spec, made);
+        let made = self.put_files(id, &name, container, made);
+        if !container.state.starts() {
+            return made;
+        }
+        let mut needs = self.before_start(change);
+        needs.push(made);
+        let started = self.push(id, Step::Start(name.clone()), needs);
+        if container.state == State::Paused {
+            return self.push(id, Step::Pause(name), vec![started]);
+        }
+        started
+    }
+
+    /// Joins the networks beyond the first, which a create body does not take.
+    pub(super) fn connect_more(
+        &mut self,
+        id: &ResourceId,
+        name: &str,
+        spec: &ContainerSpec,
+        after: usize,
+    ) -> usize {
+        let mut last = after;
+        for (network, endpoint) in fields::further_networks(spec) {
+            let step = Step::Connect { container: name.to_owned(), network, endpoint };
+            last = self.push(id, step, vec![last]);
+        }
+        last
+    }
+
+    /// Puts the files into a container that has not started.
+    pub(super) fn put_files(
+        &mut self,
+        id: &ResourceId,
+        name: &str,
+        container: &NewContainer,
+        after: usize,
+    ) -> usize {
+        if container.files.is_empty() {
+            return after;
+        }
+        let step = Step::Put { container: name.to_owned(), files: container.files.clone() };
+        self.push(id, step, vec![after])
+    }
+
+    /// Lets a predecessor that still bears the resource's own name make room.
+    pub(super) fn put_aside(&mut self, id: &ResourceId, old: &Old) -> Option<usize> {
+        (old.name == id.name.as_str()).then(|| {
+            let to = format!("{}{PREVIOUS_SUFFIX}", id.name);
+            self.push(id, Step::Rename { container: old.id.as_str().to_owned(), to }, Vec::new())
+        })
+    }
+
+    pub(super) fn alter(
+        &mut self,
+        change: &Change,
+        container: &Old,
+        operations: &[Operation],
+        mut last: Option<usize>,
+    ) -> Option<usize> {
+        let id = &change.id;
+        let target = container.id.as_str().to_owned();
+        for operation in operations {
+            let step = match operation {
+                Operation::Rename => Step::Rename { container: target.clone(), to: id.name.to_string() },
+                Operation::Update(body) => Step::Update { container: target.clone(), body: body.clone() },
+                Operation::Connect { network, endpoint } => Step::Connect {
+                    container: target.clone(),
+                    network: network.clone(),
+                    endpoint: endpoint.clone(),
+                },
+                Operation::Disconnect { network } => {
+                    Step::Disconnect { container: target.clone(), network: network.clone() }
+                }
+                Operation::Put(files) => Step::Put { container: target.clone(), files: files.clone() },
+                Operation::Collect(one) => collect(&target, one),
+                Operation::Signal(signal) => {
+                    Step::Signal { container: target.clone(), signal: signal.clone() }
+                }
+                Operation::Record(applied) => {
+                    Step::Record { container: target.clone(), applied: applied.clone() }
+                }
+                Operation::Restart => Step::Restart(target.clone()),
+                Operation::Pause => Step::Pause(target.clone()),
+                Operation::Unpause => Step::Unpause(target.clone()),
+                Operation::Start => Step::Start(target.clone()),
+                Operation::Stop => Step::Stop(target.clone()),
+            };
+            let mut needs: Vec<usize> = last.into_iter().collect();
+            match operation {
+                // A port may have to be given up first, a namespace or a network be there.
+                Operation::Start | Operation::Restart => {
+                    needs.extend(self.before_start(change));
+                    needs.extend(self.ready_nodes(&change.needs));
+                }
+                Operation::Connect { .. } | Operation::Disconnect { .. } => {
+                    needs.extend(self.ready_nodes(&change.needs));
+                }
+                _ => {}
+            }
+            last = Some(self.push(id, step, needs));
+        }
+        last
+    }
+
+    /// Removes what an interrupted replacement left behind: a predecessor only once its successor has
+    /// proved itself, and is frozen if it is to be; and if it does not, the predecessor is put back.
+    pub(super) fn clean_up(
+        &mut self,
+        id: &ResourceId,
+        (container, frozen): (&Old, bool),
+        leftovers: &[Old],
+        predecessor: Option<&Predecessor>,
+        mut last: Option<usize>,
+    ) -> Option<usize> {
+        let target = container.id.as_str().to_owned();
+        if let Some(before) = predecessor {
+            let old = before.container.id.as_str().to_owned();
+            let back = vec![
+                Step::Stop(target.clone()),
+                Step::RemoveContainer(target.clone()),
+                Step::Rename { container: old.clone(), to: id.name.to_string() },
+                Step::Start(old),
+            ];
+            if let Some(node) = last.filter(|node| matches!(self.nodes[*node].step, Step::Start(_))) {
+                self.nodes[node].rescue.clone_from(&back);
+            }
+            let until = before.until;
+            let needs = last.into_iter().collect();
+            let step = Step::Await { container: target.clone(), until };
+            let mut proved = self.push_with_rescue(id, step, needs, back.clone());
+            if frozen {
+                proved = self.push_with_rescue(id, Step::Pause(target), vec![proved], back);
+            }
+            last = Some(self.remove(id, &before.container, vec![proved]));
+        }
+        for old in leftovers {
+            last = Some(self.remove(id, old, last.into_iter().collect()));
+        }
+        last
+    }
+
+    pub(super) fn remove(&mut self, id: &ResourceId, old: &Old, mut needs: Vec<usize>) -> usize {
+        let target = old.id.as_str().to_owned();
+        if old.up {
+            needs = vec![self.push(id, Step::Stop(target.clone()), needs)];
+        }
+        self.remove_stopped(id, old, needs)
+    }
+
+    /// A container that does not run goes once what is taken out of it is kept.
+    pub(super) fn remove_stopped(&mut self, id: &ResourceId, old: &Old, mut needs: Vec<usize>) -> usize {
+        let target = old.id.as_str();
+        for one in &old.collect {
+            needs = vec![self.push(id, collect(target, one), needs)];
+        }
+        self.push(id, Step::RemoveContainer(target.to_owned()), needs)
+    }
+}
+
+fn collect(container: &str, collection: &Collection) -> Step {
+    let Collection { path, archive } = collection;
+    Step::Collect { container: container.to_owned(), path: path.clone(), archive: archive.clone() }
+}
+
+/// The whole create body of a container: its fields, image, labels, and what goes over from its predecessor.
+pub(super) fn create_body(owner: &Owner, id: &ResourceId, container: &NewContainer) -> Value {
+    let mut body = fields::create_body(&container.spec);
+    body["Image"] = json!(container.image.to_string());
+    if !body["Labels"].is_object() {
+        body["Labels"] = json!({});
+    }
+    let digests = container.files.iter().map(|file| (file.path.to_string(), file.digest.clone())).collect();
+    body["Labels"][label::OWNER] = json!(owner.as_str());
+    body["Labels"][label::RESOURCE] = json!(id.to_string());
+    body["Labels"][label::SPEC] = json!(label::container_spec_text(&container.spec, &digests));
+    if !container.carried.is_empty() {
+        let carried = container
+            .carried
+            .iter()
+            .map(|(name, target)| json!({"Type": "volume", "Source": name, "Target": target}));
+        let mut mounts: Vec<Value> = body["HostConfig"]["Mounts"].as_array().cloned().unwrap_or_default();
+        mounts.extend(carried);
+        body["HostConfig"]["Mounts"] = json!(mounts);
+    }
+    body
+}
