@@ -1,21 +1,21 @@
 //! The arguments. Each command's help ends with examples.
 
-use std::path::{Path, PathBuf};
+mod shared;
+
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
+pub(in crate::cli) use self::shared::{
+    ApprovalArgs, BudgetArgs, ManifestArgs, OwnerArgs, ParallelArgs, StateArgs,
+};
 use super::views::View;
 use crate::daemon::{DEFAULT_INTERVAL, logging};
-use crate::diff::Budget;
-use crate::execute::default_parallelism;
-use crate::records::Records;
 use crate::resource::name::Owner;
 use crate::resource::reference::ImageReference;
-use crate::secret::Secret;
-use crate::suspension::{self, Suspension};
 
 /// Keeps the Docker host of an exam server in the state that a directory of YAML manifests describes
 #[derive(Debug, Parser)]
@@ -29,9 +29,9 @@ Examples:
                                    keep it so
 
 The engine is the one that DOCKER_HOST names, or the one at the default socket.")]
-pub(super) struct Cli {
+pub(in crate::cli) struct Cli {
     #[command(subcommand)]
-    pub(super) command: Command,
+    pub(in crate::cli) command: Command,
 }
 
 impl Cli {
@@ -39,7 +39,7 @@ impl Cli {
     ///
     /// # Errors
     /// What is wrong with them; or help and version, which are answers too.
-    pub(super) fn from_process() -> Result<Self, clap::Error> {
+    pub(in crate::cli) fn from_process() -> Result<Self, clap::Error> {
         let mut command = Self::command();
         let matches = command.try_get_matches_from_mut(std::env::args_os())?;
         // A saved plan knows its manifests. INVIGIL_MANIFESTS is no word against that, a PATH is.
@@ -55,7 +55,7 @@ impl Cli {
 }
 
 #[derive(Debug, Subcommand)]
-pub(super) enum Command {
+pub(in crate::cli) enum Command {
     /// Find every error in every manifest; needs no engine
     #[command(after_help = "\
 Examples:
@@ -182,165 +182,57 @@ Examples:
     },
 }
 
-/// Where the manifests are.
 #[derive(Debug, Args)]
-pub(super) struct ManifestArgs {
-    /// The directory of manifests, or one file
-    #[arg(
-        value_name = "PATH",
-        env = "INVIGIL_MANIFESTS",
-        default_value = "/etc/invigil/manifests",
-        hide_env_values = true
-    )]
-    path: PathBuf,
-}
-
-impl ManifestArgs {
-    /// The manifests at another path.
-    pub(super) fn at(path: PathBuf) -> Self {
-        Self { path }
-    }
-
-    /// The path as it was given.
-    pub(super) fn given(&self) -> &Path {
-        &self.path
-    }
-
-    /// The path from the root, however it was given.
-    pub(super) fn root(&self) -> anyhow::Result<PathBuf> {
-        Ok(std::path::absolute(&self.path)?)
-    }
-}
-
-/// Whose host this is.
-#[derive(Debug, Args)]
-pub(super) struct OwnerArgs {
-    /// The name of this Invigil on the host; only what bears it is ever touched
-    #[arg(long, env = "INVIGIL_OWNER", default_value = "default", hide_env_values = true)]
-    pub(super) owner: Owner,
-    #[command(flatten)]
-    pub(super) state: StateArgs,
-    /// The exam server's program for problem set images [default: invigil-exam beside this program]
-    #[arg(long, value_name = "FILE", env = "INVIGIL_EXAM_SERVER", hide_env_values = true)]
-    pub(super) exam_server: Option<PathBuf>,
-}
-
-/// What is remembered across restarts.
-#[derive(Debug, Args)]
-pub(super) struct StateArgs {
-    /// Where it is remembered whether the host is suspended, for which token a container was restarted, and with
-    /// which secret plans are sealed
-    #[arg(long, value_name = "DIR", env = "INVIGIL_STATE_DIR", default_value = suspension::DEFAULT_DIR, hide_env_values = true)]
-    state_dir: PathBuf,
-}
-
-impl StateArgs {
-    pub(super) fn suspension(&self, owner: &Owner) -> Suspension {
-        Suspension::of(&self.state_dir, owner)
-    }
-
-    pub(super) fn secret(&self, owner: &Owner) -> Secret {
-        Secret::of(&self.state_dir, owner)
-    }
-
-    pub(super) fn records(&self, owner: &Owner) -> Records {
-        Records::of(&self.state_dir, owner)
-    }
-}
-
-#[derive(Debug, Args)]
-pub(super) struct SuspendArgs {
+pub(in crate::cli) struct SuspendArgs {
     /// Whose resources are left as they are
     #[arg(long, env = "INVIGIL_OWNER", default_value = "default", hide_env_values = true)]
-    pub(super) owner: Owner,
+    pub(in crate::cli) owner: Owner,
     #[command(flatten)]
-    pub(super) state: StateArgs,
+    pub(in crate::cli) state: StateArgs,
     /// Why, for whoever reads the next plan
     #[arg(long, value_name = "TEXT", default_value = "by an operator")]
-    pub(super) reason: String,
+    pub(in crate::cli) reason: String,
 }
 
 #[derive(Debug, Args)]
-pub(super) struct ResumeArgs {
+pub(in crate::cli) struct ResumeArgs {
     /// Whose resources are kept again
     #[arg(long, env = "INVIGIL_OWNER", default_value = "default", hide_env_values = true)]
-    pub(super) owner: Owner,
+    pub(in crate::cli) owner: Owner,
     #[command(flatten)]
-    pub(super) state: StateArgs,
-}
-
-/// How much may be removed in one pass.
-#[derive(Debug, Args)]
-pub(super) struct BudgetArgs {
-    /// How many containers, networks or images no longer in the manifests are removed in one pass at most; 0
-    /// for none
-    #[arg(long, value_name = "N", env = "INVIGIL_MAX_REMOVALS", default_value_t = Budget::default().count, hide_env_values = true)]
-    max_removals: usize,
-    /// How many per cent of all of their kind; one of a kind always may be, unless this is 0
-    #[arg(long, value_name = "PERCENT", env = "INVIGIL_MAX_REMOVAL_SHARE", default_value_t = Budget::default().share, value_parser = clap::value_parser!(u8).range(0..=100), hide_env_values = true)]
-    max_removal_share: u8,
-}
-
-/// A word for more removals than usual.
-#[derive(Debug, Args)]
-pub(super) struct ApprovalArgs {
-    /// Approve that this many resources no longer in the manifests are removed, whatever the limits say
-    #[arg(long, value_name = "N")]
-    pub(super) allow_removals: Option<usize>,
-}
-
-impl BudgetArgs {
-    /// The budget, with this many removals approved.
-    pub(super) fn budget(&self, approved: Option<usize>) -> Budget {
-        Budget { count: self.max_removals, share: self.max_removal_share, approved }
-    }
-}
-
-/// How much is done at once.
-#[derive(Debug, Args)]
-pub(super) struct ParallelArgs {
-    /// How many steps are in flight at most
-    #[arg(long, value_name = "N", default_value_t = default_parallelism(), value_parser = parallelism)]
-    pub(super) parallelism: usize,
-}
-
-fn parallelism(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(count @ 1..=256) => Ok(count),
-        _ => Err("expected a number from 1 to 256".to_owned()),
-    }
+    pub(in crate::cli) state: StateArgs,
 }
 
 #[derive(Debug, Args)]
-pub(super) struct ValidateArgs {
+pub(in crate::cli) struct ValidateArgs {
     #[command(flatten)]
-    pub(super) manifests: ManifestArgs,
+    pub(in crate::cli) manifests: ManifestArgs,
 }
 
 #[derive(Debug, Args)]
-pub(super) struct PlanArgs {
+pub(in crate::cli) struct PlanArgs {
     #[command(flatten)]
-    pub(super) manifests: ManifestArgs,
+    pub(in crate::cli) manifests: ManifestArgs,
     #[command(flatten)]
-    pub(super) owner: OwnerArgs,
+    pub(in crate::cli) owner: OwnerArgs,
     #[command(flatten)]
-    pub(super) budget: BudgetArgs,
+    pub(in crate::cli) budget: BudgetArgs,
     #[command(flatten)]
-    pub(super) approval: ApprovalArgs,
+    pub(in crate::cli) approval: ApprovalArgs,
     /// The form of the plan
     #[arg(short, long, value_name = "FORM", default_value = "text")]
-    pub(super) output: Output,
+    pub(in crate::cli) output: Output,
     /// Exit with 2 if there is anything to do
     #[arg(long)]
-    pub(super) detailed_exitcode: bool,
+    pub(in crate::cli) detailed_exitcode: bool,
     /// Save the plan for `apply --plan`
     #[arg(long, value_name = "FILE")]
-    pub(super) out: Option<PathBuf>,
+    pub(in crate::cli) out: Option<PathBuf>,
 }
 
 /// The form of a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Output {
+pub(in crate::cli) enum Output {
     /// For people
     Text,
     /// For programs
@@ -348,41 +240,41 @@ pub(super) enum Output {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct ApplyArgs {
+pub(in crate::cli) struct ApplyArgs {
     #[command(flatten)]
-    pub(super) manifests: ManifestArgs,
+    pub(in crate::cli) manifests: ManifestArgs,
     #[command(flatten)]
-    pub(super) owner: OwnerArgs,
+    pub(in crate::cli) owner: OwnerArgs,
     #[command(flatten)]
-    pub(super) parallel: ParallelArgs,
+    pub(in crate::cli) parallel: ParallelArgs,
     #[command(flatten)]
-    pub(super) budget: BudgetArgs,
+    pub(in crate::cli) budget: BudgetArgs,
     #[command(flatten)]
-    pub(super) approval: ApprovalArgs,
+    pub(in crate::cli) approval: ApprovalArgs,
     /// Replace and remove without being asked; needed where there is no terminal to ask at
     #[arg(short, long)]
-    pub(super) yes: bool,
+    pub(in crate::cli) yes: bool,
     /// Carry out this saved plan, if it is still the plan of now; reading it was the approval
     #[arg(long, value_name = "FILE", conflicts_with = "allow_removals")]
-    pub(super) plan: Option<PathBuf>,
+    pub(in crate::cli) plan: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
-pub(super) struct RunArgs {
+pub(in crate::cli) struct RunArgs {
     #[command(flatten)]
-    pub(super) manifests: ManifestArgs,
+    pub(in crate::cli) manifests: ManifestArgs,
     #[command(flatten)]
-    pub(super) owner: OwnerArgs,
+    pub(in crate::cli) owner: OwnerArgs,
     #[command(flatten)]
-    pub(super) parallel: ParallelArgs,
+    pub(in crate::cli) parallel: ParallelArgs,
     #[command(flatten)]
-    pub(super) budget: BudgetArgs,
+    pub(in crate::cli) budget: BudgetArgs,
     /// How often to look when nothing says that something changed
     #[arg(long, value_name = "DURATION", default_value_t = default_interval(), value_parser = interval)]
-    pub(super) interval: crate::resource::duration::Duration,
+    pub(in crate::cli) interval: crate::resource::duration::Duration,
     /// How log lines look
     #[arg(long, value_name = "FORMAT", default_value = "text")]
-    pub(super) log_format: LogFormat,
+    pub(in crate::cli) log_format: LogFormat,
 }
 
 fn default_interval() -> crate::resource::duration::Duration {
@@ -399,7 +291,7 @@ fn interval(text: &str) -> Result<crate::resource::duration::Duration, String> {
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum LogFormat {
+pub(in crate::cli) enum LogFormat {
     /// For people
     Text,
     /// For programs: one object a line
@@ -416,16 +308,16 @@ impl From<LogFormat> for logging::Format {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct LockArgs {
+pub(in crate::cli) struct LockArgs {
     #[command(flatten)]
-    pub(super) manifests: ManifestArgs,
+    pub(in crate::cli) manifests: ManifestArgs,
 }
 
 #[derive(Debug, Args)]
-pub(super) struct LoginArgs {
+pub(in crate::cli) struct LoginArgs {
     /// The registry, as image references name it
     #[arg(long, value_name = "REGISTRY", required = true, value_parser = registry)]
-    pub(super) check: String,
+    pub(in crate::cli) check: String,
 }
 
 /// A registry's host, parsed once.
@@ -439,48 +331,48 @@ fn registry(text: &str) -> Result<String, String> {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct SchemaArgs {
+pub(in crate::cli) struct SchemaArgs {
     /// Where the schemas are
     #[arg(long, value_name = "DIR", default_value = "schemas")]
-    pub(super) dir: PathBuf,
+    pub(in crate::cli) dir: PathBuf,
     /// Write every schema to the directory
     #[arg(long, conflicts_with = "check")]
-    pub(super) write: bool,
+    pub(in crate::cli) write: bool,
     /// Say which schemas in the directory are not those of this version; exit with 1 if any
     #[arg(long)]
-    pub(super) check: bool,
+    pub(in crate::cli) check: bool,
 }
 
 #[derive(Debug, Args)]
-pub(super) struct ExportArgs {
+pub(in crate::cli) struct ExportArgs {
     /// The containers, each by its name or the beginning of its id
     #[arg(value_name = "NAME", required_unless_present = "all")]
-    pub(super) names: Vec<String>,
+    pub(in crate::cli) names: Vec<String>,
     /// Every container that no Invigil made
     #[arg(long, conflicts_with = "names")]
-    pub(super) all: bool,
+    pub(in crate::cli) all: bool,
     /// Whose Invigil this is: what bears it needs not be taken over
     #[arg(long, env = "INVIGIL_OWNER", default_value = "default", hide_env_values = true)]
-    pub(super) owner: Owner,
+    pub(in crate::cli) owner: Owner,
     /// The schema that editors are pointed to in the first line
     #[arg(long, value_name = "URL")]
-    pub(super) schema: Option<String>,
+    pub(in crate::cli) schema: Option<String>,
 }
 
 #[derive(Debug, Args)]
-pub(super) struct ConvertArgs {
+pub(in crate::cli) struct ConvertArgs {
     /// The file; `-` is standard input
-    pub(super) file: PathBuf,
+    pub(in crate::cli) file: PathBuf,
     /// What the container is called, where the file does not say it; the project's name of a Compose file
     #[arg(long, value_name = "NAME")]
-    pub(super) name: Option<String>,
+    pub(in crate::cli) name: Option<String>,
     /// The image of a hostconfig.json, which does not say it
     #[arg(long, value_name = "REFERENCE")]
-    pub(super) image: Option<String>,
+    pub(in crate::cli) image: Option<String>,
     /// The time zone that `createTime` meant
     #[arg(long, value_name = "ZONE", default_value = crate::problemset::legacy::time::DEFAULT_TIME_ZONE)]
-    pub(super) time_zone: String,
+    pub(in crate::cli) time_zone: String,
     /// The schema that editors are pointed to in the first line
     #[arg(long, value_name = "URL")]
-    pub(super) schema: Option<String>,
+    pub(in crate::cli) schema: Option<String>,
 }

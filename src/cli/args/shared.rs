@@ -1,0 +1,120 @@
+//! Arguments that several commands take.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use crate::diff::Budget;
+use crate::execute::default_parallelism;
+use crate::records::Records;
+use crate::resource::name::Owner;
+use crate::secret::Secret;
+use crate::suspension::{self, Suspension};
+
+/// Where the manifests are.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct ManifestArgs {
+    /// The directory of manifests, or one file
+    #[arg(
+        value_name = "PATH",
+        env = "INVIGIL_MANIFESTS",
+        default_value = "/etc/invigil/manifests",
+        hide_env_values = true
+    )]
+    path: PathBuf,
+}
+
+impl ManifestArgs {
+    /// The manifests at another path.
+    pub(in crate::cli) fn at(path: PathBuf) -> Self {
+        Self { path }
+    }
+
+    /// The path as it was given.
+    pub(in crate::cli) fn given(&self) -> &Path {
+        &self.path
+    }
+
+    /// The path from the root, however it was given.
+    pub(in crate::cli) fn root(&self) -> anyhow::Result<PathBuf> {
+        Ok(std::path::absolute(&self.path)?)
+    }
+}
+
+/// Whose host this is.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct OwnerArgs {
+    /// The name of this Invigil on the host; only what bears it is ever touched
+    #[arg(long, env = "INVIGIL_OWNER", default_value = "default", hide_env_values = true)]
+    pub(in crate::cli) owner: Owner,
+    #[command(flatten)]
+    pub(in crate::cli) state: StateArgs,
+    /// The exam server's program for problem set images [default: invigil-exam beside this program]
+    #[arg(long, value_name = "FILE", env = "INVIGIL_EXAM_SERVER", hide_env_values = true)]
+    pub(in crate::cli) exam_server: Option<PathBuf>,
+}
+
+/// What is remembered across restarts.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct StateArgs {
+    /// Where it is remembered whether the host is suspended, for which token a container was restarted, and with
+    /// which secret plans are sealed
+    #[arg(long, value_name = "DIR", env = "INVIGIL_STATE_DIR", default_value = suspension::DEFAULT_DIR, hide_env_values = true)]
+    state_dir: PathBuf,
+}
+
+impl StateArgs {
+    pub(in crate::cli) fn suspension(&self, owner: &Owner) -> Suspension {
+        Suspension::of(&self.state_dir, owner)
+    }
+
+    pub(in crate::cli) fn secret(&self, owner: &Owner) -> Secret {
+        Secret::of(&self.state_dir, owner)
+    }
+
+    pub(in crate::cli) fn records(&self, owner: &Owner) -> Records {
+        Records::of(&self.state_dir, owner)
+    }
+}
+
+/// How much may be removed in one pass.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct BudgetArgs {
+    /// How many containers, networks or images no longer in the manifests are removed in one pass at most; 0
+    /// for none
+    #[arg(long, value_name = "N", env = "INVIGIL_MAX_REMOVALS", default_value_t = Budget::default().count, hide_env_values = true)]
+    max_removals: usize,
+    /// How many per cent of all of their kind; one of a kind always may be, unless this is 0
+    #[arg(long, value_name = "PERCENT", env = "INVIGIL_MAX_REMOVAL_SHARE", default_value_t = Budget::default().share, value_parser = clap::value_parser!(u8).range(0..=100), hide_env_values = true)]
+    max_removal_share: u8,
+}
+
+/// A word for more removals than usual.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct ApprovalArgs {
+    /// Approve that this many resources no longer in the manifests are removed, whatever the limits say
+    #[arg(long, value_name = "N")]
+    pub(in crate::cli) allow_removals: Option<usize>,
+}
+
+impl BudgetArgs {
+    /// The budget, with this many removals approved.
+    pub(in crate::cli) fn budget(&self, approved: Option<usize>) -> Budget {
+        Budget { count: self.max_removals, share: self.max_removal_share, approved }
+    }
+}
+
+/// How much is done at once.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct ParallelArgs {
+    /// How many steps are in flight at most
+    #[arg(long, value_name = "N", default_value_t = default_parallelism(), value_parser = parallelism)]
+    pub(in crate::cli) parallelism: usize,
+}
+
+fn parallelism(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count @ 1..=256) => Ok(count),
+        _ => Err("expected a number from 1 to 256".to_owned()),
+    }
+}
