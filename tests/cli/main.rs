@@ -5,6 +5,7 @@
 mod examples;
 mod removals;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -226,7 +227,7 @@ fn the_schemas_in_the_repository_are_those_of_this_version() {
 }
 
 #[test]
-fn completions_and_help_are_there_for_every_command() {
+fn completions_are_there_for_every_shell() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let output = Test::new(&["completions", shell]).run();
         assert!(
@@ -234,39 +235,42 @@ fn completions_and_help_are_there_for_every_command() {
             "{shell}"
         );
     }
-    for command in [
-        "validate",
-        "plan",
-        "apply",
-        "run",
-        "suspend",
-        "resume",
-        "schema",
-        "convert",
-        "export",
-        "get",
-        "history",
-        "search",
-        "ping",
-        "version",
-        "info",
-        "logs",
-        "attach",
-        "top",
-        "changes",
-        "stats",
-        "events",
-        "wait",
-        "cp",
-        "completions",
-    ] {
-        let output = Test::new(&[command, "--help"]).run();
-        let help = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(help.contains("\nExamples:\n  invigil "), "{command}: {help}");
-        let widest = help.lines().map(|line| line.chars().count()).max();
-        assert!(widest <= Some(110), "{command}: {widest:?}");
-        assert!(!help.contains('\u{1b}'), "colour is for terminals");
+}
+
+/// Every command's help is a file in `tests/cli/help`; with `INVIGIL_ACCEPT` set, they are written anew.
+#[test]
+fn help_says_word_for_word_what_it_is_to_say() {
+    let directory = repository("tests/cli/help");
+    let helped = |command: Option<&str>| {
+        let arguments: Vec<&str> = command.into_iter().chain(["--help"]).collect();
+        let output = Test::new(&arguments).run();
+        assert!(output.status.success(), "{arguments:?}");
+        String::from_utf8(output.stdout).expect("text")
+    };
+    let all = helped(None);
+    let listed = all.split_once("Commands:\n").expect("commands").1.split("\n\n").next().unwrap_or_default();
+    let names: Vec<&str> = listed
+        .lines()
+        .filter(|line| !line.starts_with("   "))
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
+    let texts = names.iter().map(|name| (format!("{name}.txt"), helped(Some(name))));
+    let texts: BTreeMap<String, String> = texts.chain([("invigil.txt".to_owned(), all.clone())]).collect();
+    if std::env::var_os("INVIGIL_ACCEPT").is_some() {
+        for (file, text) in &texts {
+            fs::write(directory.join(file), text).expect("a file");
+        }
     }
+    for (file, text) in &texts {
+        let expected = fs::read_to_string(directory.join(file)).unwrap_or_default();
+        assert_eq!(*text, expected, "{file}");
+        assert!(text.contains("\nExamples:\n  invigil "), "{file} has no example");
+        assert!(text.lines().all(|line| line.chars().count() <= 100), "{file} is too wide");
+        assert!(!text.contains('\u{1b}'), "colour is for terminals");
+    }
+    let files = fs::read_dir(&directory).expect("a directory");
+    let files = files.map(|file| file.expect("a file").file_name().into_string().expect("a name"));
+    assert_eq!(files.collect::<BTreeSet<_>>(), texts.into_keys().collect::<BTreeSet<_>>());
 }
 
 #[test]

@@ -72,8 +72,8 @@ Examples:
   invigil plan examples --out tomorrow.plan
   invigil plan --detailed-exitcode || notify-send 'the host is not as committed'
 
-Exit codes: 0 planned, 1 an error. With --detailed-exitcode: 0 nothing to do, 2 changes, 1 an error. What is
-listed as `kept` is no change.")]
+Exit codes: 0 planned, 1 an error. With --detailed-exitcode: 0 nothing to do, 2 changes, 1 an error.
+What is listed as `kept` is no change.")]
     Plan(PlanArgs),
     /// Make the host match the manifests, once
     #[command(after_help = "\
@@ -84,9 +84,9 @@ Examples:
                                   what was read, or nothing
 
 On a terminal it asks before it replaces or removes anything.
-Exit codes: 0 everything that may be done is, 1 something is not: it failed, is blocked, waits, or a manifest is
-wrong. What is kept though no manifest describes it (past the limits of removals, or where one file is named) is
-listed as `kept`, and does not count.")]
+Exit codes: 0 everything that may be done is, 1 something is not: it failed, is blocked, waits, or a
+manifest is wrong. What is kept though no manifest describes it (past the limits of removals, or
+where one file is named) is listed as `kept`, and does not count.")]
     Apply(ApplyArgs),
     /// Keep the host matching the manifests: the daemon
     #[command(after_help = "\
@@ -94,8 +94,8 @@ Examples:
   invigil run
   invigil run examples --interval 10s
 
-Woken by changed files, by the engine, by the timer and by SIGHUP. SIGTERM finishes the steps in flight
-and stops no container. INVIGIL_LOG=debug says more.")]
+Woken by changed files, by the engine, by the timer and by SIGHUP. SIGTERM finishes the steps in
+flight and stops no container. INVIGIL_LOG=debug says more.")]
     Run(RunArgs),
     /// Leave everything as it is, whatever the manifests say, until `resume`
     #[command(after_help = "\
@@ -117,8 +117,8 @@ Examples:
   invigil lock examples
   invigil lock && git add invigil.lock
 
-Asks the registries, by way of the engine, and writes invigil.lock into the directory. From then on a tag of an image
-from a registry means the image that is locked, until this is run again.
+Asks the registries, by way of the engine, and writes invigil.lock into the directory. From then on
+a tag of an image from a registry means the image that is locked, until this is run again.
 Exit codes: 0 written, 1 not everything could be found out, and nothing was written.")]
     Lock(LockArgs),
     /// Ask a registry whether the stored login is good
@@ -152,8 +152,9 @@ What a file is, is told by what it says. JSON with:
   Image, or HostConfig            the body of a create call, HostConfig's fields in it or at the top
   fields of HostConfig alone      an engine's hostconfig.json: give --name and --image
 
-What a manifest cannot say is listed on stderr and in comments, never left out in silence. Variables of a
-Compose file come from the environment, then from .env beside it; relative paths stay as they are.
+What a manifest cannot say is listed on stderr and in comments, never left out in silence.
+Variables of a Compose file come from the environment, then from .env beside it; relative paths stay
+as they are.
 Exit codes: 0 everything was carried over, 2 something was left out, 1 an error.")]
     Convert(ConvertArgs),
     /// Write manifests of containers that are there, however they were made
@@ -162,12 +163,14 @@ Examples:
   invigil export web db > exams/web.yaml
   invigil export --all > everything.yaml
 
-A manifest says what the image and the engine do not say by themselves. The networks, volumes and containers
-that a container names are written with it. `metadata.adopt: true` stands where no Invigil made the resource:
-the next `apply` takes such a container over by making it anew, and uses such a network as it is.
+A manifest says what the image and the engine do not say by themselves. The networks, volumes and
+containers that a container names are written with it. `metadata.adopt: true` stands where no
+Invigil made the resource: the next `apply` takes such a container over by making it anew, and uses
+such a network as it is.
 The values of variables are written as they are, secrets too.
 
-Exit codes: 0 everything was written, 2 something cannot be said in a manifest and is listed, 1 an error.")]
+Exit codes: 0 everything was written, 2 something cannot be said in a manifest and is listed,
+1 an error.")]
     Export(ExportArgs),
     #[command(flatten)]
     View(View),

@@ -107,8 +107,8 @@ impl BudgetArgs {
 /// How much is done at once.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ParallelArgs {
-    /// How many steps are in flight at most
-    #[arg(long, value_name = "N", default_value_t = default_parallelism(), value_parser = parallelism)]
+    /// How many steps are in flight at most [default: 4 for each core, 16 at most]
+    #[arg(long, value_name = "N", default_value_t = default_parallelism(), value_parser = parallelism, hide_default_value = true)]
     pub(in crate::cli) parallelism: usize,
 }
 
