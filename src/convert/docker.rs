@@ -7,7 +7,7 @@ use super::document::complete;
 use super::{Converted, Document, Form, Note, Refusal};
 use crate::fields::{self, Around, Live, Lost};
 use crate::manifest::kinds::ManifestKind;
-use crate::resource::container::ContainerSpec;
+use crate::resource::container::{ContainerSpec, State};
 use crate::resource::name::Name;
 use crate::resource::reference::ImageReference;
 
@@ -120,19 +120,44 @@ pub fn write(source: &Source<'_>, mut lost: Vec<Lost>) -> Document {
     let written = fields::written(&live, source.config, source.created, &around);
     lost.extend(fields::unread(source.inspection, source.top));
     lost.extend(written.lost);
+    lost.extend(source.created.into_iter().flat_map(lost_files));
+    let is_job = source.created.is_some_and(|created| created.state == State::Completed);
     let state = match source.inspection["State"]["Status"].as_str() {
+        Some("exited" | "stopped" | "running") if is_job => Some("completed"),
         Some("exited" | "stopped") => Some("stopped"),
         Some(word @ ("created" | "paused")) => Some(word),
         _ => None,
     };
     let image = std::iter::once(("image".to_owned(), json!(source.image)));
     let fields = written.fields.into_iter().map(|(name, value)| (name.to_owned(), value));
+    let own = source.created.into_iter().flat_map(own_fields);
     let state = state.map(|word| ("state".to_owned(), json!(word)));
     Document {
         kind: ManifestKind::Container,
         name: source.name.clone(),
         adopt: source.adopt,
-        fields: image.chain(fields).chain(state).collect(),
+        fields: image.chain(fields).chain(own).chain(state).collect(),
         notes: lost.into_iter().map(|lost| Note { position: None, lost }).collect(),
     }
+}
+
+/// The fields that no engine holds, but for the label of a container of ours. `restartToken` is not one of them: the
+/// label has the first, and were that written down again, the container would be restarted.
+const OWN: [&str; 4] = ["collect", "dependsOn", "imageUpdates", "update"];
+
+fn own_fields(created: &ContainerSpec) -> Vec<(String, Value)> {
+    let mut all = serde_json::to_value(created).unwrap_or_default();
+    let own = OWN.iter().map(|field| ((*field).to_owned(), all[*field].take()));
+    own.filter(|(_, value)| !value.is_null()).collect()
+}
+
+/// The files that were put into a container of ours, whose content no label holds (law 12).
+fn lost_files(created: &ContainerSpec) -> Vec<Lost> {
+    let why = "its content is in the container alone: `invigil cp` takes it out";
+    let lost = created.files.iter().enumerate().map(|(index, file)| Lost {
+        path: format!("files[{index}]"),
+        value: file.path.to_string(),
+        why: Some(why.to_owned()),
+    });
+    lost.collect()
 }

@@ -177,6 +177,50 @@ async fn what_a_container_is_doing_and_how_it_is_started_is_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_only_the_manifest_of_ours_said_is_kept_or_told() {
+    let host = Host::new("exportours").await;
+    let out = host.path().join("kept").display().to_string();
+    host.container("db", "{image: 'busybox:static', command: [sleep, '1000'], stopSignal: KILL}");
+    host.container(
+        "seat",
+        &format!(
+            "{{image: 'busybox:static', command: [sleep, '1000'], stopSignal: KILL, collect: [{{path: /etc/passwd, to: '{out}'}}], \
+             dependsOn: [{{container: {}, condition: started}}], imageUpdates: follow, restartToken: one, \
+             update: {{order: startFirst}}}}",
+            host.name("db")
+        ),
+    );
+    host.container("job", "{image: 'busybox:static', command: ['true'], state: completed}");
+    host.container(
+        "told",
+        "{image: 'busybox:static', command: [sleep, '1000'], stopSignal: KILL, files: [{path: /etc/room, content: '101'}]}",
+    );
+    host.apply().await;
+    let (manifests, told) =
+        export(&host, &["db", "job", "seat"].map(|name| host.name(name)).each_ref().map(String::as_str));
+    assert_eq!(told, "");
+    for kept in [
+        "imageUpdates: follow",
+        "order: startFirst",
+        "path: \"/etc/passwd\"",
+        "condition: started",
+        "state: completed",
+    ] {
+        assert!(manifests.contains(kept), "{kept}: {manifests}");
+    }
+    for name in ["db", "job", "seat"] {
+        host.remove(&format!("{name}.yaml"));
+    }
+    std::fs::write(host.path().join("exported.yaml"), &manifests).expect("a manifest");
+    assert_eq!(host.plan().await, "Nothing to do; 4 unchanged.\n", "{manifests}");
+    let (_, told) = export(&host, &[&host.name("told")]);
+    assert_eq!(
+        told,
+        "container/@told: left out: files[0] = /etc/room (its content is in the container alone: `invigil cp` takes it out)\n"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_said_is_told() {
     let host = Host::new("exporttold").await;
     run(&host, "c", &["--rm", "--security-opt", "systempaths=unconfined", BUSYBOX, "sleep", "1000"]);
