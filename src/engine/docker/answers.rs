@@ -30,7 +30,7 @@ pub fn read(answers: &Value, owner: &Owner) -> Result<Observed, EngineError> {
         match parse::resource(&document["Labels"], owner, Kind::Container, &what)? {
             Some(resource) => {
                 let inspection = answers["inspections"].get(id(document)).unwrap_or(document);
-                parse::inspected_container(inspection, resource, &names)
+                parse::inspected_container(inspection.clone(), resource, &names)
             }
             None => parse::listed_container(document),
         }

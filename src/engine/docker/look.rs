@@ -4,7 +4,6 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use bollard::Docker;
 use bollard::errors::Error;
 use bollard::query_parameters::WaitContainerOptions;
 use futures_util::{Stream, StreamExt, TryStreamExt, future, stream};
@@ -16,14 +15,13 @@ use super::error::failed;
 use super::observe::read;
 use super::output::Lines;
 use super::perform::segment;
+use super::raw::{get, whole};
 use crate::engine::{EngineError, Filters, Found, Line, Output, Period, Question};
 use crate::fields::plain;
 use crate::resource::name::Kind;
 
 /// How long an answer may take that comes when something happens.
 const PATIENCE: Duration = Duration::from_hours(24 * 365);
-/// The largest answer that is kept in memory.
-const ANSWER_MAX: usize = 256 << 20;
 
 pub(super) async fn look(engine: &Session, question: &Question) -> Result<Value, EngineError> {
     let answer = ask(engine, question).await;
@@ -158,13 +156,7 @@ fn with_query(path: &str, query: &[(&str, &str)]) -> String {
     text
 }
 
-/// The bytes that the engine answers to a GET. bollard's call that gives bytes as they come is that of an
-/// export; where it goes was decided by [`Session::at`].
-fn get(docker: &Docker) -> impl Stream<Item = Result<Bytes, Error>> + Send + use<> {
-    docker.export_container("any").boxed()
-}
-
-/// The same, from an engine that may take its time.
+/// The bytes that the engine answers to a GET when it likes.
 fn get_slowly(
     engine: &Session,
     path: &str,
@@ -178,18 +170,6 @@ fn get_slowly(
         let error = failed(&endpoint, &what, error);
         container.iter().fold(error, named)
     }))
-}
-
-async fn whole(chunks: impl Stream<Item = Result<Bytes, Error>> + Send) -> Result<Vec<u8>, Error> {
-    let mut chunks = std::pin::pin!(chunks);
-    let mut bytes = Vec::new();
-    while let Some(chunk) = chunks.next().await {
-        bytes.extend_from_slice(&chunk?);
-        if bytes.len() > ANSWER_MAX {
-            return Err(Error::DockerStreamError { error: "an answer without an end".to_owned() });
-        }
-    }
-    Ok(bytes)
 }
 
 fn parse(what: &str, bytes: &[u8]) -> Result<Value, EngineError> {

@@ -3,16 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
-use bollard::query_parameters::{
-    InspectContainerOptions, ListContainersOptionsBuilder, ListImagesOptionsBuilder, ListNetworksOptions,
-    ListVolumesOptions,
-};
 use futures_util::{StreamExt, TryStreamExt, stream, try_join};
-use serde::Serialize;
 use serde_json::Value;
 
 use super::error::{failed, is_absent, is_passing};
-use super::{Session, files, parse, registry};
+use super::perform::segment;
+use super::{Session, files, parse, raw, registry};
 use crate::engine::{EngineError, Scope};
 use crate::fields::{self, Live};
 use crate::observed::{EngineId, LiveStatus, Observed, ObservedContainer};
@@ -107,38 +103,61 @@ where
     }
 }
 
-pub(super) fn document(what: &str, answer: &impl Serialize) -> Result<Value, EngineError> {
-    serde_json::to_value(answer)
-        .map_err(|error| EngineError::Unreadable { what: what.to_owned(), cause: error.to_string() })
+/// The JSON at a path, as the engine answers it.
+pub(super) async fn asked(engine: &Session, what: &str, path: &str) -> Result<Value, EngineError> {
+    let docker = engine.at(path)?;
+    read(engine, what, || raw::json(&docker)).await
 }
 
-pub(super) fn documents<T: Serialize>(what: &str, answers: &[T]) -> Result<Vec<Value>, EngineError> {
-    answers.iter().map(|answer| document(what, answer)).collect()
+/// What the engine lists.
+fn listed(what: &str, answer: Value) -> Result<Vec<Value>, EngineError> {
+    match answer {
+        Value::Array(listed) => Ok(listed),
+        _ => Err(EngineError::Unreadable { what: what.to_owned(), cause: "it is no list".to_owned() }),
+    }
+}
+
+pub(super) async fn all_containers(engine: &Session) -> Result<Vec<Value>, EngineError> {
+    listed("the containers", asked(engine, "the containers", "/containers/json?all=true").await?)
 }
 
 pub(super) async fn images(engine: &Session) -> Result<Vec<Value>, EngineError> {
-    let options = ListImagesOptionsBuilder::new().build();
-    let listed = read(engine, "the images", || engine.docker.list_images(Some(options.clone()))).await?;
-    documents("the images", &listed)
+    listed("the images", asked(engine, "the images", "/images/json").await?)
 }
 
 pub(super) async fn networks(engine: &Session) -> Result<Vec<Value>, EngineError> {
-    let listed =
-        read(engine, "the networks", || engine.docker.list_networks(None::<ListNetworksOptions>)).await?;
-    documents("the networks", &listed)
+    listed("the networks", asked(engine, "the networks", "/networks").await?)
 }
 
 pub(super) async fn volumes(engine: &Session) -> Result<Vec<Value>, EngineError> {
-    let listed =
-        read(engine, "the volumes", || engine.docker.list_volumes(None::<ListVolumesOptions>)).await?;
-    documents("the volumes", &listed.volumes.unwrap_or_default())
+    let mut answer = asked(engine, "the volumes", "/volumes").await?;
+    match answer["Volumes"].take() {
+        Value::Null if answer.is_object() => Ok(Vec::new()),
+        volumes => listed("the volumes", volumes),
+    }
+}
+
+/// A container's inspection; `None` if it went since it was listed, in the engine's own words.
+pub(super) async fn container(engine: &Session, what: &str, id: &str) -> Result<Option<Value>, EngineError> {
+    let docker = engine.at(&format!("/containers/{}/json", segment(id)?))?;
+    let ask = || async {
+        match raw::json(&docker).await {
+            Ok(answer) => Ok(Some(answer)),
+            Err(error) if is_absent(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    };
+    read(engine, what, ask).await
+}
+
+pub(super) async fn image(engine: &Session, id: &str) -> Result<Value, EngineError> {
+    asked(engine, &format!("image {id}"), &format!("/images/{}/json", segment(id)?)).await
 }
 
 /// What an image gives to containers, and what labels of ours say that it carries.
 async fn image_config(engine: &Session, id: String) -> Result<(String, (Live, Option<String>)), EngineError> {
-    let answer = read(engine, &format!("image {id}"), || engine.docker.inspect_image(&id)).await?;
-    let config = document("an image", &answer.config)?;
-    Ok((id, (fields::read_image(&config), label::identity(&config["Labels"]))))
+    let config = &image(engine, &id).await?["Config"];
+    Ok((id, (fields::read_image(config), label::identity(&config["Labels"]))))
 }
 
 /// The containers, and what our labels on ours say.
@@ -146,10 +165,7 @@ async fn containers(
     engine: &Session,
     scope: &Scope,
 ) -> Result<(Vec<ObservedContainer>, HashMap<EngineId, String>), EngineError> {
-    let options = ListContainersOptionsBuilder::new().all(true).build();
-    let listed =
-        read(engine, "the containers", || engine.docker.list_containers(Some(options.clone()))).await?;
-    let listed = documents("the containers", &listed)?;
+    let listed = all_containers(engine).await?;
     let names: BTreeMap<String, String> = listed
         .iter()
         .map(|document| {
@@ -199,7 +215,7 @@ async fn containers(
     Ok((containers, identities))
 }
 
-/// A container of ours; `None` if it went between the list and now, in the engine's own words.
+/// A container of ours; `None` if it went between the list and now.
 async fn inspect(
     engine: &Session,
     id: String,
@@ -207,15 +223,8 @@ async fn inspect(
     names: &BTreeMap<String, String>,
 ) -> Result<Option<ObservedContainer>, EngineError> {
     let what = format!("container {name}");
-    let ask = || async {
-        match engine.docker.inspect_container(&id, None::<InspectContainerOptions>).await {
-            Ok(answer) => Ok(Some(answer)),
-            Err(error) if is_absent(&error) => Ok(None),
-            Err(error) => Err(error),
-        }
-    };
-    let Some(answer) = read(engine, &what, ask).await? else { return Ok(None) };
-    let mut container = parse::inspected_container(&document(&what, &answer)?, name, names)?;
+    let Some(answer) = container(engine, &what, &id).await? else { return Ok(None) };
+    let mut container = parse::inspected_container(answer, name, names)?;
     if let (LiveStatus::Created, Some(managed)) = (container.status, &mut container.managed) {
         for path in std::mem::take(&mut managed.files).into_keys() {
             if let Some(digest) = files::digest(engine, &what, &id, &path).await? {

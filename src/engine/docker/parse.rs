@@ -28,13 +28,16 @@ fn text<'a>(document: &'a Value, key: &str) -> &'a str {
 /// Which resource of `owner`'s of this kind the labels name.
 ///
 /// # Errors
-/// If the labels are ours and name nothing that can be: such a thing must not count as nobody's.
+/// If the labels are none, or ours and name nothing that can be: such a thing must not count as nobody's.
 pub(super) fn resource(
     labels: &Value,
     owner: &Owner,
     kind: Kind,
     what: &str,
 ) -> Result<Option<Name>, EngineError> {
+    if !labels.is_object() && !labels.is_null() {
+        return Err(unreadable(what, "its labels are no labels"));
+    }
     if text(labels, label::OWNER) != owner.as_str() {
         return Ok(None);
     }
@@ -144,14 +147,12 @@ fn network_names(networks: &Value) -> BTreeSet<String> {
 /// A container of ours from its inspection. `names` are all containers' names by id, for the
 /// namespaces that it shares.
 pub(super) fn inspected_container(
-    document: &Value,
+    mut document: Value,
     resource: Name,
     names: &BTreeMap<String, String>,
 ) -> Result<ObservedContainer, EngineError> {
-    let name = container_name(document);
+    let name = container_name(&document).to_owned();
     let what = format!("container {name}");
-    let state = &document["State"];
-    let mut document = document.clone();
     for mode in ["NetworkMode", "IpcMode", "PidMode"] {
         let shared = document["HostConfig"][mode].as_str().and_then(|mode| mode.strip_prefix("container:"));
         if let Some(other) = shared.and_then(|id| names.get(id)) {
@@ -165,9 +166,10 @@ pub(super) fn inspected_container(
         .collect();
     let spec = text(&document["Config"]["Labels"], label::SPEC);
     let created = label::spec_from(spec);
+    let state = &document["State"];
     Ok(ObservedContainer {
         id: text(&document, "Id").parse::<EngineId>().map_err(|error| unreadable(&what, error))?,
-        name: name.to_owned(),
+        name,
         image: image_of(text(&document, "Image"), &what)?,
         status: status(
             text(state, "Status"),
@@ -250,6 +252,18 @@ mod tests {
 
     fn shown(ports: &[PublishedPort]) -> Vec<String> {
         ports.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn law_1_labels_that_cannot_be_read_are_not_nobodys() {
+        let owner: Owner = "default".parse().expect("an owner");
+        let told = |labels: Value| resource(&labels, &owner, Kind::Container, "container web");
+        assert_eq!(told(json!(null)).expect("nobody's"), None);
+        assert_eq!(told(json!({"a": "b"})).expect("nobody's"), None);
+        for labels in [json!("a=b"), json!([]), json!({label::OWNER: "default"})] {
+            let error = told(labels).expect_err("unreadable").to_string();
+            assert!(error.contains("container web"), "{error}");
+        }
     }
 
     #[test]

@@ -13,10 +13,14 @@ use hyper::Method;
 use hyper::body::{Bytes, Frame};
 use hyper::header::HeaderValue;
 use hyper::http::uri::PathAndQuery;
+use serde_json::Value;
 
 use super::Session;
 use super::connect::{Version, pin};
 use crate::engine::EngineError;
+
+/// The largest answer that is kept in memory.
+const ANSWER_MAX: usize = 256 << 20;
 
 /// The longest line of a stream of JSON: a builder's log can be long, a whole answer cannot.
 const LINE_MAX: usize = 16 << 20;
@@ -65,6 +69,33 @@ impl Session {
         });
         Ok(docker.export_images(&[]))
     }
+}
+
+/// The bytes that the engine answers to a GET. bollard's call that gives bytes as they come is that of an
+/// export; where it goes was decided by [`Session::at`].
+pub(super) fn get(docker: &Docker) -> impl Stream<Item = Result<Bytes, Error>> + Send + use<> {
+    docker.export_container("any").boxed()
+}
+
+/// All of an answer.
+pub(super) async fn whole(chunks: impl Stream<Item = Result<Bytes, Error>> + Send) -> Result<Vec<u8>, Error> {
+    let mut chunks = std::pin::pin!(chunks);
+    let mut bytes = Vec::new();
+    while let Some(chunk) = chunks.next().await {
+        bytes.extend_from_slice(&chunk?);
+        if bytes.len() > ANSWER_MAX {
+            return Err(Error::DockerStreamError { error: "an answer without an end".to_owned() });
+        }
+    }
+    Ok(bytes)
+}
+
+/// The JSON that the engine answers to a GET, as it is. Filling bollard's types and emptying them again takes longer
+/// than the engine takes to answer.
+pub(super) async fn json(docker: &Docker) -> Result<Value, Error> {
+    let bytes = whole(get(docker)).await?;
+    serde_json::from_slice(&bytes)
+        .map_err(|error| Error::JsonDataError { message: error.to_string(), column: error.column() })
 }
 
 fn parsed(path: &str) -> Result<PathAndQuery, EngineError> {
