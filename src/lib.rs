@@ -41,6 +41,7 @@ pub mod suspension;
 pub mod execute;
 
 pub mod reconcile;
+pub mod status;
 pub mod turn;
 
 pub mod daemon;

@@ -115,6 +115,11 @@ impl Turns {
         }
     }
 
+    /// Where the daemon of the owner answers.
+    pub fn socket(&self) -> PathBuf {
+        self.dir.join(format!("{}.sock", self.owner))
+    }
+
     fn open(&self, what: &str) -> io::Result<File> {
         let path = self.dir.join(format!("{}.{what}.lock", self.owner));
         OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)

@@ -178,6 +178,11 @@ impl Backoff {
         retries
     }
 
+    /// What is held back, and until when.
+    pub fn held_back(&self) -> impl Iterator<Item = (&ResourceId, Instant)> {
+        self.entries.iter().filter_map(|(id, entry)| Some((id, entry.held_until?)))
+    }
+
     /// When the first of those held back can be tried.
     pub fn next_try(&self) -> Option<Instant> {
         self.entries.values().filter_map(|entry| entry.held_until).min()

@@ -7,6 +7,7 @@
 
 mod announce;
 mod backoff;
+mod board;
 mod debounce;
 mod events;
 mod files;
@@ -15,10 +16,12 @@ pub mod logging;
 mod progress;
 mod pulse;
 mod signals;
+pub mod socket;
 pub mod systemd;
 pub mod wake;
 mod watch;
 
+use std::convert::Infallible;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,6 +33,7 @@ use tracing::{debug, info, warn};
 
 use self::announce::Announcements;
 use self::backoff::{Attempt, Backoff};
+use self::board::Board;
 use self::files::Files;
 use self::progress::Progress;
 use self::pulse::Pulse;
@@ -79,13 +83,29 @@ pub async fn serve<E: Perform + Events>(options: &Options, engine: &E) -> io::Re
     // Before the first pass, so that nothing falls between reading and watching.
     let files = watch::FileWatch::begin(&options.path, bell.clone()).await?;
     let systemd = Systemd::from_environment();
+    let board = Arc::new(Board::new(&options.setup.owner));
+    let answers = answers(options, &board);
     // On the heap: with all steps' futures in it, it is too large to be handed around.
-    let passes = Box::pin(run(options, engine, wakes, shutdown, &systemd));
+    let passes = Box::pin(run(options, engine, wakes, shutdown, &systemd, &board));
     tokio::select! {
         () = passes => Ok(()),
+        never = answers => match never {},
         never = files.keep() => match never {},
         never = events::follow(engine, &bell) => match never {},
         never = signals.obey(&bell, &stop) => match never {},
+    }
+}
+
+/// Answers who asks how things stand. Where that cannot be, passes are made all the same.
+async fn answers(options: &Options, board: &Arc<Board>) -> Infallible {
+    let Some(turns) = &options.turns else { return std::future::pending().await };
+    let path = turns.socket();
+    match socket::bind(&path) {
+        Ok(listener) => socket::answer(listener, Arc::clone(board)).await,
+        Err(error) => {
+            warn!(%error, socket = %path.display(), "nobody can ask how things stand");
+            std::future::pending().await
+        }
     }
 }
 
@@ -96,6 +116,7 @@ pub async fn run<E: Perform>(
     mut wakes: Wakes,
     mut shutdown: Receiver<bool>,
     systemd: &Systemd,
+    board: &Board,
 ) {
     info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -106,7 +127,7 @@ pub async fn run<E: Perform>(
         "invigil starts"
     );
     let pulse = Arc::new(Pulse::default());
-    let mut daemon = Daemon::new(options, engine, systemd, &pulse);
+    let mut daemon = Daemon::new(options, engine, systemd, &pulse, board);
     loop {
         pulse.beat();
         let next = systemd.while_alive(&pulse, daemon.pass(&shutdown)).await;
@@ -166,6 +187,7 @@ struct Daemon<'a, E> {
     engine: &'a E,
     systemd: &'a Systemd,
     pulse: &'a Arc<Pulse>,
+    board: &'a Board,
     files: Files,
     backoff: Backoff,
     announced: Announcements,
@@ -178,12 +200,19 @@ struct Daemon<'a, E> {
 }
 
 impl<'a, E: Perform> Daemon<'a, E> {
-    fn new(options: &'a Options, engine: &'a E, systemd: &'a Systemd, pulse: &'a Arc<Pulse>) -> Self {
+    fn new(
+        options: &'a Options,
+        engine: &'a E,
+        systemd: &'a Systemd,
+        pulse: &'a Arc<Pulse>,
+        board: &'a Board,
+    ) -> Self {
         Self {
             options,
             engine,
             systemd,
             pulse,
+            board,
             files: Files::new(options.path.clone(), options.setup.server.clone()).heard_by(pulse),
             backoff: Backoff::default(),
             announced: Announcements::default(),
@@ -217,6 +246,7 @@ impl<'a, E: Perform> Daemon<'a, E> {
             }
             Err(trouble) => {
                 self.announced.trouble(&trouble.to_string());
+                self.board.trouble(&trouble.to_string());
                 self.systemd.status(&trouble.to_string());
                 // A reload is over when it was tried; a start, when it worked.
                 if self.awaited == Awaited::Reload {
@@ -257,6 +287,7 @@ impl<'a, E: Perform> Daemon<'a, E> {
             warn!(resource = %id, times = retry.failures, %after, "did not last, will be done again");
         }
         debug!("{}", plan.summary());
+        self.board.looked(&plan, wanted, &self.backoff);
         self.settled_at = self.files.settles_at().filter(|_| unsettled);
         Ok(plan)
     }
@@ -264,14 +295,19 @@ impl<'a, E: Perform> Daemon<'a, E> {
     /// Makes a plan come true. Returns whether the engine was lost on the way.
     async fn walk(&mut self, plan: &Plan, shutdown: &Receiver<bool>) -> bool {
         let progress = Progress::of(plan, self.pulse);
-        let note = |event: crate::execute::Event<'_>| progress.note(&event);
+        let note = |event: crate::execute::Event<'_>| {
+            self.board.note(&event);
+            progress.note(&event);
+        };
         let outcomes = reconcile::apply(plan, &self.options.setup, self.engine, shutdown, &note).await;
         let disturbed = progress.into_disturbed();
+        self.board.done(outcomes.done.iter().filter(|id| !plan.waiting.contains_key(*id)));
         let attempt = Attempt { plan, outcomes: &outcomes, disturbed: &disturbed };
         if let Some(wanted) = self.files.last() {
             for (id, retry) in self.backoff.settle(&attempt, &wanted.desired, Instant::now(), jitter) {
                 let after = progress::seconds(retry.after);
                 info!(resource = %id, failures = retry.failures, %after, "will be tried again");
+                self.board.retried(&id, &retry);
             }
         }
         outcomes.engine_lost
@@ -289,13 +325,14 @@ impl<'a, E: Perform> Daemon<'a, E> {
     fn next(&mut self, lost: bool, looking: Duration) -> Next {
         let now = Instant::now();
         self.troubles = if lost { self.troubles + 1 } else { 0 };
-        let again = lost.then(|| {
-            let doubled = LOOK_AGAIN.saturating_mul(1 << (self.troubles - 1).min(16));
-            now + doubled.min(LOOK_AGAIN_MAX)
-        });
         let timer = now + self.options.interval;
-        let at =
-            [again, self.backoff.next_try(), self.settled_at].into_iter().flatten().fold(timer, Instant::min);
+        let at = if lost {
+            // What is due meanwhile cannot be done either.
+            let doubled = LOOK_AGAIN.saturating_mul(1 << (self.troubles - 1).min(16));
+            timer.min(now + doubled.min(LOOK_AGAIN_MAX))
+        } else {
+            [self.backoff.next_try(), self.settled_at].into_iter().flatten().fold(timer, Instant::min)
+        };
         Next { at, rested: now + (looking * REST_FACTOR).min(REST_MAX) }
     }
 

@@ -23,6 +23,63 @@ async fn a_daemon_says_what_it_does_and_nothing_when_there_is_nothing_to_do() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_asks_is_told_how_everything_stands() {
+    let paused = network("left").replace("metadata: {", "metadata: {suspend: true, ");
+    let files = [("a.yaml", network("good")), ("b.yaml", network("bad")), ("c.yaml", paused)];
+    let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (*name, text.as_str())).collect();
+    let mut bench = Bench::with(&files);
+    bench.engine.state().refused.insert("create network bad".to_owned());
+    bench.engine.state().step = Duration::from_secs(3);
+    bench.start().await;
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(
+        bench.status(),
+        [
+            "network/bad Progressing: create",
+            "network/good Progressing: create",
+            "network/left Suspended: suspended",
+        ]
+    );
+    sleep(Duration::from_millis(2500)).await;
+    let stalled = "network/bad Stalled: the toy refuses, next try";
+    assert_eq!(bench.status(), [stalled, "network/good Ready", "network/left Suspended: suspended"]);
+
+    bench.write("a.yaml", "kind: Network\n");
+    bench.files_changed().await;
+    let status = bench.status();
+    assert!(status[0].starts_with("network/bad "), "{status:?}");
+    assert!(status.iter().any(|line| line.starts_with("a.yaml:1:1: ")), "{status:?}");
+
+    bench.engine.state().gone = true;
+    bench.bell.engine_changed();
+    sleep(MINUTE).await;
+    let status = bench.status();
+    assert!(status.iter().any(|line| line.starts_with("trouble: ")), "{status:?}");
+
+    bench.engine.state().gone = false;
+    bench.engine.state().refused.clear();
+    bench.write("a.yaml", &network("good"));
+    bench.files_changed().await;
+    sleep(10 * MINUTE).await;
+    assert_eq!(
+        bench.status(),
+        ["network/bad Ready", "network/good Ready", "network/left Suspended: suspended"]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_engine_that_is_gone_is_not_asked_in_a_tight_loop_for_what_is_due() {
+    let mut bench = Bench::with(&[("a.yaml", &network("bad"))]);
+    bench.engine.state().refused.insert("create network bad".to_owned());
+    bench.start().await;
+    bench.engine.state().gone = true;
+    bench.engine.state().looks = 0;
+    sleep(MINUTE).await;
+    let looks = bench.engine.state().looks;
+    assert!((6..=12).contains(&looks), "{looks}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_vanishes_behind_its_back_is_there_again_at_once() {
     let bench = Bench::started(&[("a.yaml", &network("exam"))]).await;
     sleep(MINUTE / 2).await;

@@ -10,6 +10,7 @@ mod preflight;
 mod volume;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::path::PathBuf;
 
 use serde_json::Value;
@@ -37,6 +38,8 @@ pub struct Changes {
     pub changes: Vec<Change>,
     /// The resources that are as they should be.
     pub unchanged: Vec<ResourceId>,
+    /// Those of them that are not well.
+    pub unwell: BTreeMap<ResourceId, Unwell>,
     /// Resources that no manifest describes and that are kept for now, with why.
     pub withheld: Vec<(ResourceId, String)>,
     /// What is left as it is because somebody said so, with why: resources that differ, and others.
@@ -47,6 +50,27 @@ pub struct Changes {
     pub waiting: BTreeMap<ResourceId, String>,
     /// Kinds of which nothing is removed in this pass, with why (law 4).
     pub(crate) over_budget: BTreeMap<Kind, String>,
+}
+
+/// What is wrong with a container that is as its manifest says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unwell {
+    /// Its health check has not decided yet.
+    Starting,
+    /// Its health check fails.
+    Unhealthy,
+    /// Its program ends again and again, and the engine starts it again.
+    Restarting,
+}
+
+impl fmt::Display for Unwell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Starting => "its health check has not decided yet",
+            Self::Unhealthy => "its health check fails",
+            Self::Restarting => "its program has ended, and the engine starts it again",
+        })
+    }
 }
 
 /// One resource, one action, and its reasons.
@@ -326,6 +350,7 @@ pub fn diff(desired: &Desired, observed: &Observed, owner: &Owner, budget: Budge
     network::diff_leftovers(desired, observed, &mut changes);
     image::diff_leftovers(desired, observed, &images, owner, &mut changes);
     changes.suspend(desired, observed);
+    container::unwell(observed, &mut changes);
     changes.changes.sort_by(|a, b| a.id.cmp(&b.id));
     changes.unchanged.sort();
     changes.withheld.sort();

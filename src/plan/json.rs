@@ -93,7 +93,7 @@ impl Plan {
                 .map(|(resource, reason)| WithheldForm { resource, reason })
                 .collect(),
             summary: self.counts().map(|(verb, count)| (verb.as_str(), count)).collect(),
-            unchanged: self.unchanged,
+            unchanged: self.unchanged.len(),
             suspended: self
                 .suspended
                 .iter()

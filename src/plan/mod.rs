@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use step::{Await, Step};
 pub use text::{Palette, action, because};
 
-use crate::diff::{Act, Change, Changes};
+use crate::diff::{Act, Change, Changes, Unwell};
 use crate::resource::name::{Owner, ResourceId};
 
 /// What is going to happen, in an order in which it can.
@@ -21,8 +21,10 @@ pub struct Plan {
     pub changes: Vec<Change>,
     /// The steps; a step needs only steps before it.
     pub nodes: Vec<Node>,
-    /// How many resources are as they should be.
-    pub unchanged: usize,
+    /// The resources that are as they should be.
+    pub unchanged: Vec<ResourceId>,
+    /// Those of them that are not well.
+    pub unwell: BTreeMap<ResourceId, Unwell>,
     /// Resources that no manifest describes and that are kept for now, with why.
     pub withheld: Vec<(ResourceId, String)>,
     /// Changes that are not tried in this plan, with why.
@@ -69,7 +71,8 @@ impl Plan {
         Self {
             changes: changes.changes,
             nodes,
-            unchanged: changes.unchanged.len(),
+            unchanged: changes.unchanged,
+            unwell: changes.unwell,
             withheld: changes.withheld,
             waiting,
             suspended: changes.suspended,

@@ -249,7 +249,7 @@ impl Plan {
             0 => String::new(),
             count => format!(", {count} suspended"),
         };
-        format!("{head}; {} unchanged{kept}{suspended}.", self.unchanged)
+        format!("{head}; {} unchanged{kept}{suspended}.", self.unchanged.len())
     }
 
     /// How many changes there are of each sort, without those of which there are none.

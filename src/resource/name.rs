@@ -180,6 +180,12 @@ impl Serialize for ResourceId {
     }
 }
 
+impl<'de> Deserialize<'de> for ResourceId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
 /// The name of this Invigil instance on the host. Only what bears it is ever touched.
 ///
 /// Lower case like an image repository's component, because it is part of the tags that mark images.

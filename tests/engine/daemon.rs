@@ -308,3 +308,59 @@ async fn two_at_once_take_turns_and_only_one_is_the_daemon() {
     );
     second.until("it was refused", || second.said(&refusal) == 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_daemon_says_how_everything_stands() {
+    let host = Host::new("status").await;
+    let status = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_invigil"))
+            .args(["status", "--owner", &host.prefix])
+            .args(arguments)
+            .output()
+            .expect("invigil");
+        let text =
+            String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        (output.status.code(), host.shown(&text))
+    };
+    let (code, told) = status(&[]);
+    assert_eq!(code, Some(1));
+    assert!(told.starts_with("error: no daemon of owner "), "{told}");
+
+    host.container("web", &sleeper(""));
+    host.container("sick", &sleeper(", healthcheck: {test: [CMD, 'false'], interval: 1s, retries: 1}"));
+    let build = "{build: {dockerfileInline: \"FROM busybox:static\\nRUN echo told by the builder && false\", builder: classic}, tags: ['@built:1']}";
+    host.write(
+        "built.yaml",
+        &format!("apiVersion: invigil/v1\nkind: Image\nmetadata: {{name: '@built'}}\nspec: {build}\n"),
+    );
+    let daemon = Daemon::start(&host);
+    let web = format!("container/{}", host.name("web"));
+    let (code, told) = status(&["--wait", "--timeout", "30s", &web]);
+    // It may be asked before it listens.
+    let (code, told) = if code == Some(1) {
+        daemon.until("it answers", || status(&[]).0 != Some(1));
+        status(&["--wait", "--timeout", "30s", &web])
+    } else {
+        (code, told)
+    };
+    assert_eq!(code, Some(0), "{told}");
+    assert!(told.starts_with("RESOURCE ") && told.contains("\ncontainer/@web  Ready  "), "{told}");
+
+    let built = format!("image/{}", host.name("built"));
+    daemon.until("the build has failed", || {
+        let (code, told) = status(&[&built]);
+        code == Some(2)
+            && told.contains("\nimage/@built said:\n")
+            && told.contains("  step 2/3: RUN echo told by the builder")
+            && told.contains("next try in ")
+    });
+    let sick = format!("container/{}", host.name("sick"));
+    daemon.until("it is sick", || status(&[&sick]).1.contains("\ncontainer/@sick  Stalled  "));
+    let (code, told) = status(&["--wait", "--timeout", "1s", &sick]);
+    assert_eq!(code, Some(2), "{told}");
+    assert!(told.contains("its health check fails") && told.ends_with("not ready after 1s\n"), "{told}");
+
+    let (_, told) = status(&["-o", "json"]);
+    let told: serde_json::Value = serde_json::from_str(&told).expect("JSON");
+    assert_eq!(told["resources"]["container/@web"]["condition"], "Ready");
+}

@@ -14,6 +14,7 @@ mod moment;
 mod names;
 mod output;
 mod stats;
+mod status;
 mod table;
 mod unpack;
 
@@ -25,6 +26,20 @@ use clap::Subcommand;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum View {
+    /// Show how the resources stand, as the daemon sees it
+    #[command(after_help = "\
+Examples:
+  invigil status
+  invigil status image/img-test        also what its builder or its registry said last
+  invigil status --wait --timeout 2m && echo 'the room is ready'
+  invigil status -o json | jq '.resources[\"container/web\"].condition'
+
+Ready: as its manifest says, and well. Progressing: something is being done about it. Stalled: it
+is not as its manifest says, or not well, and nothing helps now but what WHY says. Suspended: left
+as it is because somebody said so.
+Exit codes: 0 everything asked for is ready or suspended, 2 something is not, or a manifest is
+wrong, 1 an error; that no daemon runs is one.")]
+    Status(status::StatusArgs),
     /// Show containers, images, networks or volumes, ours and others'
     #[command(after_help = "\
 Examples:
@@ -172,6 +187,7 @@ Exit codes: 0 everything was copied, 2 something was left out and is listed, 1 a
 /// Shows something.
 pub(super) async fn view(view: &View) -> Result<ExitCode> {
     let result = match view {
+        View::Status(args) => status::status(args).await,
         View::Get(args) => get::get(args).await,
         View::History(args) => image::history(args).await,
         View::Search(args) => image::search(args).await,

@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tracing::subscriber::DefaultGuard;
 
 use crate::assembly::ExamServer;
+use crate::daemon::board::Board;
 use crate::daemon::systemd::Systemd;
 use crate::daemon::wake::{Bell, channel};
 use crate::daemon::{DEFAULT_INTERVAL, Options, run};
@@ -20,6 +21,8 @@ use crate::engine::{EngineError, Observe, Perform, Progress, Scope};
 use crate::observed::{Observed, ObservedNetwork, ObservedVolume};
 use crate::plan::Step;
 use crate::reconcile::Setup;
+use crate::resource::name::ResourceId;
+use crate::status::Standing;
 
 /// An engine of networks and volumes.
 #[derive(Debug)]
@@ -133,6 +136,7 @@ pub struct Bench {
     told: Arc<Mutex<Vec<String>>>,
     stop: watch::Sender<bool>,
     daemon: Option<JoinHandle<()>>,
+    board: Arc<Board>,
     _logging: DefaultGuard,
 }
 
@@ -155,6 +159,7 @@ impl Bench {
             told: Arc::default(),
             stop: watch::channel(false).0,
             daemon: None,
+            board: Arc::new(Board::new(&"test".parse().unwrap())),
             _logging: tracing::subscriber::set_default(subscriber),
         };
         std::fs::create_dir(bench.root()).unwrap();
@@ -199,9 +204,23 @@ impl Bench {
         let told = Arc::clone(&self.told);
         let systemd = Systemd::new(move |message| told.lock().unwrap().push(message.to_owned()), None);
         let (engine, shutdown) = (Arc::clone(&self.engine), self.stop.subscribe());
-        let daemon = async move { run(&options, engine.as_ref(), wakes, shutdown, &systemd).await };
+        let shown = Arc::clone(&self.board);
+        let daemon = async move { run(&options, engine.as_ref(), wakes, shutdown, &systemd, &shown).await };
         self.daemon = Some(tokio::spawn(daemon));
         sleep(Duration::from_millis(10)).await;
+    }
+
+    /// How the resources stand: `network/exam Ready`, `network/bad Stalled: why`, with `, next try` where there is one.
+    pub fn status(&self) -> Vec<String> {
+        let status = self.board.status();
+        let told = |(id, standing): (&ResourceId, &Standing)| {
+            let why =
+                if standing.reason.is_empty() { String::new() } else { format!(": {}", standing.reason) };
+            let next = if standing.next_try.is_some() { ", next try" } else { "" };
+            format!("{id} {}{why}{next}", standing.condition.as_str())
+        };
+        let trouble = status.trouble.iter().map(|why| format!("trouble: {why}"));
+        status.resources.iter().map(told).chain(trouble).chain(status.errors.iter().cloned()).collect()
     }
 
     pub fn root(&self) -> PathBuf {

@@ -15,7 +15,7 @@ use self::operations::operations;
 use self::renewal::{Renewal, applied};
 use self::standing::Standing;
 use super::image::Images;
-use super::{Act, Changes, Need, NewContainer, Old, Operation, Predecessor, Told, proof, told};
+use super::{Act, Changes, Need, NewContainer, Old, Operation, Predecessor, Told, Unwell, proof, told};
 use crate::desired::{Desired, DesiredContainer, ImageOrigin};
 use crate::fields::{self, Difference, is_anonymous_volume};
 use crate::observed::{Health, LiveStatus, Managed, Observed, ObservedContainer};
@@ -419,4 +419,20 @@ fn is_checked(wanted: &DesiredContainer, desired: &Desired, images: &Images<'_>)
     };
     let test = there.config.as_ref()?.get("healthcheck").and_then(|check| check.get("test"));
     Some(HealthTest::is_check(test.and_then(|test| test.get(0)?.as_str())))
+}
+
+/// Notes which of the containers that are as they should be are not well.
+pub(super) fn unwell(observed: &Observed, changes: &mut Changes) {
+    let unchanged: BTreeSet<&ResourceId> = changes.unchanged.iter().collect();
+    let unwell = observed.containers.iter().filter_map(|container| {
+        let id = ResourceId::new(Kind::Container, container.managed.as_ref()?.resource.clone());
+        let how = match container.status {
+            LiveStatus::Running(Health::Starting) => Unwell::Starting,
+            LiveStatus::Running(Health::Unhealthy) => Unwell::Unhealthy,
+            LiveStatus::Restarting => Unwell::Restarting,
+            _ => return None,
+        };
+        unchanged.contains(&id).then_some((id, how))
+    });
+    changes.unwell = unwell.collect();
 }

@@ -1,0 +1,199 @@
+//! `invigil status`: how the daemon says that the resources stand. Asks the daemon's socket, and no engine.
+
+use std::collections::BTreeMap;
+use std::io::{self, ErrorKind};
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Bytes;
+use hyper::client::conn::http1;
+use hyper::{Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use jiff::Timestamp;
+use tokio::net::UnixStream;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::names::Whose;
+use super::output::{DocumentForm, ago, json, print, yaml};
+use super::table::{Table, shortened};
+use crate::cli::report::{Advised, Unknown, talk};
+use crate::daemon::socket::STATUS_PATH;
+use crate::fields::plain;
+use crate::manifest::suggestion::did_you_mean;
+use crate::resource::duration::Duration as Span;
+use crate::resource::name::{Owner, ResourceId};
+use crate::status::{Condition, Standing, Status};
+use crate::turn::Turns;
+
+/// How long the daemon may take to answer.
+const ANSWER: Duration = Duration::from_secs(10);
+/// How often it is asked while it is waited.
+const LOOK: Duration = Duration::from_millis(250);
+/// How much of a reason is shown of one among many.
+const WIDTH: usize = 100;
+/// What scripts are told where something is not ready.
+const NOT_READY: u8 = 2;
+
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    /// Which resources, like container/web; all unless said
+    #[arg(value_name = "RESOURCE")]
+    resources: Vec<ResourceId>,
+    /// The form
+    #[arg(short, long, value_name = "FORM", default_value = "text")]
+    output: DocumentForm,
+    /// Wait until they are ready
+    #[arg(short, long)]
+    wait: bool,
+    /// How long to wait at most
+    #[arg(long, value_name = "DURATION", default_value = "5m", requires = "wait")]
+    timeout: Span,
+    #[command(flatten)]
+    whose: Whose,
+}
+
+pub(super) async fn status(args: &StatusArgs) -> Result<ExitCode> {
+    let deadline = Instant::now() + args.timeout.into();
+    loop {
+        let status = asked(&args.whose.owner).await?;
+        let chosen = chosen(&status, &args.resources);
+        let is_ready = is_ready(&status, chosen.as_ref().ok());
+        let is_over = Instant::now() >= deadline;
+        if args.wait && !is_ready && !is_over {
+            sleep(LOOK).await;
+            continue;
+        }
+        let chosen = chosen?;
+        let shown = Status {
+            resources: chosen.iter().map(|(id, standing)| ((*id).clone(), (*standing).clone())).collect(),
+            ..status.clone()
+        };
+        print(&match args.output {
+            DocumentForm::Json => json(&serde_json::to_value(&shown)?),
+            DocumentForm::Yaml => yaml(&serde_json::to_value(&shown)?)?,
+            DocumentForm::Text => text(&shown, !args.resources.is_empty(), Timestamp::now()),
+        })?;
+        if args.wait && !is_ready {
+            talk(&format!("not ready after {}\n", args.timeout));
+        }
+        return Ok(if is_ready { ExitCode::SUCCESS } else { ExitCode::from(NOT_READY) });
+    }
+}
+
+/// Asks the daemon.
+async fn asked(owner: &Owner) -> Result<Status> {
+    let socket = Turns::of(owner)?.socket();
+    let answer = timeout(ANSWER, get(&socket)).await.unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()));
+    let bytes = match answer {
+        Ok(bytes) => bytes,
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {
+            return Err(Advised {
+                message: format!("no daemon of owner {owner} runs on this host"),
+                hint: "start it with `invigil run`, or name another owner with --owner; `invigil plan` needs no daemon",
+            }
+            .into());
+        }
+        Err(error) => {
+            return Err(error).with_context(|| {
+                format!("while asking the daemon of owner {owner} at {}", socket.display())
+            });
+        }
+    };
+    serde_json::from_slice(&bytes).context("the daemon's answer cannot be read; is it of another version?")
+}
+
+async fn get(socket: &Path) -> io::Result<Bytes> {
+    let stream = UnixStream::connect(socket).await?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+    let connection = tokio::spawn(connection);
+    let request = Request::get(STATUS_PATH)
+        .header("host", "invigil")
+        .body(Empty::<Bytes>::new())
+        .map_err(io::Error::other)?;
+    let answer = sender.send_request(request).await.map_err(io::Error::other)?;
+    let code = answer.status();
+    let bytes = answer.into_body().collect().await.map_err(io::Error::other)?.to_bytes();
+    drop(sender);
+    connection.abort();
+    if code == StatusCode::OK { Ok(bytes) } else { Err(io::Error::other(format!("it answers {code}"))) }
+}
+
+/// The resources that were named; all unless any is.
+fn chosen<'a>(status: &'a Status, named: &[ResourceId]) -> Result<BTreeMap<&'a ResourceId, &'a Standing>> {
+    if named.is_empty() {
+        return Ok(status.resources.iter().collect());
+    }
+    let find = |id: &ResourceId| {
+        status.resources.get_key_value(id).ok_or_else(|| {
+            let known: Vec<String> = status.resources.keys().map(ToString::to_string).collect();
+            let hint = did_you_mean(&id.to_string(), known.iter().map(String::as_str));
+            Unknown { message: format!("the daemon knows no {id}"), hint }.into()
+        })
+    };
+    named.iter().map(find).collect()
+}
+
+/// Whether everything that was asked for is ready, or suspended, and was looked at without trouble.
+fn is_ready(status: &Status, chosen: Option<&BTreeMap<&ResourceId, &Standing>>) -> bool {
+    let fine = |standing: &&Standing| matches!(standing.condition, Condition::Ready | Condition::Suspended);
+    status.looked.is_some()
+        && status.trouble.is_none()
+        && status.errors.is_empty()
+        && chosen.is_some_and(|chosen| chosen.values().all(fine))
+}
+
+/// The status for people; `closely` also tells what the steps said.
+fn text(status: &Status, closely: bool, now: Timestamp) -> String {
+    let mut parts = Vec::new();
+    if !status.resources.is_empty() {
+        let mut table = Table::new(["RESOURCE", "STATUS", "SINCE", "WHY"]);
+        for (id, standing) in &status.resources {
+            let since = ago(standing.since.as_second(), now);
+            let why = why(standing, now);
+            let why = if closely { why } else { shortened(&why, WIDTH) };
+            table.row([&id.to_string(), standing.condition.as_str(), &since, &why]);
+        }
+        parts.push(table.to_text());
+    }
+    let told = status.resources.iter().filter(|(_, standing)| closely && !standing.output.is_empty());
+    parts.extend(told.map(|(id, standing)| {
+        let lines = standing.output.iter().map(|line| format!("  {}\n", plain(line)));
+        format!("{id} said:\n{}", lines.collect::<String>())
+    }));
+    let errors = status.errors.iter().map(|error| format!("error: {}\n", plain(error)));
+    let trouble = status.trouble.iter();
+    let trouble =
+        trouble.map(|why| format!("trouble: {}; nothing is changed until it is over\n", plain(why)));
+    let last: String = errors.chain(trouble).chain([summary(status, now)]).collect();
+    parts.push(last);
+    parts.join("\n")
+}
+
+fn why(standing: &Standing, now: Timestamp) -> String {
+    let next = standing.next_try.map(|at| {
+        let seconds = (at.as_second() - now.as_second()).max(0).unsigned_abs();
+        format!("next try in {}", Span::from_nanos(seconds.saturating_mul(1_000_000_000)))
+    });
+    let parts = [Some(standing.reason.clone()), standing.stage.clone(), next];
+    parts.into_iter().flatten().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ")
+}
+
+fn summary(status: &Status, now: Timestamp) -> String {
+    let count = |condition: Condition| {
+        let count = status.resources.values().filter(|standing| standing.condition == condition).count();
+        (count > 0).then(|| format!("{count} {}", condition.as_str().to_lowercase()))
+    };
+    let all = [Condition::Ready, Condition::Progressing, Condition::Stalled, Condition::Suspended];
+    let counts: Vec<String> = all.into_iter().filter_map(count).collect();
+    let counts = if counts.is_empty() { "no resources".to_owned() } else { counts.join(", ") };
+    match status.looked {
+        Some(looked) => {
+            format!("Owner {}: {counts}; looked at {}.\n", status.owner, ago(looked.as_second(), now))
+        }
+        None => format!("Owner {}: not looked at yet.\n", status.owner),
+    }
+}

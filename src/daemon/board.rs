@@ -1,0 +1,88 @@
+//! How things stand, kept up to date while passes are made. In: what each pass finds and does. Out: a
+//! [`Status`] for whoever asks, at any moment. Whoever asks never holds up a pass.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::backoff::{Backoff, Retry};
+use crate::execute::Event;
+use crate::plan::Plan;
+use crate::reconcile::Wanted;
+use crate::resource::name::{Owner, ResourceId};
+use crate::resource::printable::printable;
+use crate::status::{Looked, Status};
+
+/// The status of now.
+#[derive(Debug)]
+pub struct Board(Mutex<Status>);
+
+impl Board {
+    /// Nothing is known yet.
+    pub fn new(owner: &Owner) -> Self {
+        Self(Mutex::new(Status::new(owner.as_str(), Timestamp::now())))
+    }
+
+    /// How things stand.
+    pub fn status(&self) -> Status {
+        self.lock().clone()
+    }
+
+    /// A pass could not look at everything.
+    pub(super) fn trouble(&self, why: &str) {
+        self.lock().trouble(why);
+    }
+
+    /// A pass looked, and is going to do this.
+    pub(super) fn looked(&self, plan: &Plan, wanted: &Wanted, backoff: &Backoff) {
+        let now = Instant::now();
+        let retries: BTreeMap<ResourceId, Timestamp> =
+            backoff.held_back().map(|(id, at)| (id.clone(), in_the_world(at, now))).collect();
+        let errors = wanted.diagnostics.iter().filter(|one| one.is_error()).map(ToString::to_string);
+        let looked = Looked { errors: errors.collect(), invalid: &wanted.desired.invalid, retries };
+        self.lock().looked(plan, looked, Timestamp::now());
+    }
+
+    /// A plan is being walked.
+    pub(super) fn note(&self, event: &Event<'_>) {
+        let now = Timestamp::now();
+        let mut status = self.lock();
+        match event {
+            Event::Started(_, node) => status.begun(node, now),
+            Event::Progress(_, node, text) => status.said(node, &printable(text)),
+            Event::Done(_, node, _) => status.ended(node, None, now),
+            Event::Failed(_, node, why) => status.ended(node, Some(&why.to_string()), now),
+            Event::Rescued(_, node, Ok(_)) => status.said(node, "what was there before is put back"),
+            Event::Rescued(_, node, Err(why)) => {
+                status.said(node, &format!("what was there before cannot be put back: {}", printable(why)));
+            }
+            Event::Skipped(..) => {}
+        }
+    }
+
+    /// All of a resource's steps are done.
+    pub(super) fn done<'a>(&self, ids: impl Iterator<Item = &'a ResourceId>) {
+        let now = Timestamp::now();
+        let mut status = self.lock();
+        ids.for_each(|id| status.done(id, now));
+    }
+
+    /// A resource that failed is tried again.
+    pub(super) fn retried(&self, id: &ResourceId, retry: &Retry) {
+        let now = Instant::now();
+        self.lock().retried_at(id, in_the_world(now + retry.after, now));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Status> {
+        // Each change leaves it whole.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// When an instant is, by the clock on the wall.
+fn in_the_world(at: Instant, now: Instant) -> Timestamp {
+    let ahead = at.saturating_duration_since(now);
+    Timestamp::now().checked_add(ahead).unwrap_or(Timestamp::MAX)
+}
