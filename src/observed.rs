@@ -82,6 +82,19 @@ pub struct HostFacts {
     pub memory: Option<u64>,
     /// Why nothing of ours is to be changed, if the host is suspended.
     pub suspended: Option<String>,
+    /// The disk that the engine keeps images on.
+    pub space: Option<Space>,
+}
+
+/// Room on a disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Space {
+    /// The directory on it that was looked at.
+    pub directory: String,
+    /// How many bytes are free.
+    pub free: u64,
+    /// How many are to be free before anything is begun that takes room.
+    pub needed: u64,
 }
 
 /// A port that a process of the host holds.

@@ -24,7 +24,8 @@ use crate::turn::{Holder, Turn, Turns};
 pub(super) async fn apply(args: &ApplyArgs) -> Result<ExitCode> {
     let saved = args.plan.as_deref().map(SavedPlan::read).transpose()?;
     let approved = args.approval.allow_removals.or(saved.as_ref().and_then(|saved| saved.allow_removals));
-    let setup = setup(&args.owner, args.parallel.parallelism, args.budget.budget(approved))?;
+    let budget = args.budget.budget(approved);
+    let setup = setup(&args.owner, args.parallel.parallelism, budget, &args.space)?;
     let manifests = saved.as_ref().map(|saved| ManifestArgs::at(saved.path.clone()));
     let manifests = manifests.as_ref().unwrap_or(&args.manifests);
     let turns = Turns::of(&setup.owner)?;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 
-use super::args::{ManifestArgs, Output, OwnerArgs, PlanArgs};
+use super::args::{ManifestArgs, Output, OwnerArgs, PlanArgs, SpaceArgs};
 use super::saved::SavedPlan;
 use super::style::PALETTE;
 use super::{exam_server, print, report};
@@ -20,7 +20,8 @@ use crate::source::attachment::AttachmentReader;
 use crate::source::directory;
 
 pub(super) async fn plan(args: &PlanArgs) -> Result<ExitCode> {
-    let setup = setup(&args.owner, default_parallelism(), args.budget.budget(args.approval.allow_removals))?;
+    let budget = args.budget.budget(args.approval.allow_removals);
+    let setup = setup(&args.owner, default_parallelism(), budget, &args.space)?;
     let wanted = wanted(&args.manifests, &setup)?;
     let engine = DockerReader::connect().await?;
     let plan = reconcile::plan(&wanted, &BTreeMap::new(), &setup, &engine).await.context("while planning")?;
@@ -56,7 +57,12 @@ pub(super) fn unsealed(secret: &Secret) -> String {
 }
 
 /// What stays the same while a command runs.
-pub(super) fn setup(args: &OwnerArgs, parallelism: usize, budget: Budget) -> Result<Setup> {
+pub(super) fn setup(
+    args: &OwnerArgs,
+    parallelism: usize,
+    budget: Budget,
+    space: &SpaceArgs,
+) -> Result<Setup> {
     Ok(Setup {
         owner: args.owner.clone(),
         server: exam_server::read(args.exam_server.as_deref())?,
@@ -66,6 +72,7 @@ pub(super) fn setup(args: &OwnerArgs, parallelism: usize, budget: Budget) -> Res
         records: args.state.records(&args.owner),
         registries: Registries::default(),
         socket: DockerReader::from_environment().socket(),
+        min_free_space: space.min_free_space,
     })
 }
 

@@ -7,6 +7,7 @@ mod image;
 mod network;
 mod port;
 mod preflight;
+mod space;
 mod volume;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -323,6 +324,7 @@ pub fn diff(desired: &Desired, observed: &Observed, owner: &Owner, budget: Budge
     container::wait_for_jobs(desired, observed, &mut changes);
     port::diff(desired, observed, &mut changes);
     preflight::diff(desired, observed, &mut changes);
+    space::diff(&observed.host, &mut changes);
     network::diff_leftovers(desired, observed, &mut changes);
     image::diff_leftovers(desired, observed, &images, owner, &mut changes);
     changes.suspend(desired, observed);
@@ -333,6 +335,11 @@ pub fn diff(desired: &Desired, observed: &Observed, owner: &Owner, budget: Budge
 }
 
 impl Changes {
+    /// Whether anything brings an image, which takes room.
+    pub fn take_room(&self) -> bool {
+        self.changes.iter().any(|change| change.act.takes_room())
+    }
+
     /// Notes what is left as it is. A removal is never of a resource that a manifest suspends.
     fn suspend(&mut self, desired: &Desired, observed: &Observed) {
         let by_manifest = desired.suspended.iter().map(|id| (id.clone(), "suspended".to_owned()));
@@ -414,6 +421,15 @@ impl Act {
                 true
             }
             Self::Alter { operations, .. } => operations.contains(&Operation::Restart),
+            _ => false,
+        }
+    }
+
+    /// Whether it brings an image to the engine.
+    fn takes_room(&self) -> bool {
+        match self {
+            Self::LoadPaper { .. } | Self::LoadArchive { .. } | Self::Pull { .. } | Self::Make { .. } => true,
+            Self::Create(container) | Self::Replace { container, .. } => container.pull,
             _ => false,
         }
     }

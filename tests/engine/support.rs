@@ -58,6 +58,7 @@ impl Host {
             records: Records::of(&dir.path().join(STATE), &prefix.parse().expect("an owner")),
             registries: Registries::default(),
             socket: DockerReader::from_environment().socket(),
+            min_free_space: invigil::reconcile::MIN_FREE_SPACE,
         };
         let engine = DockerEngine::new(DockerReader::connect().await.expect("an engine"));
         Self { dir, prefix, setup, engine }

@@ -10,7 +10,7 @@ use invigil::diff::{Budget, diff};
 use invigil::engine::memory::{Doing, MemoryEngine, Program};
 use invigil::engine::{EngineError, Observe, Scope};
 use invigil::execute::{Outcomes, execute};
-use invigil::observed::{HeldPort, Observed};
+use invigil::observed::{HeldPort, Observed, Space};
 use invigil::plan::{Palette, Plan, Step};
 use invigil::reconcile::Wanted;
 use invigil::resource::name::{Owner, ResourceId};
@@ -216,6 +216,11 @@ fn happen(engine: &MemoryEngine, line: &str, directory: &Path) {
         ["host", "suspended", why @ ..] => engine.on_host(|host| host.suspended = Some(why.join(" "))),
         ["host", "lacks", path] => engine.on_host(|host| {
             host.absent_paths.insert((*path).to_owned());
+        }),
+        ["host", "has", free, "of", needed, "free"] => engine.on_host(|host| {
+            let bytes = |text: &str| text.parse::<ByteSize>().expect("a size").bytes();
+            let directory = "/var/lib/docker".to_owned();
+            host.space = Some(Space { directory, free: bytes(free), needed: bytes(needed) });
         }),
         ["host", "has", memory] => engine.on_host(|host| {
             host.memory = Some(memory.parse::<ByteSize>().expect("a size").bytes());

@@ -10,7 +10,7 @@ use clap::parser::ValueSource;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 pub(in crate::cli) use self::shared::{
-    ApprovalArgs, BudgetArgs, ManifestArgs, OwnerArgs, ParallelArgs, StateArgs,
+    ApprovalArgs, BudgetArgs, ManifestArgs, OwnerArgs, ParallelArgs, SpaceArgs, StateArgs,
 };
 use super::views::View;
 use crate::daemon::{DEFAULT_INTERVAL, logging};
@@ -218,6 +218,8 @@ pub(in crate::cli) struct PlanArgs {
     #[command(flatten)]
     pub(in crate::cli) budget: BudgetArgs,
     #[command(flatten)]
+    pub(in crate::cli) space: SpaceArgs,
+    #[command(flatten)]
     pub(in crate::cli) approval: ApprovalArgs,
     /// The form of the plan
     #[arg(short, long, value_name = "FORM", default_value = "text")]
@@ -250,6 +252,8 @@ pub(in crate::cli) struct ApplyArgs {
     #[command(flatten)]
     pub(in crate::cli) budget: BudgetArgs,
     #[command(flatten)]
+    pub(in crate::cli) space: SpaceArgs,
+    #[command(flatten)]
     pub(in crate::cli) approval: ApprovalArgs,
     /// Replace and remove without being asked; needed where there is no terminal to ask at
     #[arg(short, long)]
@@ -269,6 +273,8 @@ pub(in crate::cli) struct RunArgs {
     pub(in crate::cli) parallel: ParallelArgs,
     #[command(flatten)]
     pub(in crate::cli) budget: BudgetArgs,
+    #[command(flatten)]
+    pub(in crate::cli) space: SpaceArgs,
     /// How often to look when nothing says that something changed
     #[arg(long, value_name = "DURATION", default_value_t = default_interval(), value_parser = interval)]
     pub(in crate::cli) interval: crate::resource::duration::Duration,

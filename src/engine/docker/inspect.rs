@@ -24,6 +24,11 @@ async fn info(engine: &Session) -> Result<Value, EngineError> {
     )
 }
 
+pub(super) async fn data_directory(engine: &Session) -> Result<Option<String>, EngineError> {
+    let info = info(engine).await?;
+    Ok(info["DockerRootDir"].as_str().filter(|directory| directory.starts_with('/')).map(str::to_owned))
+}
+
 async fn containers(engine: &Session) -> Result<Vec<Value>, EngineError> {
     let options = ListContainersOptionsBuilder::new().all(true).build();
     let listed =
