@@ -156,6 +156,13 @@ pub struct ObservedImage {
     pub config: Option<Live>,
 }
 
+impl ObservedImage {
+    /// Whether any tag points to it; a digest alone does not say that somebody called it something.
+    pub fn has_tag(&self) -> bool {
+        self.references.iter().any(|reference| reference.tag().is_some())
+    }
+}
+
 /// A network on the engine.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ObservedNetwork {

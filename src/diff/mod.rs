@@ -399,12 +399,17 @@ impl Changes {
 
     /// Whether what no manifest describes may go; if not, notes it.
     fn may_remove(&mut self, desired: &Desired, id: &ResourceId) -> bool {
+        self.may_go(desired, id, desired.describes(id))
+    }
+
+    /// The same of what may be a former generation, which is no removal.
+    fn may_go(&mut self, desired: &Desired, id: &ResourceId, is_former: bool) -> bool {
         if desired.invalid.contains(id) {
             return false;
         }
         let why = match &desired.removals {
             Removals::Withheld(why) => Some(why),
-            Removals::Allowed if desired.describes(id) => None,
+            Removals::Allowed if is_former => None,
             Removals::Allowed => self.over_budget.get(&id.kind),
         };
         let Some(why) = why.cloned() else { return true };

@@ -12,6 +12,7 @@ pub use step::{Await, Step};
 pub use text::{Palette, action, because};
 
 use crate::diff::{Act, Change, Changes};
+use crate::resource::label::is_pulled_for_containers;
 use crate::resource::name::{Owner, ResourceId};
 
 /// What is going to happen, in an order in which it can.
@@ -117,7 +118,8 @@ fn keep_used_images(changes: &mut Changes, waiting: &BTreeMap<ResourceId, String
     changes.changes.retain(|change| {
         !matches!(change.act, Act::Untag { .. }) || kept.iter().all(|(id, _)| *id != change.id)
     });
-    changes.withheld.extend(kept);
+    // That an image is there for the containers which use it is nothing to tell.
+    changes.withheld.extend(kept.into_iter().filter(|(id, _)| !is_pulled_for_containers(&id.name)));
     changes.withheld.sort();
     changes.withheld.dedup();
 }

@@ -263,7 +263,9 @@ fn config(how: &[&str]) -> Value {
 fn docker(engine: &MemoryEngine, command: &[&str]) -> Result<(), EngineError> {
     let text = |word: &&str| (*word).to_owned();
     match command {
-        ["pull", reference] => engine.by_hand(&Step::Pull { reference: image(reference), platform: None }),
+        ["pull", reference] => {
+            engine.by_hand(&Step::Pull { reference: image(reference), platform: None, mark: None })
+        }
         ["tag", from, to] => {
             engine.by_hand(&Step::Tag { image: vec![text(from)], tags: vec![image(to)], mark: None })
         }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{Node, Step};
 use crate::diff::{Act, Change, Need, Operation};
-use crate::resource::label::{self, Mark};
+use crate::resource::label::{self, Mark, Purpose};
 use crate::resource::name::{Kind, Owner, ResourceId};
 use crate::resource::network::NetworkSpec;
 use crate::resource::platform::Platform;
@@ -148,7 +148,8 @@ impl Builder<'_> {
                 Some(self.mark(id, image.collect(), tags, brings, load))
             }
             Act::Pull { reference, platform, tags } => {
-                let pull = Step::Pull { reference: reference.clone(), platform: platform.clone() };
+                let pull =
+                    Step::Pull { reference: reference.clone(), platform: platform.clone(), mark: None };
                 let pull = self.push(id, pull, Vec::new());
                 Some(self.mark(id, vec![reference.to_string()], tags, [reference], pull))
             }
@@ -239,7 +240,8 @@ impl Builder<'_> {
         after: usize,
     ) -> usize {
         let set = tags.iter().chain(brought).cloned().collect();
-        let mark = Some(Mark { owner: self.owner.clone(), name: id.name.clone(), set });
+        let purpose = Purpose::Resource(id.name.clone());
+        let mark = Some(Mark { owner: self.owner.clone(), purpose, set });
         self.push(id, Step::Tag { image, tags: tags.to_vec(), mark }, vec![after])
     }
 
@@ -261,15 +263,15 @@ impl Builder<'_> {
         needs.iter().filter_map(|need| self.ready.get(&need.id)).flatten().copied().collect()
     }
 
+    /// Pulls an image that no manifest describes, for all containers that name it.
     fn pull(&mut self, id: &ResourceId, reference: &ImageReference, platform: Option<&Platform>) -> usize {
         if let Some(node) = self.pulls.get(reference) {
             return *node;
         }
-        let node = self.push(
-            id,
-            Step::Pull { reference: reference.clone(), platform: platform.cloned() },
-            Vec::new(),
-        );
+        let set = [reference.clone()].into();
+        let mark = Some(Mark { owner: self.owner.clone(), purpose: Purpose::Containers, set });
+        let step = Step::Pull { reference: reference.clone(), platform: platform.cloned(), mark };
+        let node = self.push(id, step, Vec::new());
         self.pulls.insert(reference.clone(), node);
         node
     }
