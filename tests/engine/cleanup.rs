@@ -7,7 +7,7 @@ async fn law_6_a_disk_without_the_room_gets_no_image() {
     let mut host = Host::new("room").await;
     host.container("there", &format!("{{image: '{BUSYBOX}', command: [sleep, '1000'], stopTimeout: 0s}}"));
     host.container("absent", "{image: 'registry.invalid/nothing:1'}");
-    host.setup.min_free_space = "1024Ti".parse().expect("a size");
+    host.keep_free("1024Ti");
     let plan = host.plan().await;
     let blocked = plan.lines().next().expect("a line");
     assert!(blocked.starts_with("container/@absent  blocked   /"), "{plan}");
@@ -22,7 +22,7 @@ async fn law_6_a_disk_without_the_room_gets_no_image() {
     assert_eq!(host.inspect("there", "{{.State.Status}}"), "running");
     assert_eq!(host.plan().await.lines().next(), Some(blocked));
 
-    host.setup.min_free_space = "0".parse().expect("a size");
+    host.keep_free("0");
     let plan = host.plan().await;
     assert!(plan.starts_with("container/@absent  create   registry.invalid/nothing:1\n"), "{plan}");
 }

@@ -81,6 +81,11 @@ impl Host {
         self.setup.server = ExamServer::new(&program);
     }
 
+    /// The host whose engine is to have this much free before images are brought there.
+    pub fn keep_free(&mut self, size: &str) {
+        self.setup.min_free_space = size.parse().expect("a size");
+    }
+
     /// The host with another exam server.
     pub fn serve_with(&mut self, program: &Path) {
         self.setup.server = ExamServer::new(&std::fs::read(program).expect("the exam server"));
