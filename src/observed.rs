@@ -152,6 +152,8 @@ pub struct ObservedImage {
     pub references: BTreeSet<ImageReference>,
     /// The digest of what it was made from, if Invigil made it.
     pub source: Option<String>,
+    /// How many bytes it has, with the layers that others share.
+    pub size: Option<u64>,
     /// The fields that it gives to containers; only looked up for images that containers of ours use.
     pub config: Option<Live>,
 }

@@ -163,6 +163,19 @@ pub async fn plan<E: Observe>(
     Ok(Plan::new(compare(wanted, setup, engine).await?, &setup.owner, held))
 }
 
+/// The same of nothing but what no manifest describes any more.
+///
+/// # Errors
+/// If anything of ours cannot be read: the pass ends (law 1).
+pub async fn plan_removals<E: Observe>(
+    wanted: &Wanted,
+    setup: &Setup,
+    engine: &E,
+) -> Result<Plan, EngineError> {
+    let removals = compare(wanted, setup, engine).await?.only_removals();
+    Ok(Plan::new(removals, &setup.owner, &BTreeMap::new()))
+}
+
 /// Makes a plan come true, as far as the engine lets it.
 pub async fn apply<E: Perform>(
     plan: &Plan,

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 
-use super::args::{ManifestArgs, Output, OwnerArgs, PlanArgs, SpaceArgs};
+use super::args::{ManifestArgs, Output, OwnerArgs, PlanArgs};
 use super::saved::SavedPlan;
 use super::style::PALETTE;
 use super::{exam_server, print, report};
@@ -15,13 +15,14 @@ use crate::execute::default_parallelism;
 use crate::manifest::diagnostic::Diagnostic;
 use crate::reconcile::{self, Setup, Wanted};
 use crate::registries::Registries;
+use crate::resource::quantity::ByteSize;
 use crate::secret::Secret;
 use crate::source::attachment::AttachmentReader;
 use crate::source::directory;
 
 pub(super) async fn plan(args: &PlanArgs) -> Result<ExitCode> {
     let budget = args.budget.budget(args.approval.allow_removals);
-    let setup = setup(&args.owner, default_parallelism(), budget, &args.space)?;
+    let setup = setup(&args.owner, default_parallelism(), budget, args.space.min_free_space)?;
     let wanted = wanted(&args.manifests, &setup)?;
     let engine = DockerReader::connect().await?;
     let plan = reconcile::plan(&wanted, &BTreeMap::new(), &setup, &engine).await.context("while planning")?;
@@ -61,7 +62,7 @@ pub(super) fn setup(
     args: &OwnerArgs,
     parallelism: usize,
     budget: Budget,
-    space: &SpaceArgs,
+    min_free_space: ByteSize,
 ) -> Result<Setup> {
     Ok(Setup {
         owner: args.owner.clone(),
@@ -72,7 +73,7 @@ pub(super) fn setup(
         records: args.state.records(&args.owner),
         registries: Registries::default(),
         socket: DockerReader::from_environment().socket(),
-        min_free_space: space.min_free_space,
+        min_free_space,
     })
 }
 

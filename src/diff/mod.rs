@@ -7,6 +7,7 @@ mod image;
 mod network;
 mod port;
 mod preflight;
+mod removals;
 mod space;
 mod volume;
 
@@ -142,6 +143,8 @@ pub enum Act {
     Untag {
         /// The tags.
         tags: Vec<ImageReference>,
+        /// How many bytes the image has that goes with them, as far as is known.
+        frees: Option<u64>,
     },
     /// Make a network.
     CreateNetwork(Box<NetworkSpec>),

@@ -91,6 +91,16 @@ impl Plan {
         })
     }
 
+    /// How many bytes of images go at most: what they share with images that stay goes not. `None` where no image goes
+    /// whose size is known.
+    pub fn frees(&self) -> Option<u64> {
+        let sizes = self.changes.iter().filter_map(|change| match change.act {
+            Act::Untag { frees, .. } => frees,
+            _ => None,
+        });
+        sizes.reduce(u64::saturating_add)
+    }
+
     /// Whether it replaces or removes something that is there.
     pub fn disturbs(&self) -> bool {
         self.changes.iter().any(|change| change.act.disturbs())

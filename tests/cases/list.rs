@@ -141,6 +141,7 @@ cases!(
     paused_by_hand_is_unpaused,
     problem_set_that_changed_moves_its_container_and_then_goes,
     problem_set_with_another_tag_is_tagged,
+    prune_removes_and_changes_nothing_else,
     pulled_image_goes_with_the_last_container_that_names_it,
     pulled_image_of_a_digest_goes_too,
     pulled_image_that_an_image_is_built_on_stays,

@@ -29,6 +29,7 @@ struct Form {
     history: Vec<String>,
     held: BTreeMap<String, String>,
     approved: Option<usize>,
+    prune: bool,
 }
 
 /// One case, its history lived through.
@@ -37,6 +38,8 @@ pub struct Case {
     wanted: Wanted,
     held: BTreeMap<ResourceId, String>,
     budget: Budget,
+    /// Whether only removals are planned.
+    prune: bool,
     directory: PathBuf,
 }
 
@@ -89,13 +92,19 @@ impl Case {
         let wanted = read(&directory.join("manifests"), NOW);
         let held = form.held.iter().map(|(id, why)| (id.parse().expect("a resource"), why.clone())).collect();
         let budget = Budget { approved: form.approved, ..Budget::default() };
-        Self { engine, wanted, held, budget, directory: directory.to_owned() }
+        Self { engine, wanted, held, budget, prune: form.prune, directory: directory.to_owned() }
+    }
+
+    fn plan(&self, observed: &Observed, budget: Budget) -> Plan {
+        let changes = diff(&self.wanted.desired, observed, &owner(), budget);
+        let changes = if self.prune { changes.only_removals() } else { changes };
+        Plan::new(changes, &owner(), &self.held)
     }
 
     /// The plan, its steps, and what is left to plan once it was carried out.
     pub fn told(&self) -> String {
         let before = observe(&self.engine, &self.wanted);
-        let plan = plan(&self.engine, &self.wanted, &self.held, self.budget);
+        let plan = self.plan(&before, self.budget);
         let mut told = plan.to_text(&Palette::default());
         told.push_str("---\n");
         told.push_str(&plan.steps_text());
@@ -114,7 +123,7 @@ impl Case {
                 writeln!(told, "--- left: {name} {status}, {image}").expect("a String takes it");
             }
         }
-        let again = self::plan(&self.engine, &self.wanted, &self.held, self.budget);
+        let again = self.plan(&observe(&self.engine, &self.wanted), self.budget);
         if !again.is_empty() {
             told.push_str("--- and then\n");
             told.push_str(&again.to_text(&Palette::default()));
@@ -126,11 +135,7 @@ impl Case {
     pub fn plans_of_both_orders(&self) -> (String, String) {
         let mut observed = observe(&self.engine, &self.wanted);
         let text = |observed: &Observed| {
-            let plan = Plan::new(
-                diff(&self.wanted.desired, observed, &owner(), Budget::default()),
-                &owner(),
-                &self.held,
-            );
+            let plan = self.plan(observed, Budget::default());
             format!("{}{}", plan.to_text(&Palette::default()), plan.steps_text())
         };
         let forwards = text(&observed);

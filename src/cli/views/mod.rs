@@ -17,6 +17,8 @@ mod stats;
 mod table;
 mod unpack;
 
+pub(super) use output::size;
+
 use std::io;
 use std::process::ExitCode;
 

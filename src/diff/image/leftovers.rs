@@ -89,8 +89,9 @@ pub(in crate::diff) fn diff_leftovers(
             None => pulled_as(tags.iter().filter(|tag| !is_mark(tag))),
         };
         let but = if stays { ", but for tags that others set" } else { "" };
+        let frees = there.size.filter(|_| !stays);
         let reasons = vec![told("", None, Some(format!("{why}, {}{but}", there.id)))];
-        changes.push(id, Act::Untag { tags }, reasons, needs);
+        changes.push(id, Act::Untag { tags, frees }, reasons, needs);
     }
 }
 

@@ -47,6 +47,7 @@ impl Image {
             id: self.id.clone(),
             references: self.references.clone(),
             source: self.config["Labels"][SOURCE].as_str().map(str::to_owned),
+            size: None,
             config: is_wanted.then(|| fields::read_image(&self.config)),
         }
     }

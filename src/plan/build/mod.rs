@@ -176,7 +176,7 @@ impl Builder<'_> {
                 self.push(id, Step::Save { image: image.clone(), archive: archive.clone() }, needs);
                 None
             }
-            Act::Untag { tags } => {
+            Act::Untag { tags, .. } => {
                 let mut needs = self.ready_nodes(&change.needs);
                 // The next generation takes the tags over. Were the mark gone before that, they would
                 // belong to an image that is nobody's.
