@@ -173,6 +173,7 @@ cases!(
     removed_volume_stays,
     renamed_by_hand_and_replaced_by_a_foreign_one_conflicts,
     renamed_by_hand_is_renamed_back,
+    replaced_base_goes_after_what_was_built_on_it,
     replaced_by_an_image_committed_from_ours_stays_ours,
     replaced_container_gives_its_answers_before_it_goes,
     replaced_container_goes_after_who_leaves_its_network,

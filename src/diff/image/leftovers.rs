@@ -73,7 +73,8 @@ pub(in crate::diff) fn diff_leftovers(
             continue;
         }
         let needs = match needs {
-            Ok(needs) => needs,
+            // An engine with the containerd image store keeps one that another is built on, without a name.
+            Ok(needs) => needs.into_iter().chain(built_on(name, desired)).collect(),
             Err(user) => {
                 changes
                     .withheld
@@ -93,6 +94,12 @@ pub(in crate::diff) fn diff_leftovers(
         let reasons = vec![told("", None, Some(format!("{why}, {}{but}", there.id)))];
         changes.push(id, Act::Untag { tags, frees }, reasons, needs);
     }
+}
+
+/// The images whose former generations go before one of this name does.
+fn built_on<'a>(name: &'a Name, desired: &'a Desired) -> impl Iterator<Item = Need> + 'a {
+    let built = desired.images.iter().filter(move |(_, image)| image.bases.contains(name));
+    built.map(|(user, _)| Need::there(Kind::Image, user))
 }
 
 /// Why an image goes that was pulled for containers.

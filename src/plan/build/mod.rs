@@ -51,7 +51,7 @@ pub(super) fn nodes(
         builder.change(change);
     }
     // What containers used goes after them.
-    for change in cleaning {
+    for change in in_order(cleaning) {
         builder.change(change);
     }
     let held = changes.iter().filter(|change| waiting.contains_key(&change.id));
@@ -184,6 +184,7 @@ impl Builder<'_> {
                 for tag in tags {
                     needs = vec![self.push(id, Step::Untag(tag.clone()), needs)];
                 }
+                self.ready.entry(id.clone()).or_default().extend(needs);
                 None
             }
             Act::CreateNetwork(spec) => {
