@@ -75,15 +75,13 @@ async fn act(engine: &Session, step: &Step, progress: &Progress<'_>) -> Result<(
             image_id(engine, &what, &ids).await.map(|_| ())
         }
         Step::Pull { reference, platform, mark } => {
-            let nobodys = if mark.is_some() { untagged(engine).await? } else { BTreeSet::new() };
             // The engine answers only once a registry, or its mirrors one after the other, did.
-            registry::pull(&patient(engine), reference, platform.as_ref(), progress).await?;
-            let Some(mark) = mark else { return Ok(()) };
-            let id = image_id(engine, &what, &[reference.to_string()]).await?;
-            if nobodys.contains(&id) {
-                return Ok(());
+            let patient = patient(engine);
+            let pulled = registry::pull(&patient, reference, platform.as_ref(), progress);
+            match mark {
+                Some(mark) => pull_and_mark(engine, &what, reference, mark, pulled).await,
+                None => pulled.await,
             }
-            tag(engine, &what, &[id.as_str().to_owned()], &[], Some(mark)).await
         }
         Step::Push(tag) => registry::push(&patient(engine), tag, progress).await,
         Step::Save { image, archive } => save::save(&patient(engine), &what, image, archive, progress).await,
@@ -273,6 +271,23 @@ async fn tag(
         tagged.map_err(|error| failed(&engine.endpoint, what, error))?;
     }
     Ok(())
+}
+
+/// Marks what is pulled, unless somebody has it already.
+async fn pull_and_mark(
+    engine: &Session,
+    what: &str,
+    reference: &ImageReference,
+    mark: &Mark,
+    pulled: impl Future<Output = Result<(), EngineError>>,
+) -> Result<(), EngineError> {
+    let somebodys = untagged(engine).await?;
+    pulled.await?;
+    let id = image_id(engine, what, &[reference.to_string()]).await?;
+    if somebodys.contains(&id) {
+        return Ok(());
+    }
+    tag(engine, what, &[id.as_str().to_owned()], &[], Some(mark)).await
 }
 
 /// The images without a tag: somebody keeps them by their digest or id.
