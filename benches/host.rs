@@ -307,6 +307,7 @@ impl Bench {
             records: Records::of(Path::new("/nonexistent"), &PREFIX.parse().expect("an owner")),
             registries: Registries::default(),
             socket: None,
+            min_free_space: invigil::reconcile::MIN_FREE_SPACE,
         };
         engine.publish(&IMAGE.parse().expect("a reference"), serde_json::json!({}), Program::Runs);
         for round in 0..=ROUNDS {

@@ -1,5 +1,5 @@
-//! What of the host itself a plan depends on: ports that processes hold, sources of binds, memory. In: the
-//! engine's socket and what is wanted. Out: [`HostFacts`]. Looks only; of an engine on another host
+//! What of the host itself a plan depends on: ports that processes hold, sources of binds, memory, room on the
+//! engine's disk. In: the engine's socket and what is wanted. Out: [`HostFacts`]. Looks only; of an engine on another host
 //! nothing is known.
 
 use std::collections::{BTreeSet, VecDeque};
@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::net::UnixStream;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -93,6 +93,25 @@ pub async fn reading<T: Send + 'static>(
     read: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {
     tokio::task::spawn_blocking(read).await.unwrap_or_else(|broken_off| Err(io::Error::other(broken_off)))
+}
+
+/// How many bytes are free on the disk of a directory, for those who are not root; `None` if that cannot be seen.
+pub async fn free_space(directory: &str) -> Option<u64> {
+    if hangs(directory) || hanging().len() >= HANGING_MAX {
+        return None;
+    }
+    let (sender, answer) = oneshot::channel();
+    let path = directory.to_owned();
+    let looking = tokio::task::spawn_blocking(move || {
+        // Nobody listens any more to a look that took too long.
+        let _ = sender.send(rustix::fs::statvfs(&path).ok());
+    });
+    if let Ok(answer) = timeout(LOOK, answer).await {
+        let disk = answer.ok()??;
+        return disk.f_bavail.checked_mul(disk.f_frsize);
+    }
+    hanging().push((directory.to_owned(), looking));
+    None
 }
 
 /// The process behind the socket: its network is where ports are published.
@@ -214,6 +233,12 @@ mod tests {
         }
         let all = absent(paths(), is_absent, Duration::from_mins(1)).await;
         assert_eq!(all.into_iter().collect::<Vec<_>>(), ["/dead/a", "/dead/b", "/gone"]);
+    }
+
+    #[tokio::test]
+    async fn the_room_on_a_disk_is_seen_where_there_is_one() {
+        assert!(free_space("/").await.is_some());
+        assert_eq!(free_space("/no/such/path").await, None);
     }
 
     #[test]

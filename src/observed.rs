@@ -82,6 +82,19 @@ pub struct HostFacts {
     pub memory: Option<u64>,
     /// Why nothing of ours is to be changed, if the host is suspended.
     pub suspended: Option<String>,
+    /// The disk that the engine keeps images on.
+    pub space: Option<Space>,
+}
+
+/// Room on a disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Space {
+    /// The directory on it that was looked at.
+    pub directory: String,
+    /// How many bytes are free.
+    pub free: u64,
+    /// How many are to be free before anything is begun that takes room.
+    pub needed: u64,
 }
 
 /// A port that a process of the host holds.
@@ -139,8 +152,17 @@ pub struct ObservedImage {
     pub references: BTreeSet<ImageReference>,
     /// The digest of what it was made from, if Invigil made it.
     pub source: Option<String>,
+    /// How many bytes it has, with the layers that others share.
+    pub size: Option<u64>,
     /// The fields that it gives to containers; only looked up for images that containers of ours use.
     pub config: Option<Live>,
+}
+
+impl ObservedImage {
+    /// Whether any tag points to it; a digest alone does not say that somebody called it something.
+    pub fn has_tag(&self) -> bool {
+        self.references.iter().any(|reference| reference.tag().is_some())
+    }
 }
 
 /// A network on the engine.

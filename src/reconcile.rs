@@ -14,11 +14,12 @@ use crate::execute::{Event, Outcomes, execute};
 use crate::host;
 use crate::manifest::Manifests;
 use crate::manifest::diagnostic::Diagnostic;
-use crate::observed::{HostFacts, Observed};
+use crate::observed::{HostFacts, Observed, Space};
 use crate::plan::Plan;
 use crate::records::{Recorded, Records};
 use crate::registries::Registries;
 use crate::resource::name::{Owner, ResourceId};
+use crate::resource::quantity::ByteSize;
 use crate::source::attachment::{AttachmentReader, Attachments};
 use crate::source::{Extent, Revision, Snapshot};
 use crate::suspension::Suspension;
@@ -42,7 +43,13 @@ pub struct Setup {
     pub registries: Registries,
     /// The engine's socket on this host; `None` for an engine of which nothing else can be seen.
     pub socket: Option<PathBuf>,
+    /// How much is to be free on the engine's disk before an image is brought there.
+    pub min_free_space: ByteSize,
 }
+
+/// [`Setup::min_free_space`], unless said otherwise. Images do not grow with the disk that they are on, so that no share of
+/// it is meant: this is room for most images, and leaves the logs and answers of a running exam theirs.
+pub const MIN_FREE_SPACE: ByteSize = ByteSize::from_bytes(1 << 30);
 
 /// What a snapshot asks for.
 #[derive(Debug)]
@@ -126,7 +133,21 @@ pub async fn compare<E: Observe>(wanted: &Wanted, setup: &Setup, engine: &E) -> 
     let mut observed = Observed { host, ..observed? };
     observed.at_registries =
         setup.registries.heard(std::mem::take(&mut observed.at_registries), &at_registries, Instant::now());
+    let changes = diff(&wanted.desired, &observed, &setup.owner, setup.budget);
+    // The engine takes longer to say where it keeps images than to list them: it is asked where one is brought.
+    if setup.socket.is_none() || !changes.take_room() {
+        return Ok(changes);
+    }
+    observed.host.space = match engine.data_directory().await? {
+        Some(directory) => space(directory, setup.min_free_space).await,
+        None => None,
+    };
     Ok(diff(&wanted.desired, &observed, &setup.owner, setup.budget))
+}
+
+async fn space(directory: String, needed: ByteSize) -> Option<Space> {
+    let free = host::free_space(&directory).await?;
+    Some(Space { directory: crate::fields::plain(&directory), free, needed: needed.bytes() })
 }
 
 /// Looks at the engine and plans what makes it match. Changes nothing.
@@ -140,6 +161,19 @@ pub async fn plan<E: Observe>(
     engine: &E,
 ) -> Result<Plan, EngineError> {
     Ok(Plan::new(compare(wanted, setup, engine).await?, &setup.owner, held))
+}
+
+/// The same of nothing but what no manifest describes any more.
+///
+/// # Errors
+/// If anything of ours cannot be read: the pass ends (law 1).
+pub async fn plan_removals<E: Observe>(
+    wanted: &Wanted,
+    setup: &Setup,
+    engine: &E,
+) -> Result<Plan, EngineError> {
+    let removals = compare(wanted, setup, engine).await?.only_removals();
+    Ok(Plan::new(removals, &setup.owner, &BTreeMap::new()))
 }
 
 /// Makes a plan come true, as far as the engine lets it.

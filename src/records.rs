@@ -127,6 +127,10 @@ impl<E: Observe> Observe for Recorded<'_, E> {
             })?;
         Ok(Observed { applied, ..observed })
     }
+
+    async fn data_directory(&self) -> Result<Option<String>, EngineError> {
+        self.engine.data_directory().await
+    }
 }
 
 impl<E: Perform> Perform for Recorded<'_, E> {

@@ -12,6 +12,7 @@
 //!   - apply before with another server   # the same, by an Invigil with another exam server
 //!   - docker stop web            # an operator's hand
 //! held: {container/web: why}     # changes that are not tried
+//! prune: true                    # only removals are planned
 //! ```
 //!
 //! Each plan is then carried out, and planned once more: where that second plan is not quiet, it

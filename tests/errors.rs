@@ -47,6 +47,7 @@ cases!(
     duplicate_resources,
     empty_file,
     hostile_names,
+    image_names,
     key_is_not_shown,
     missing_references,
     network_addresses,

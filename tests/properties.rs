@@ -241,7 +241,7 @@ fn engine() -> MemoryEngine {
     for (image, config) in [("plain:1", json!({})), ("plain:2", json!({})), ("well:1", well)] {
         engine.publish(&image.parse().expect("a reference"), config, Program::Runs);
     }
-    let pull = Step::Pull { reference: "plain:1".parse().expect("a reference"), platform: None };
+    let pull = Step::Pull { reference: "plain:1".parse().expect("a reference"), platform: None, mark: None };
     engine.by_hand(&pull).expect("pulled");
     let network = Step::CreateNetwork {
         name: "theirs".parse().expect("a name"),

@@ -1,4 +1,4 @@
-//! `invigil apply`: one pass, shown, confirmed, done.
+//! `invigil apply`: one pass, shown, confirmed, done; `prune` makes the same of removals alone.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, IsTerminal};
@@ -14,7 +14,9 @@ use super::progress::Progress;
 use super::report::Advised;
 use super::saved::SavedPlan;
 use super::style::PALETTE;
+use super::views::size;
 use super::{print, report};
+use crate::engine::Observe;
 use crate::engine::docker::{DockerEngine, DockerReader};
 use crate::execute::{Event, Outcomes};
 use crate::plan::Plan;
@@ -24,25 +26,75 @@ use crate::turn::{Holder, Turn, Turns};
 pub(super) async fn apply(args: &ApplyArgs) -> Result<ExitCode> {
     let saved = args.plan.as_deref().map(SavedPlan::read).transpose()?;
     let approved = args.approval.allow_removals.or(saved.as_ref().and_then(|saved| saved.allow_removals));
-    let setup = setup(&args.owner, args.parallel.parallelism, args.budget.budget(approved))?;
+    let budget = args.budget.budget(approved);
+    let setup = setup(&args.owner, args.parallel.parallelism, budget, args.space.min_free_space)?;
     let manifests = saved.as_ref().map(|saved| ManifestArgs::at(saved.path.clone()));
     let manifests = manifests.as_ref().unwrap_or(&args.manifests);
+    let check = |wanted: &Wanted, plan: &Plan| {
+        let Some(saved) = &saved else { return Ok(()) };
+        let secret = args.owner.state.secret(&setup.owner);
+        let sealed = wanted.revision.sealed(&secret.read().with_context(|| unsealed(&secret))?);
+        saved.check(plan, &setup.owner, &sealed)
+    };
+    // Reading a saved plan was the approval.
+    pass(manifests, &setup, Aim::Everything, args.yes || saved.is_some(), &check).await
+}
+
+/// What a pass is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Aim {
+    /// Whatever makes the host match the manifests.
+    Everything,
+    /// What no manifest describes any more.
+    Removals,
+}
+
+impl Aim {
+    pub(super) async fn plan(self, wanted: &Wanted, setup: &Setup, engine: &impl Observe) -> Result<Plan> {
+        let plan = match self {
+            Self::Everything => reconcile::plan(wanted, &BTreeMap::new(), setup, engine).await,
+            Self::Removals => reconcile::plan_removals(wanted, setup, engine).await,
+        };
+        plan.context("while planning")
+    }
+
+    /// The plan, for people.
+    pub(super) fn text(self, plan: &Plan) -> String {
+        let text = plan.to_text(&PALETTE);
+        match plan.frees().filter(|_| self == Self::Removals) {
+            Some(bytes) => {
+                format!("{text}Images: up to {} is free again; layers that others share stay.\n", size(bytes))
+            }
+            None => text,
+        }
+    }
+
+    /// Whether somebody is to be asked.
+    fn is_asked(self, plan: &Plan) -> bool {
+        self == Self::Removals || plan.disturbs()
+    }
+}
+
+/// One pass: shown, confirmed, done. `check` refuses a plan that is not what was meant.
+pub(super) async fn pass(
+    manifests: &ManifestArgs,
+    setup: &Setup,
+    aim: Aim,
+    approved: bool,
+    check: &dyn Fn(&Wanted, &Plan) -> Result<()>,
+) -> Result<ExitCode> {
     let turns = Turns::of(&setup.owner)?;
     let mut turn = turn(&turns).await?;
     // Not before its turn: what waits may be overtaken, and must not bring back what was wanted before.
-    let mut wanted = wanted(manifests, &setup)?;
+    let mut wanted = wanted(manifests, setup)?;
     let engine = DockerEngine::new(DockerReader::connect().await?);
-    let mut plan = planned(&wanted, &setup, &engine).await?;
-    if let Some(saved) = &saved {
-        let secret = args.owner.state.secret(&setup.owner);
-        let sealed = wanted.revision.sealed(&secret.read().with_context(|| unsealed(&secret))?);
-        saved.check(&plan, &setup.owner, &sealed)?;
-    }
-    print(&plan.to_text(&PALETTE))?;
+    let mut plan = aim.plan(&wanted, setup, &engine).await?;
+    check(&wanted, &plan)?;
+    print(&aim.text(&plan))?;
     if plan.nodes.is_empty() {
         return Ok(code(plan.is_empty() && !wanted.has_errors()));
     }
-    if plan.disturbs() && !args.yes && saved.is_none() {
+    if aim.is_asked(&plan) && !approved {
         if !io::stdin().is_terminal() {
             return Err(Advised {
                 message: "this replaces or removes what is there, and there is no terminal to ask at"
@@ -59,7 +111,7 @@ pub(super) async fn apply(args: &ApplyArgs) -> Result<ExitCode> {
         }
         turn = self::turn(&turns).await?;
         let (shown, read) = (plan, wanted);
-        wanted = wanted_now(manifests, &setup)?;
+        wanted = wanted_now(manifests, setup)?;
         if wanted.revision != read.revision {
             return Err(Advised {
                 message: "the manifests have changed since the plan was shown".to_owned(),
@@ -67,7 +119,7 @@ pub(super) async fn apply(args: &ApplyArgs) -> Result<ExitCode> {
             }
             .into());
         }
-        plan = planned(&wanted, &setup, &engine).await?;
+        plan = aim.plan(&wanted, setup, &engine).await?;
         if plan.to_text(&PALETTE) != shown.to_text(&PALETTE) {
             return Err(Advised {
                 message: "what is there has changed since the plan was shown".to_owned(),
@@ -80,7 +132,7 @@ pub(super) async fn apply(args: &ApplyArgs) -> Result<ExitCode> {
     let (stop, stopping) = watch::channel(false);
     let report = |event: Event<'_>| progress.hear(&event);
     let outcomes = tokio::select! {
-        outcomes = reconcile::apply(&plan, &setup, &engine, &stopping, &report) => outcomes,
+        outcomes = reconcile::apply(&plan, setup, &engine, &stopping, &report) => outcomes,
         error = listen(&stop, &progress) => return Err(error),
     };
     progress.finish();
@@ -88,10 +140,6 @@ pub(super) async fn apply(args: &ApplyArgs) -> Result<ExitCode> {
     print(&format!("{}\n", summary(&plan, &outcomes)))?;
     let complete = outcomes.is_success() && plan.blocked().next().is_none() && plan.waiting.is_empty();
     Ok(code(complete && !wanted.has_errors()))
-}
-
-async fn planned(wanted: &Wanted, setup: &Setup, engine: &DockerEngine) -> Result<Plan> {
-    reconcile::plan(wanted, &BTreeMap::new(), setup, engine).await.context("while planning")
 }
 
 /// Waits until nobody else makes a pass for this owner.

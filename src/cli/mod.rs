@@ -13,6 +13,7 @@ mod lock;
 mod login;
 mod plan;
 mod progress;
+mod prune;
 mod report;
 mod run;
 mod saved;
@@ -58,6 +59,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Validate(args) => validate::validate(&args.manifests),
         Command::Plan(args) => plan::plan(&args).await,
         Command::Apply(args) => apply::apply(&args).await,
+        Command::Prune(args) => prune::prune(&args).await,
         Command::Run(args) => run::run(&args).await,
         Command::Suspend(args) => suspend::suspend(&args).await,
         Command::Resume(args) => suspend::resume(&args),

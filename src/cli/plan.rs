@@ -15,12 +15,14 @@ use crate::execute::default_parallelism;
 use crate::manifest::diagnostic::Diagnostic;
 use crate::reconcile::{self, Setup, Wanted};
 use crate::registries::Registries;
+use crate::resource::quantity::ByteSize;
 use crate::secret::Secret;
 use crate::source::attachment::AttachmentReader;
 use crate::source::directory;
 
 pub(super) async fn plan(args: &PlanArgs) -> Result<ExitCode> {
-    let setup = setup(&args.owner, default_parallelism(), args.budget.budget(args.approval.allow_removals))?;
+    let budget = args.budget.budget(args.approval.allow_removals);
+    let setup = setup(&args.owner, default_parallelism(), budget, args.space.min_free_space)?;
     let wanted = wanted(&args.manifests, &setup)?;
     let engine = DockerReader::connect().await?;
     let plan = reconcile::plan(&wanted, &BTreeMap::new(), &setup, &engine).await.context("while planning")?;
@@ -56,7 +58,12 @@ pub(super) fn unsealed(secret: &Secret) -> String {
 }
 
 /// What stays the same while a command runs.
-pub(super) fn setup(args: &OwnerArgs, parallelism: usize, budget: Budget) -> Result<Setup> {
+pub(super) fn setup(
+    args: &OwnerArgs,
+    parallelism: usize,
+    budget: Budget,
+    min_free_space: ByteSize,
+) -> Result<Setup> {
     Ok(Setup {
         owner: args.owner.clone(),
         server: exam_server::read(args.exam_server.as_deref())?,
@@ -66,6 +73,7 @@ pub(super) fn setup(args: &OwnerArgs, parallelism: usize, budget: Budget) -> Res
         records: args.state.records(&args.owner),
         registries: Registries::default(),
         socket: DockerReader::from_environment().socket(),
+        min_free_space,
     })
 }
 

@@ -21,7 +21,12 @@ pub(super) async fn run(args: &RunArgs) -> Result<ExitCode> {
     let reader = DockerReader::from_environment();
     let options = daemon::Options {
         path: args.manifests.root()?,
-        setup: setup(&args.owner, args.parallel.parallelism, args.budget.budget(None))?,
+        setup: setup(
+            &args.owner,
+            args.parallel.parallelism,
+            args.budget.budget(None),
+            args.space.min_free_space,
+        )?,
         interval: args.interval.into(),
         engine: reader.endpoint().to_owned(),
         turns: Some(turns),

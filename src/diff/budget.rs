@@ -51,13 +51,23 @@ pub(super) fn withheld(
     let containers: BTreeSet<&Name> = managed.map(|managed| &managed.resource).collect();
     let networks: BTreeSet<&Name> =
         observed.networks.iter().filter_map(|network| network.resource.as_ref()).collect();
-    let marked: Vec<Name> = observed.images.iter().flat_map(|there| image::marks(there, owner)).collect();
-    let kinds: [(Kind, BTreeSet<&Name>); 3] =
-        [(Kind::Container, containers), (Kind::Network, networks), (Kind::Image, marked.iter().collect())];
-    let counted = kinds.map(|(kind, there)| {
-        let ids = there.iter().map(|name| ResourceId::new(kind, (*name).clone()));
-        let gone = ids.filter(|id| !desired.describes(id) && !desired.invalid.contains(id)).count();
-        (kind, there.len(), gone)
+    let images = image::gone(desired, observed, owner);
+    let is_gone = |kind, name: &Name| !desired.describes(&ResourceId::new(kind, name.clone()));
+    let gone = |kind, names: BTreeSet<&Name>| {
+        names.into_iter().filter(|name| is_gone(kind, name)).cloned().collect()
+    };
+    let kinds: [(Kind, usize, BTreeSet<Name>); 3] = [
+        (Kind::Container, containers.len(), gone(Kind::Container, containers)),
+        (Kind::Network, networks.len(), gone(Kind::Network, networks)),
+        (
+            Kind::Image,
+            images.len(),
+            images.into_iter().filter(|(_, gone)| *gone).map(|(name, _)| name).collect(),
+        ),
+    ];
+    let counted = kinds.map(|(kind, there, gone)| {
+        let ids = gone.into_iter().map(|name| ResourceId::new(kind, name));
+        (kind, there, ids.filter(|id| !desired.invalid.contains(id)).count())
     });
     let all: usize = counted.iter().map(|(_, _, gone)| gone).sum();
     if budget.approved.is_some_and(|approved| all <= approved) {

@@ -1,15 +1,15 @@
 //! Images. What is ours is known by its mark; a tag that points to somebody else's image is not moved.
 
 mod index;
-
-use std::collections::{BTreeSet, HashMap, HashSet};
+mod leftovers;
 
 pub(super) use self::index::Images;
+pub(super) use self::leftovers::{diff_leftovers, gone};
 use super::{Act, Changes, Need, Told};
-use crate::desired::{Desired, DesiredImage, ImageOrigin, Ingredients, Recipe, SNAPSHOT};
-use crate::observed::{AtRegistry, Observed, ObservedContainer, ObservedImage};
+use crate::desired::{Desired, DesiredImage, ImageOrigin, Ingredients, Recipe};
+use crate::observed::{AtRegistry, Observed, ObservedImage};
 use crate::resource::image::PullPolicy;
-use crate::resource::label::{Mark, is_mark, is_set_by, mark_owner, marked_image};
+use crate::resource::label::{Mark, Purpose, is_mark, is_set_by, mark_owner, marked_image};
 use crate::resource::name::{Kind, Name, Owner, ResourceId};
 use crate::resource::reference::{ImageId, ImageReference};
 
@@ -119,7 +119,8 @@ fn diff_tags(
             reasons.push(super::told("", None, Some("the mark that makes it ours is missing".to_owned())));
         }
         // Without the mark, which comes first, the tags would be somebody's.
-        let mark = Mark { owner: owner.clone(), name: id.name.clone(), set };
+        let purpose = Purpose::Resource(id.name.clone());
+        let mark = Mark { owner: owner.clone(), purpose, set };
         tags.splice(0..0, mark.tags(&there.id));
     }
     if tags.is_empty() {
@@ -242,7 +243,8 @@ fn make(
     }
     let mut reasons = Vec::new();
     let mut tags: Vec<ImageReference> = image.tags.iter().cloned().collect();
-    let mark = || Mark { owner: owner.clone(), name: name.clone(), set: image.tags.clone() };
+    let purpose = || Purpose::Resource(name.clone());
+    let mark = || Mark { owner: owner.clone(), purpose: purpose(), set: image.tags.clone() };
     let act = match &image.source {
         ImageOrigin::Paper(paper) => {
             let from = image.tags.iter().find_map(|tag| images.at(tag)).map(|there| there.id.to_string());
@@ -302,101 +304,6 @@ fn short(digest: &str) -> String {
 
 /// How much of a digest people are shown, as Docker does.
 const SHORT: usize = 12;
-
-/// Takes our marks, and the tags that they say were set, from images that nothing describes any more: of removed
-/// manifests, and former generations of those that are there. With its last tag the engine removes an image. One
-/// in use stays, and so does a tag that somebody else set, or another owner (law 8).
-pub(super) fn diff_leftovers(
-    desired: &Desired,
-    observed: &Observed,
-    images: &Images<'_>,
-    owner: &Owner,
-    changes: &mut Changes,
-) {
-    let wanted: HashSet<&ImageId> = images.all_present().map(|there| &there.id).collect();
-    let named: HashMap<&ImageReference, &Name> = desired
-        .containers
-        .iter()
-        .filter(|(_, container)| container.image.is_none())
-        .map(|(name, container)| (&container.reference, name))
-        .collect();
-    let tagged: HashSet<&ImageReference> = desired.images.values().flat_map(|image| &image.tags).collect();
-    let mut sorted: Vec<&ObservedImage> = observed.images.iter().collect();
-    sorted.sort_by(|a, b| a.id.cmp(&b.id));
-    for there in sorted {
-        let marked: BTreeSet<Name> = marks(there, owner).collect();
-        let Some(name) = marked.first() else { continue };
-        let id = ResourceId::new(Kind::Image, name.clone());
-        if wanted.contains(&there.id) || desired.invalid.contains(&id) {
-            continue;
-        }
-        // What was in the container is nowhere else (law 5).
-        if there.source.as_deref().is_some_and(|source| source.starts_with(SNAPSHOT)) {
-            continue;
-        }
-        if !changes.may_remove(desired, &id) {
-            continue;
-        }
-        let (ours, others) = all_marks(there, owner);
-        // A tag that is wanted moves to the image that it is wanted for.
-        let goes = |tag: &&ImageReference| {
-            let is_set = tag.tag().is_some() && names(&ours, tag) && !names(&others, tag);
-            ours.contains(tag) || (is_set && !is_mark(tag) && !tagged.contains(tag))
-        };
-        let mut tags: Vec<ImageReference> = there.references.iter().filter(goes).cloned().collect();
-        // The mark goes last: while it is there, an interrupted removal can be taken up again.
-        tags.sort_by_key(is_mark);
-        // No manifest describes it any more, and one still names it.
-        if let Some(user) = tags.iter().find_map(|tag| named.get(tag)) {
-            changes.withheld.push((id, format!("container/{user} is made from it")));
-            continue;
-        }
-        let stays = there
-            .references
-            .iter()
-            .any(|tag| tag.tag().is_some() && !tags.contains(tag) && !tagged.contains(tag));
-        let needs = match free_after(there, stays, observed, changes) {
-            Ok(needs) => needs,
-            Err(user) => {
-                changes.withheld.push((id, user));
-                continue;
-            }
-        };
-        let why = if desired.images.contains_key(name) {
-            "a former generation that nothing uses"
-        } else {
-            "no longer in the manifests"
-        };
-        let but = if stays { ", but for tags that others set" } else { "" };
-        let reasons = vec![super::told("", None, Some(format!("{why}, {}{but}", there.id)))];
-        changes.push(id, Act::Untag { tags }, reasons, needs);
-    }
-}
-
-/// What has to happen before nothing uses an image any more, or who goes on using it. Of one that stays only ours
-/// count.
-fn free_after(
-    image: &ObservedImage,
-    stays: bool,
-    observed: &Observed,
-    changes: &Changes,
-) -> Result<Vec<Need>, String> {
-    let mut users: Vec<&ObservedContainer> = observed
-        .containers
-        .iter()
-        .filter(|container| container.image.as_ref() == Some(&image.id))
-        .filter(|container| !stays || container.managed.is_some())
-        .collect();
-    users.sort_by_key(|container| (&container.name, &container.id));
-    users
-        .into_iter()
-        .map(|container| {
-            changes
-                .leaves(container)
-                .ok_or_else(|| format!("container/{} uses it", crate::fields::plain(&container.name)))
-        })
-        .collect()
-}
 
 /// Takes snapshots before anything happens to their containers; of one that is yet to be made, once it is.
 pub(super) fn snapshots_first(desired: &Desired, observed: &Observed, changes: &mut Changes) {

@@ -7,6 +7,8 @@ mod image;
 mod network;
 mod port;
 mod preflight;
+mod removals;
+mod space;
 mod volume;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -165,6 +167,8 @@ pub enum Act {
     Untag {
         /// The tags.
         tags: Vec<ImageReference>,
+        /// How many bytes the image has that goes with them, as far as is known.
+        frees: Option<u64>,
     },
     /// Make a network.
     CreateNetwork(Box<NetworkSpec>),
@@ -347,6 +351,7 @@ pub fn diff(desired: &Desired, observed: &Observed, owner: &Owner, budget: Budge
     container::wait_for_jobs(desired, observed, &mut changes);
     port::diff(desired, observed, &mut changes);
     preflight::diff(desired, observed, &mut changes);
+    space::diff(&observed.host, &mut changes);
     network::diff_leftovers(desired, observed, &mut changes);
     image::diff_leftovers(desired, observed, &images, owner, &mut changes);
     changes.suspend(desired, observed);
@@ -358,6 +363,11 @@ pub fn diff(desired: &Desired, observed: &Observed, owner: &Owner, budget: Budge
 }
 
 impl Changes {
+    /// Whether anything brings an image, which takes room.
+    pub fn take_room(&self) -> bool {
+        self.changes.iter().any(|change| change.act.takes_room())
+    }
+
     /// Notes what is left as it is. A removal is never of a resource that a manifest suspends.
     fn suspend(&mut self, desired: &Desired, observed: &Observed) {
         let by_manifest = desired.suspended.iter().map(|id| (id.clone(), "suspended".to_owned()));
@@ -417,12 +427,17 @@ impl Changes {
 
     /// Whether what no manifest describes may go; if not, notes it.
     fn may_remove(&mut self, desired: &Desired, id: &ResourceId) -> bool {
+        self.may_go(desired, id, desired.describes(id))
+    }
+
+    /// The same of what may be a former generation, which is no removal.
+    fn may_go(&mut self, desired: &Desired, id: &ResourceId, is_former: bool) -> bool {
         if desired.invalid.contains(id) {
             return false;
         }
         let why = match &desired.removals {
             Removals::Withheld(why) => Some(why),
-            Removals::Allowed if desired.describes(id) => None,
+            Removals::Allowed if is_former => None,
             Removals::Allowed => self.over_budget.get(&id.kind),
         };
         let Some(why) = why.cloned() else { return true };
@@ -439,6 +454,15 @@ impl Act {
                 true
             }
             Self::Alter { operations, .. } => operations.contains(&Operation::Restart),
+            _ => false,
+        }
+    }
+
+    /// Whether it brings an image to the engine.
+    fn takes_room(&self) -> bool {
+        match self {
+            Self::LoadPaper { .. } | Self::LoadArchive { .. } | Self::Pull { .. } | Self::Make { .. } => true,
+            Self::Create(container) | Self::Replace { container, .. } => container.pull,
             _ => false,
         }
     }

@@ -75,6 +75,14 @@ pub trait Observe: Sync {
     /// # Errors
     /// If anything of ours cannot be read: it is never taken for absent (law 1).
     fn observe(&self, scope: &Scope) -> impl Future<Output = Result<Observed, EngineError>> + Send;
+
+    /// The directory that the engine keeps everything in, as it calls it on its own host; `None` if it has none.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    fn data_directory(&self) -> impl Future<Output = Result<Option<String>, EngineError>> + Send {
+        async { Ok(None) }
+    }
 }
 
 /// The side of an engine that shows its own documents, for those who write them down. It has no way to

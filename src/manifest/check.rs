@@ -9,7 +9,7 @@ use super::document::Draft;
 use super::references::{self, Reference};
 use super::{Manifest, Spec};
 use crate::resource::container::ContainerSpec;
-use crate::resource::name::ResourceId;
+use crate::resource::name::{Kind, ResourceId};
 use crate::resource::violation::{FieldPath, Severity};
 
 /// What was found so far.
@@ -61,6 +61,7 @@ pub(super) fn check(drafts: &[Draft<'_>], mut findings: Findings<'_>) -> BTreeSe
         .filter_map(|draft| draft.manifest.as_ref().map(|manifest| Valid { draft, manifest }))
         .collect();
     check_names(drafts, &mut findings);
+    check_image_names(drafts, &mut findings);
     claims::check_ports(&valid, &mut findings);
     let tags = claims::check_tags(drafts, &valid, &mut findings);
     let references = references::of(&valid, &tags);
@@ -85,6 +86,20 @@ fn check_names(drafts: &[Draft<'_>], findings: &mut Findings<'_>) {
                 findings.error(draft, FieldPath::root().key("metadata").key("name"), message, hint);
             }
             _ => first = Some(draft),
+        }
+    }
+}
+
+/// An image's name is part of the tag that marks it.
+fn check_image_names(drafts: &[Draft<'_>], findings: &mut Findings<'_>) {
+    for draft in drafts {
+        let Some(id) = draft.id.as_ref().filter(|id| id.kind == Kind::Image) else { continue };
+        if !id.name.is_repository_component() {
+            let message = format!(
+                "`{}` is not an image's name: it has lower-case letters and digits, separated by `.`, `_`, `__` or `-`",
+                id.name
+            );
+            findings.error(draft, FieldPath::root().key("metadata").key("name"), message, None);
         }
     }
 }

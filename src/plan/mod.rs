@@ -12,6 +12,7 @@ pub use step::{Await, Step};
 pub use text::{Palette, action, because};
 
 use crate::diff::{Act, Change, Changes, Unwell};
+use crate::resource::label::is_pulled_for_containers;
 use crate::resource::name::{Owner, ResourceId};
 
 /// What is going to happen, in an order in which it can.
@@ -93,6 +94,16 @@ impl Plan {
         })
     }
 
+    /// How many bytes of images go at most: what they share with images that stay goes not. `None` where no image goes
+    /// whose size is known.
+    pub fn frees(&self) -> Option<u64> {
+        let sizes = self.changes.iter().filter_map(|change| match change.act {
+            Act::Untag { frees, .. } => frees,
+            _ => None,
+        });
+        sizes.reduce(u64::saturating_add)
+    }
+
     /// Whether it replaces or removes something that is there.
     pub fn disturbs(&self) -> bool {
         self.changes.iter().any(|change| change.act.disturbs())
@@ -120,7 +131,8 @@ fn keep_used_images(changes: &mut Changes, waiting: &BTreeMap<ResourceId, String
     changes.changes.retain(|change| {
         !matches!(change.act, Act::Untag { .. }) || kept.iter().all(|(id, _)| *id != change.id)
     });
-    changes.withheld.extend(kept);
+    // That an image is there for the containers which use it is nothing to tell.
+    changes.withheld.extend(kept.into_iter().filter(|(id, _)| !is_pulled_for_containers(&id.name)));
     changes.withheld.sort();
     changes.withheld.dedup();
 }

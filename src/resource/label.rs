@@ -43,15 +43,29 @@ pub fn identity(labels: &Value) -> Option<String> {
     Some(sha256_hex(serde_json::json!(ours).to_string().as_bytes()))
 }
 
-/// What marks an image as `owner`'s resource `image/NAME`, and which of the references to it Invigil set.
+/// Where the marks of images are that were pulled for containers, under an owner: one part more than any resource's.
+const PULLED: &str = "pulled/for-containers";
+/// What the names begin with by which plans call such images. An image's own name is in lower case.
+const PULLED_NAME: &str = "Pulled-";
+
+/// What marks an image as `owner`'s, and which of the references to it Invigil set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mark {
     /// Whose it is.
     pub owner: Owner,
-    /// Which resource it is.
-    pub name: Name,
+    /// What it is there for.
+    pub purpose: Purpose,
     /// The references that were set for it: with the mark, they go when it goes.
     pub set: BTreeSet<ImageReference>,
+}
+
+/// What a marked image is there for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Purpose {
+    /// It is the resource `image/NAME`.
+    Resource(Name),
+    /// No manifest describes it; it was pulled because a container names it.
+    Containers,
 }
 
 /// How many references one tag can name: a tag has at most 128 characters, 12 of which are the image's.
@@ -63,9 +77,13 @@ impl Mark {
     pub fn tags(&self, id: &ImageId) -> Vec<ImageReference> {
         let set: BTreeSet<String> = self.set.iter().map(named).collect();
         let set: Vec<String> = set.into_iter().collect();
+        let name = match &self.purpose {
+            Purpose::Resource(name) => name.as_str(),
+            Purpose::Containers => PULLED,
+        };
         let tag = |named: &[String]| {
             let parts: Vec<&str> = [id.short()].into_iter().chain(named.iter().map(String::as_str)).collect();
-            ImageReference::tagged(MARK_HOST, &format!("{}/{}", self.owner, self.name), &parts.join("."))
+            ImageReference::tagged(MARK_HOST, &format!("{}/{name}", self.owner), &parts.join("."))
         };
         if set.is_empty() { vec![tag(&[])] } else { set.chunks(NAMED_IN_A_TAG).map(tag).collect() }
     }
@@ -91,13 +109,25 @@ pub fn is_set_by(mark: &ImageReference, reference: &ImageReference) -> bool {
     names.any(|name| name == reference)
 }
 
-/// The resource that a tag marks, if it is a mark of `owner`'s.
+/// The resource that a tag marks, if it is a mark of `owner`'s. An image that was pulled for containers has no
+/// manifest's name, but one that says by which reference it was.
 pub fn marked_image(owner: &Owner, tag: &ImageReference) -> Option<Name> {
     if tag.domain() != MARK_HOST {
         return None;
     }
     let (marked_owner, name) = tag.path().split_once('/')?;
-    if marked_owner == owner.as_str() { name.parse().ok() } else { None }
+    if marked_owner != owner.as_str() {
+        return None;
+    }
+    if name == PULLED {
+        return format!("{PULLED_NAME}{}", tag.tag()?.split('.').nth(1)?).parse().ok();
+    }
+    name.parse().ok()
+}
+
+/// Whether this is the name of an image that was pulled for containers.
+pub fn is_pulled_for_containers(name: &Name) -> bool {
+    name.as_str().starts_with(PULLED_NAME)
 }
 
 /// Whose mark a tag is, if it is one.
@@ -191,11 +221,31 @@ mod tests {
         let name: Name = "img-test".parse().expect("a name");
         let id: ImageId =
             format!("sha256:{}", "3f2a91c0d7be".repeat(6)[..64].to_owned()).parse().expect("an id");
-        let mark = Mark { owner: owner.clone(), name: name.clone(), set: BTreeSet::new() };
+        let purpose = Purpose::Resource(name.clone());
+        let mark = Mark { owner: owner.clone(), purpose, set: BTreeSet::new() };
         let tags = mark.tags(&id);
         assert_eq!(tags[0].to_string(), "io.invigil.owner/default/img-test:3f2a91c0d7be");
         assert_eq!(marked_image(&owner, &tags[0]), Some(name));
         assert_eq!(marked_image(&other, &tags[0]), None);
+    }
+
+    #[test]
+    fn the_mark_of_an_image_that_was_pulled_for_containers_is_no_resources() {
+        let owner: Owner = "default".parse().expect("an owner");
+        let set = ["nginx:1.14".parse().expect("a reference")].into();
+        let mark = Mark { owner: owner.clone(), purpose: Purpose::Containers, set };
+        let tags = mark.tags(&ImageId::of(b"an image"));
+        let short = ImageId::of(b"an image").short().to_owned();
+        assert_eq!(
+            tags[0].to_string(),
+            format!("io.invigil.owner/default/pulled/for-containers:{short}.4ba26950")
+        );
+        assert!(tags[0].to_string().parse() == Ok(tags[0].clone()) && is_mark(&tags[0]));
+        let name = marked_image(&owner, &tags[0]).expect("a name");
+        assert_eq!(name.as_str(), "Pulled-4ba26950");
+        assert!(is_pulled_for_containers(&name) && !name.is_repository_component());
+        let by_hand = "io.invigil.owner/default/pulled/for-containers:latest".parse().expect("a tag");
+        assert_eq!(marked_image(&owner, &by_hand), None);
     }
 
     #[test]
@@ -205,7 +255,7 @@ mod tests {
             .collect();
         let mark = Mark {
             owner: "default".parse().expect("an owner"),
-            name: "img-test".parse().expect("a name"),
+            purpose: Purpose::Resource("img-test".parse().expect("a name")),
             set: set.clone(),
         };
         let tags = mark.tags(&ImageId::of(b"an image"));

@@ -125,6 +125,36 @@ fn law_4_what_takes_something_away_is_asked_for_and_bounded() {
 }
 
 #[test]
+fn prune_removes_what_no_manifest_describes_and_nothing_else() {
+    let networks = Networks::new("prune", 4);
+    let late = fs::read_to_string(networks.dir.path().join("4.yaml")).unwrap();
+    networks.remove(4);
+    assert_eq!(networks.invigil(&["apply"], "").0, Some(0));
+    networks.remove(1);
+    fs::write(networks.dir.path().join("4.yaml"), late).unwrap();
+    let plan =
+        "network/@1  remove   no longer in the manifests\n\nPlan: 1 to remove; 2 unchanged.\n".to_owned();
+    assert_eq!(networks.invigil(&["prune", "--dry-run"], ""), (Some(0), plan.clone()));
+    let refused = "error: this replaces or removes what is there, and there is no terminal to ask at\n\
+                   hint: `--yes` says that it is meant; nothing was changed\n";
+    assert_eq!(networks.invigil(&["prune"], ""), (Some(1), format!("{plan}{refused}")));
+    let (code, told) = networks.invigil(&["prune", "--yes"], "");
+    assert!(code == Some(0) && told.starts_with(&format!("{plan}\nApplied: 1 done.\n")), "{told}");
+    assert_eq!(
+        networks.invigil(&["prune", "--yes"], ""),
+        (Some(0), "Nothing to do; 2 unchanged.\n".to_owned())
+    );
+    let create = "network/@4  create\n\nPlan: 1 to create; 2 unchanged.\n".to_owned();
+    assert_eq!(networks.invigil(&["plan"], ""), (Some(0), create));
+    // The limits of removals hold, and so do those of one file.
+    networks.remove(2);
+    networks.remove(3);
+    networks.remove(4);
+    let (code, told) = networks.invigil(&["prune", "--yes"], "");
+    assert!(code == Some(0) && told.contains("there is no manifest at all, so nothing is removed"), "{told}");
+}
+
+#[test]
 fn a_suspended_host_is_left_as_it_is_until_it_is_resumed() {
     let networks = Networks::new("pause", 1);
     let owner = networks.prefix.clone();

@@ -2,6 +2,7 @@
 //! engine answers. `DOCKER_HOST` says which engine.
 
 mod build;
+mod cleanup;
 mod daemon;
 mod export;
 mod faults;

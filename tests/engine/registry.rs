@@ -309,3 +309,68 @@ async fn a_locked_tag_means_the_image_that_it_was_wherever_it_moves() {
     );
     assert_eq!(std::fs::read(host.path().join("invigil.lock")).expect("a file"), before);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn law_8_what_was_pulled_for_a_container_goes_with_it_and_what_was_there_stays() {
+    let (host, registry) = (Host::new("pulled").await, Registry::start());
+    let login = registry.login(PASSWORD);
+    let tag = |number: u32| registry.image(&format!("exam/app:{number}"));
+    let digest = |number: u32| {
+        let (tag, changes) = (tag(number), format!("LABEL number={number}"));
+        docker(&["create", "--name", &host.name("seed"), BUSYBOX]);
+        docker(&["commit", "--change", &changes, &host.name("seed"), &tag]);
+        docker(&["rm", &host.name("seed")]);
+        docker(&["--config", login.path().to_str().expect("a path"), "push", &tag]);
+        let digest = docker(&["image", "inspect", "--format", "{{index .RepoDigests 0}}", &tag]);
+        docker(&["rmi", &tag]);
+        digest
+    };
+    let (first, _) = (digest(1), digest(2));
+    let is_there = |image: &str| run(&["image", "inspect", image]).status.success();
+    let seat = |image: &str| {
+        host.container("c", "{image: IMAGE, command: [sleep, '1000'], stopSignal: SIGKILL}");
+        // A digest's `@` is no test's prefix.
+        let file = host.path().join("c.yaml");
+        let text =
+            std::fs::read_to_string(&file).expect("a manifest").replace("IMAGE", &format!("'{image}'"));
+        std::fs::write(file, text).expect("a manifest");
+    };
+    let passes = |image: &str| {
+        seat(image);
+        let (code, said) = apply(&host, login.path());
+        assert_eq!(code, Some(0), "{said}");
+        let (code, again) = apply(&host, login.path());
+        assert!(code == Some(0) && again.contains("Nothing to do; "), "law 9: {said}{again}");
+        said
+    };
+    host.write("v.yaml", "apiVersion: invigil/v1\nkind: Volume\nmetadata: {name: '@v'}\n");
+    let removed = || {
+        host.remove("c.yaml");
+        let (code, said) = apply(&host, login.path());
+        assert_eq!(code, Some(0), "{said}");
+        said
+    };
+
+    passes(&tag(1));
+    let marks = docker(&["images", "--format", "{{.Repository}}"]);
+    assert!(marks.contains(&format!("io.invigil.owner/{}/pulled/for-containers", host.prefix)), "{marks}");
+    let said = passes(&tag(2));
+    let goes =
+        format!("remove   pulled for containers as {}, and nothing names it any more, sha256:", tag(1));
+    assert!(said.contains(&goes), "{said}");
+    assert!(!is_there(&tag(1)) && !is_there(&first) && is_there(&tag(2)));
+
+    // By its digest.
+    passes(&first);
+    assert!(is_there(&first) && !is_there(&tag(2)));
+    removed();
+    assert!(!is_there(&first));
+
+    // Somebody has it, by its digest alone.
+    docker(&["--config", login.path().to_str().expect("a path"), "pull", &first]);
+    passes(&tag(1));
+    removed();
+    assert!(is_there(&first));
+    run(&["rmi", &tag(1)]);
+    run(&["rmi", &first]);
+}

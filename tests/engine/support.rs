@@ -58,6 +58,7 @@ impl Host {
             records: Records::of(&dir.path().join(STATE), &prefix.parse().expect("an owner")),
             registries: Registries::default(),
             socket: DockerReader::from_environment().socket(),
+            min_free_space: invigil::reconcile::MIN_FREE_SPACE,
         };
         let engine = DockerEngine::new(DockerReader::connect().await.expect("an engine"));
         Self { dir, prefix, setup, engine }
@@ -78,6 +79,11 @@ impl Host {
         // What follows an ELF file's last section is not looked at.
         program.extend(b"another build");
         self.setup.server = ExamServer::new(&program);
+    }
+
+    /// The host whose engine is to have this much free before images are brought there.
+    pub fn keep_free(&mut self, size: &str) {
+        self.setup.min_free_space = size.parse().expect("a size");
     }
 
     /// The host with another exam server.

@@ -10,7 +10,7 @@ use invigil::diff::{Budget, diff};
 use invigil::engine::memory::{Doing, MemoryEngine, Program};
 use invigil::engine::{EngineError, Observe, Scope};
 use invigil::execute::{Outcomes, execute};
-use invigil::observed::{HeldPort, Observed};
+use invigil::observed::{HeldPort, Observed, Space};
 use invigil::plan::{Palette, Plan, Step};
 use invigil::reconcile::Wanted;
 use invigil::resource::name::{Owner, ResourceId};
@@ -29,6 +29,7 @@ struct Form {
     history: Vec<String>,
     held: BTreeMap<String, String>,
     approved: Option<usize>,
+    prune: bool,
 }
 
 /// One case, its history lived through.
@@ -37,6 +38,8 @@ pub struct Case {
     wanted: Wanted,
     held: BTreeMap<ResourceId, String>,
     budget: Budget,
+    /// Whether only removals are planned.
+    prune: bool,
     directory: PathBuf,
 }
 
@@ -89,13 +92,19 @@ impl Case {
         let wanted = read(&directory.join("manifests"), NOW);
         let held = form.held.iter().map(|(id, why)| (id.parse().expect("a resource"), why.clone())).collect();
         let budget = Budget { approved: form.approved, ..Budget::default() };
-        Self { engine, wanted, held, budget, directory: directory.to_owned() }
+        Self { engine, wanted, held, budget, prune: form.prune, directory: directory.to_owned() }
+    }
+
+    fn plan(&self, observed: &Observed, budget: Budget) -> Plan {
+        let changes = diff(&self.wanted.desired, observed, &owner(), budget);
+        let changes = if self.prune { changes.only_removals() } else { changes };
+        Plan::new(changes, &owner(), &self.held)
     }
 
     /// The plan, its steps, and what is left to plan once it was carried out.
     pub fn told(&self) -> String {
         let before = observe(&self.engine, &self.wanted);
-        let plan = plan(&self.engine, &self.wanted, &self.held, self.budget);
+        let plan = self.plan(&before, self.budget);
         let mut told = plan.to_text(&Palette::default());
         told.push_str("---\n");
         told.push_str(&plan.steps_text());
@@ -114,7 +123,7 @@ impl Case {
                 writeln!(told, "--- left: {name} {status}, {image}").expect("a String takes it");
             }
         }
-        let again = self::plan(&self.engine, &self.wanted, &self.held, self.budget);
+        let again = self.plan(&observe(&self.engine, &self.wanted), self.budget);
         if !again.is_empty() {
             told.push_str("--- and then\n");
             told.push_str(&again.to_text(&Palette::default()));
@@ -126,11 +135,7 @@ impl Case {
     pub fn plans_of_both_orders(&self) -> (String, String) {
         let mut observed = observe(&self.engine, &self.wanted);
         let text = |observed: &Observed| {
-            let plan = Plan::new(
-                diff(&self.wanted.desired, observed, &owner(), Budget::default()),
-                &owner(),
-                &self.held,
-            );
+            let plan = self.plan(observed, Budget::default());
             format!("{}{}", plan.to_text(&Palette::default()), plan.steps_text())
         };
         let forwards = text(&observed);
@@ -217,6 +222,11 @@ fn happen(engine: &MemoryEngine, line: &str, directory: &Path) {
         ["host", "lacks", path] => engine.on_host(|host| {
             host.absent_paths.insert((*path).to_owned());
         }),
+        ["host", "has", free, "of", needed, "free"] => engine.on_host(|host| {
+            let bytes = |text: &str| text.parse::<ByteSize>().expect("a size").bytes();
+            let directory = "/var/lib/docker".to_owned();
+            host.space = Some(Space { directory, free: bytes(free), needed: bytes(needed) });
+        }),
         ["host", "has", memory] => engine.on_host(|host| {
             host.memory = Some(memory.parse::<ByteSize>().expect("a size").bytes());
         }),
@@ -258,7 +268,9 @@ fn config(how: &[&str]) -> Value {
 fn docker(engine: &MemoryEngine, command: &[&str]) -> Result<(), EngineError> {
     let text = |word: &&str| (*word).to_owned();
     match command {
-        ["pull", reference] => engine.by_hand(&Step::Pull { reference: image(reference), platform: None }),
+        ["pull", reference] => {
+            engine.by_hand(&Step::Pull { reference: image(reference), platform: None, mark: None })
+        }
         ["tag", from, to] => {
             engine.by_hand(&Step::Tag { image: vec![text(from)], tags: vec![image(to)], mark: None })
         }

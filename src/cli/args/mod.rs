@@ -10,7 +10,7 @@ use clap::parser::ValueSource;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 pub(in crate::cli) use self::shared::{
-    ApprovalArgs, BudgetArgs, ManifestArgs, OwnerArgs, ParallelArgs, StateArgs,
+    ApprovalArgs, BudgetArgs, ManifestArgs, OwnerArgs, ParallelArgs, SpaceArgs, StateArgs,
 };
 use super::views::View;
 use crate::daemon::{DEFAULT_INTERVAL, logging};
@@ -88,6 +88,19 @@ Exit codes: 0 everything that may be done is, 1 something is not: it failed, is 
 manifest is wrong. What is kept though no manifest describes it (past the limits of removals, or
 where one file is named) is listed as `kept`, and does not count.")]
     Apply(ApplyArgs),
+    /// Remove what no manifest describes any more, and change nothing else
+    #[command(after_help = "\
+Examples:
+  invigil prune --dry-run         what would go, and how much room that gives back
+  invigil prune --yes exams       for scripts: does not ask
+  invigil prune --allow-removals 80
+                                  more than the limits of removals let go
+
+Containers, networks and images of this owner go, as `apply` would remove them; what is in use, what
+is somebody else's, and volumes stay. Containers are stopped first. On a terminal it asks.
+Exit codes: 0 what may be removed is, 1 something failed, or a manifest is wrong, which keeps
+everything.")]
+    Prune(PruneArgs),
     /// Keep the host matching the manifests: the daemon
     #[command(after_help = "\
 Examples:
@@ -221,6 +234,8 @@ pub(in crate::cli) struct PlanArgs {
     #[command(flatten)]
     pub(in crate::cli) budget: BudgetArgs,
     #[command(flatten)]
+    pub(in crate::cli) space: SpaceArgs,
+    #[command(flatten)]
     pub(in crate::cli) approval: ApprovalArgs,
     /// The form of the plan
     #[arg(short, long, value_name = "FORM", default_value = "text")]
@@ -253,6 +268,8 @@ pub(in crate::cli) struct ApplyArgs {
     #[command(flatten)]
     pub(in crate::cli) budget: BudgetArgs,
     #[command(flatten)]
+    pub(in crate::cli) space: SpaceArgs,
+    #[command(flatten)]
     pub(in crate::cli) approval: ApprovalArgs,
     /// Replace and remove without being asked; needed where there is no terminal to ask at
     #[arg(short, long)]
@@ -260,6 +277,26 @@ pub(in crate::cli) struct ApplyArgs {
     /// Carry out this saved plan, if it is still the plan of now; reading it was the approval
     #[arg(long, value_name = "FILE", conflicts_with = "allow_removals")]
     pub(in crate::cli) plan: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct PruneArgs {
+    #[command(flatten)]
+    pub(in crate::cli) manifests: ManifestArgs,
+    #[command(flatten)]
+    pub(in crate::cli) owner: OwnerArgs,
+    #[command(flatten)]
+    pub(in crate::cli) parallel: ParallelArgs,
+    #[command(flatten)]
+    pub(in crate::cli) budget: BudgetArgs,
+    #[command(flatten)]
+    pub(in crate::cli) approval: ApprovalArgs,
+    /// Show what would be removed, and remove nothing
+    #[arg(short = 'n', long)]
+    pub(in crate::cli) dry_run: bool,
+    /// Remove without being asked; needed where there is no terminal to ask at
+    #[arg(short, long, conflicts_with = "dry_run")]
+    pub(in crate::cli) yes: bool,
 }
 
 #[derive(Debug, Args)]
@@ -272,6 +309,8 @@ pub(in crate::cli) struct RunArgs {
     pub(in crate::cli) parallel: ParallelArgs,
     #[command(flatten)]
     pub(in crate::cli) budget: BudgetArgs,
+    #[command(flatten)]
+    pub(in crate::cli) space: SpaceArgs,
     /// How often to look when nothing says that something changed
     #[arg(long, value_name = "DURATION", default_value_t = default_interval(), value_parser = interval)]
     pub(in crate::cli) interval: crate::resource::duration::Duration,

@@ -6,8 +6,10 @@ use clap::Args;
 
 use crate::diff::Budget;
 use crate::execute::default_parallelism;
+use crate::reconcile::MIN_FREE_SPACE;
 use crate::records::Records;
 use crate::resource::name::Owner;
+use crate::resource::quantity::ByteSize;
 use crate::secret::Secret;
 use crate::suspension::{self, Suspension};
 
@@ -102,6 +104,15 @@ impl BudgetArgs {
     pub(in crate::cli) fn budget(&self, approved: Option<usize>) -> Budget {
         Budget { count: self.max_removals, share: self.max_removal_share, approved }
     }
+}
+
+/// How much stays free.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct SpaceArgs {
+    /// How much has to be free where the engine keeps its data before images are built, pulled or loaded; 0 for
+    /// any. Looked at where the engine is on this host
+    #[arg(long, value_name = "SIZE", env = "INVIGIL_MIN_FREE_SPACE", default_value_t = MIN_FREE_SPACE, hide_env_values = true)]
+    pub(in crate::cli) min_free_space: ByteSize,
 }
 
 /// How much is done at once.

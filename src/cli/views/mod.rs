@@ -18,6 +18,8 @@ mod status;
 mod table;
 mod unpack;
 
+pub(super) use output::size;
+
 use std::io;
 use std::process::ExitCode;
 

@@ -75,7 +75,10 @@ pub(super) fn references(image: &Value) -> impl Iterator<Item = &str> {
 /// Which resource of an owner's a listed thing is. An image has a mark, the others a label.
 pub(super) fn resource(kind: Kind, document: &Value, owner: &Owner) -> Option<Name> {
     if kind == Kind::Image {
-        return texts(document, "RepoTags").find_map(|tag| label::marked_image(owner, &tag.parse().ok()?));
+        let marked =
+            texts(document, "RepoTags").filter_map(|tag| label::marked_image(owner, &tag.parse().ok()?));
+        // Where it is a manifest's too, that is what it is called.
+        return marked.min_by_key(label::is_pulled_for_containers);
     }
     let labels = &document["Labels"];
     let id: ResourceId = text(labels, label::RESOURCE).parse().ok()?;

@@ -135,7 +135,7 @@ pub(super) fn line(bytes: &[u8]) -> String {
 }
 
 /// A size for people: three digits and a unit.
-pub(super) fn size(bytes: u64) -> String {
+pub(in crate::cli) fn size(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
     let mut tenths = u128::from(bytes) * 10;
     let mut unit = "B";

@@ -196,6 +196,7 @@ impl Bench {
                 ),
                 registries: crate::registries::Registries::default(),
                 socket: None,
+                min_free_space: crate::reconcile::MIN_FREE_SPACE,
             },
             interval: DEFAULT_INTERVAL,
             engine: "toy".to_owned(),

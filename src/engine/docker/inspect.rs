@@ -16,6 +16,12 @@ pub(super) async fn listed(engine: &Session) -> Result<Listed, EngineError> {
     Ok(Listed { info, containers, images, networks, volumes })
 }
 
+/// Where the engine keeps what it has.
+pub(super) async fn data_directory(engine: &Session) -> Result<Option<String>, EngineError> {
+    let info = asked(engine, "the engine's own state", "/info").await?;
+    Ok(info["DockerRootDir"].as_str().filter(|directory| directory.starts_with('/')).map(str::to_owned))
+}
+
 pub(super) async fn container(engine: &Session, id: &EngineId) -> Result<Option<Value>, EngineError> {
     observe::container(engine, &format!("container {id}"), id.as_str()).await
 }

@@ -147,6 +147,10 @@ impl Observe for DockerReader {
     async fn observe(&self, scope: &Scope) -> Result<Observed, EngineError> {
         self.with(async |engine| observe::observe(engine, scope).await).await
     }
+
+    async fn data_directory(&self) -> Result<Option<String>, EngineError> {
+        self.with(async |engine| inspect::data_directory(engine).await).await
+    }
 }
 
 impl Inspect for DockerReader {
@@ -209,6 +213,10 @@ impl DockerEngine {
 impl Observe for DockerEngine {
     async fn observe(&self, scope: &Scope) -> Result<Observed, EngineError> {
         self.reader.observe(scope).await
+    }
+
+    async fn data_directory(&self) -> Result<Option<String>, EngineError> {
+        self.reader.data_directory().await
     }
 }
 

@@ -214,6 +214,7 @@ pub(super) fn image(document: &Value, config: Option<Live>) -> Result<ObservedIm
             .filter_map(|reference| reference.parse::<ImageReference>().ok())
             .collect(),
         source: document["Labels"][label::SOURCE].as_str().map(str::to_owned),
+        size: document["Size"].as_u64(),
         config,
     })
 }

@@ -1,6 +1,7 @@
 //! Does the steps of a plan, each with one call of the engine's API where one is enough. What is
 //! already so counts as done.
 
+use std::collections::BTreeSet;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::time::Duration;
@@ -21,10 +22,11 @@ use tokio::time::{Instant, sleep};
 
 use super::build::Order;
 use super::error::{failed, is_absent, is_already};
-use super::{Session, build, files, registry, save, target, transfer, wait};
+use super::{Session, build, files, observe, parse, registry, save, target, transfer, wait};
 use crate::desired::{Ingredients, Recipe};
 use crate::engine::{EngineError, PATIENCE_MAX, Progress};
 use crate::fields;
+use crate::observed::ObservedImage;
 use crate::plan::Step;
 use crate::resource::label::{self, Mark};
 use crate::resource::name::Name;
@@ -72,9 +74,14 @@ async fn act(engine: &Session, step: &Step, progress: &Progress<'_>) -> Result<(
             let ids: Vec<String> = ids.iter().map(|id| id.as_str().to_owned()).collect();
             image_id(engine, &what, &ids).await.map(|_| ())
         }
-        Step::Pull { reference, platform } => {
+        Step::Pull { reference, platform, mark } => {
             // The engine answers only once a registry, or its mirrors one after the other, did.
-            registry::pull(&patient(engine), reference, platform.as_ref(), progress).await
+            let patient = patient(engine);
+            let pulled = registry::pull(&patient, reference, platform.as_ref(), progress);
+            match mark {
+                Some(mark) => pull_and_mark(engine, &what, reference, mark, pulled).await,
+                None => pulled.await,
+            }
         }
         Step::Push(tag) => registry::push(&patient(engine), tag, progress).await,
         Step::Save { image, archive } => save::save(&patient(engine), &what, image, archive, progress).await,
@@ -264,6 +271,31 @@ async fn tag(
         tagged.map_err(|error| failed(&engine.endpoint, what, error))?;
     }
     Ok(())
+}
+
+/// Marks what is pulled, unless somebody has it already.
+async fn pull_and_mark(
+    engine: &Session,
+    what: &str,
+    reference: &ImageReference,
+    mark: &Mark,
+    pulled: impl Future<Output = Result<(), EngineError>>,
+) -> Result<(), EngineError> {
+    let somebodys = untagged(engine).await?;
+    pulled.await?;
+    let id = image_id(engine, what, &[reference.to_string()]).await?;
+    if somebodys.contains(&id) {
+        return Ok(());
+    }
+    tag(engine, what, &[id.as_str().to_owned()], &[], Some(mark)).await
+}
+
+/// The images without a tag: somebody keeps them by their digest or id.
+async fn untagged(engine: &Session) -> Result<BTreeSet<ImageId>, EngineError> {
+    let listed = observe::images(engine).await?;
+    let images: Vec<ObservedImage> =
+        listed.iter().map(|document| parse::image(document, None)).collect::<Result<_, _>>()?;
+    Ok(images.into_iter().filter(|image| !image.has_tag()).map(|image| image.id).collect())
 }
 
 async fn untag(engine: &Session, what: &str, tag: &ImageReference) -> Result<(), EngineError> {

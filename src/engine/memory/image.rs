@@ -47,6 +47,7 @@ impl Image {
             id: self.id.clone(),
             references: self.references.clone(),
             source: self.config["Labels"][SOURCE].as_str().map(str::to_owned),
+            size: None,
             config: is_wanted.then(|| fields::read_image(&self.config)),
         }
     }
@@ -88,13 +89,17 @@ impl World {
                 );
                 Ok(())
             }
-            Step::Pull { reference, .. } => {
+            Step::Pull { reference, mark, .. } => {
                 let image = self
                     .registry
                     .get(reference)
                     .cloned()
                     .ok_or_else(|| EngineError::refused(format!("manifest for {reference} not found")))?;
-                self.store(image, std::slice::from_ref(reference));
+                let there = self.images.iter().find(|there| there.id == image.id);
+                let is_nobodys = there.is_some_and(|there| !there.observed(false).has_tag());
+                let marks = mark.iter().filter(|_| !is_nobodys).flat_map(|mark| mark.tags(&image.id));
+                let tags: Vec<ImageReference> = marks.chain([reference.clone()]).collect();
+                self.store(image, &tags);
                 Ok(())
             }
             Step::Make { recipe, tag } => {

@@ -208,7 +208,7 @@ impl World {
     pub(super) fn commit(&mut self, name: &str, at: &ImageReference) -> Result<(), EngineError> {
         let config = self.container(name)?.inspection()["Config"].take();
         self.publish(at, config, Program::Runs);
-        self.act(&Step::Pull { reference: at.clone(), platform: None })
+        self.act(&Step::Pull { reference: at.clone(), platform: None, mark: None })
     }
 
     pub(super) fn everything(&self) -> Value {

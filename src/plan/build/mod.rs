@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{Node, Step};
 use crate::diff::{Act, Change, Need, Operation};
-use crate::resource::label::{self, Mark};
+use crate::resource::label::{self, Mark, Purpose};
 use crate::resource::name::{Kind, Owner, ResourceId};
 use crate::resource::network::NetworkSpec;
 use crate::resource::platform::Platform;
@@ -51,7 +51,7 @@ pub(super) fn nodes(
         builder.change(change);
     }
     // What containers used goes after them.
-    for change in cleaning {
+    for change in in_order(cleaning) {
         builder.change(change);
     }
     let held = changes.iter().filter(|change| waiting.contains_key(&change.id));
@@ -148,7 +148,8 @@ impl Builder<'_> {
                 Some(self.mark(id, image.collect(), tags, brings, load))
             }
             Act::Pull { reference, platform, tags } => {
-                let pull = Step::Pull { reference: reference.clone(), platform: platform.clone() };
+                let pull =
+                    Step::Pull { reference: reference.clone(), platform: platform.clone(), mark: None };
                 let pull = self.push(id, pull, Vec::new());
                 Some(self.mark(id, vec![reference.to_string()], tags, [reference], pull))
             }
@@ -175,7 +176,7 @@ impl Builder<'_> {
                 self.push(id, Step::Save { image: image.clone(), archive: archive.clone() }, needs);
                 None
             }
-            Act::Untag { tags } => {
+            Act::Untag { tags, .. } => {
                 let mut needs = self.ready_nodes(&change.needs);
                 // The next generation takes the tags over. Were the mark gone before that, they would
                 // belong to an image that is nobody's.
@@ -183,6 +184,7 @@ impl Builder<'_> {
                 for tag in tags {
                     needs = vec![self.push(id, Step::Untag(tag.clone()), needs)];
                 }
+                self.ready.entry(id.clone()).or_default().extend(needs);
                 None
             }
             Act::CreateNetwork(spec) => {
@@ -239,7 +241,8 @@ impl Builder<'_> {
         after: usize,
     ) -> usize {
         let set = tags.iter().chain(brought).cloned().collect();
-        let mark = Some(Mark { owner: self.owner.clone(), name: id.name.clone(), set });
+        let purpose = Purpose::Resource(id.name.clone());
+        let mark = Some(Mark { owner: self.owner.clone(), purpose, set });
         self.push(id, Step::Tag { image, tags: tags.to_vec(), mark }, vec![after])
     }
 
@@ -261,15 +264,15 @@ impl Builder<'_> {
         needs.iter().filter_map(|need| self.ready.get(&need.id)).flatten().copied().collect()
     }
 
+    /// Pulls an image that no manifest describes, for all containers that name it.
     fn pull(&mut self, id: &ResourceId, reference: &ImageReference, platform: Option<&Platform>) -> usize {
         if let Some(node) = self.pulls.get(reference) {
             return *node;
         }
-        let node = self.push(
-            id,
-            Step::Pull { reference: reference.clone(), platform: platform.cloned() },
-            Vec::new(),
-        );
+        let set = [reference.clone()].into();
+        let mark = Some(Mark { owner: self.owner.clone(), purpose: Purpose::Containers, set });
+        let step = Step::Pull { reference: reference.clone(), platform: platform.cloned(), mark };
+        let node = self.push(id, step, Vec::new());
         self.pulls.insert(reference.clone(), node);
         node
     }

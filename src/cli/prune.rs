@@ -1,0 +1,25 @@
+//! `invigil prune`: one pass that removes and does nothing else.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use super::apply::{Aim, pass};
+use super::args::PruneArgs;
+use super::plan::{setup, wanted};
+use super::print;
+use crate::engine::docker::DockerReader;
+use crate::reconcile::MIN_FREE_SPACE;
+
+pub(super) async fn prune(args: &PruneArgs) -> Result<ExitCode> {
+    let budget = args.budget.budget(args.approval.allow_removals);
+    let setup = setup(&args.owner, args.parallel.parallelism, budget, MIN_FREE_SPACE)?;
+    if !args.dry_run {
+        return pass(&args.manifests, &setup, Aim::Removals, args.yes, &|_, _| Ok(())).await;
+    }
+    let wanted = wanted(&args.manifests, &setup)?;
+    let engine = DockerReader::connect().await?;
+    let plan = Aim::Removals.plan(&wanted, &setup, &engine).await?;
+    print(&Aim::Removals.text(&plan))?;
+    Ok(if wanted.has_errors() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
