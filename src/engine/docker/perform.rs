@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep};
 
 use super::build::Order;
 use super::error::{failed, is_absent, is_already};
-use super::{Session, build, files, registry, save, target, transfer, wait};
+use super::{Session, build, files, on_base, registry, save, target, transfer, wait};
 use crate::desired::{Ingredients, Recipe};
 use crate::engine::{EngineError, PATIENCE_MAX, Progress};
 use crate::fields;
@@ -66,6 +66,9 @@ async fn act(engine: &Session, step: &Step, progress: &Progress<'_>) -> Result<(
     };
     match step {
         Step::LoadPapers(images) => transfer::load_papers(&patient(engine), images).await,
+        Step::LoadOnBase { image, mark } => {
+            on_base::load(&patient(engine), &what, image, mark, progress).await
+        }
         Step::LoadArchive { archive, ids, .. } => {
             transfer::load_archive(&patient(engine), archive, progress).await?;
             // The engine takes an archive without the image that it was read to hold.
@@ -247,7 +250,7 @@ async fn create_container(
     created.map(|_| ()).map_err(|error| failed(&engine.endpoint, what, error))
 }
 
-async fn tag(
+pub(super) async fn tag(
     engine: &Session,
     what: &str,
     image: &[String],

@@ -141,6 +141,13 @@ impl Builder<'_> {
         let id = &change.id;
         let last = match &change.act {
             Act::LoadPaper { .. } | Act::Block(_) => None,
+            Act::LoadOnBase { image, mark, pull } => {
+                let mut needs = self.ready_nodes(&change.needs);
+                if *pull {
+                    needs.push(self.pull(id, &image.base, None));
+                }
+                Some(self.push(id, Step::LoadOnBase { image: image.clone(), mark: mark.clone() }, needs))
+            }
             Act::LoadArchive { archive, ids, brings, tags } => {
                 let (archive, image) = (archive.clone(), ids.iter().map(|id| id.as_str().to_owned()));
                 let load = Step::LoadArchive { archive, ids: ids.clone(), brings: brings.clone() };
@@ -239,7 +246,7 @@ impl Builder<'_> {
         after: usize,
     ) -> usize {
         let set = tags.iter().chain(brought).cloned().collect();
-        let mark = Some(Mark { owner: self.owner.clone(), name: id.name.clone(), set });
+        let mark = Some(Mark { owner: self.owner.clone(), name: id.name.clone(), set, base: None });
         self.push(id, Step::Tag { image, tags: tags.to_vec(), mark }, vec![after])
     }
 
