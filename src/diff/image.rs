@@ -279,10 +279,11 @@ fn make(
                 let why = "is not on this host, and what could not be read may describe it";
                 return changes.block(id, format!("{} {why}", on_base.base));
             }
-            let there = there.filter(|_| images.present(name).is_none());
-            reasons = base_reasons(on_base, there.map(|there| &there.id), images.generation(name, image));
+            let there = there.filter(|_| image.bases.iter().all(|base| images.settled(base).is_some()));
+            let base = there.map(|there| there.id.clone());
+            reasons = base_reasons(on_base, base.as_ref(), images.generation(name, image));
             let mark = Mark { base: on_base.marked().cloned(), ..mark() };
-            Act::LoadOnBase { image: on_base.clone(), mark, pull }
+            Act::LoadOnBase { image: on_base.clone(), base, mark, pull }
         }
         ImageOrigin::Load { archive, ids, brings } => {
             if let Some(tag) = foreign_tag(brings.iter(), images, owner) {

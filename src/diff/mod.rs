@@ -96,6 +96,8 @@ pub enum Act {
     LoadOnBase {
         /// What is put on what.
         image: Box<OnBase>,
+        /// The base, where it is there already.
+        base: Option<ImageId>,
         /// Whose it is, and the tags it is to bear.
         mark: Mark,
         /// Whether the base has to be pulled first, because no manifest describes it and it is absent.

@@ -151,8 +151,9 @@ impl Verb {
 pub(super) fn detail(change: &Change) -> String {
     let own = match &change.act {
         Act::LoadPaper { image, .. } => format!("{}, {}", counted(image.items(), "item"), image.id()),
-        Act::LoadOnBase { image, .. } => {
-            format!("{} on {}", counted(image.paper.items(), "item"), image.base)
+        Act::LoadOnBase { image, base, .. } => {
+            let base = base.as_ref().map(|base| format!(" ({base})")).unwrap_or_default();
+            format!("{} on {}{base}", counted(image.paper.items(), "item"), image.base)
         }
         Act::LoadArchive { archive, ids, .. } => {
             format!("{}, {}", archive.display(), ids.first().map(ToString::to_string).unwrap_or_default())

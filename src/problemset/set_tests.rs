@@ -264,8 +264,8 @@ fn the_schema_describes_every_field_and_accepts_both_forms_of_a_prompt() {
 #[test]
 fn a_base_is_an_image_and_another_than_the_problem_sets_own() {
     let with = |base: &str, image: &str| format!("runtime: {{base: '{base}'}}\nimage: {image}\n{EXAM}");
-    let (set, violations) = ProblemSet::new("exam", &read(&with("server:1", "{}")));
-    assert_eq!(violations, []);
+    let (set, wrong) = ProblemSet::new("exam", &read(&with("server:1", "{}")));
+    assert_eq!(wrong, []);
     assert_eq!(set.unwrap().base.unwrap().to_string(), "server:1");
     assert_eq!(
         violations(&with("docker.io/library/exam", "{}")),

@@ -24,7 +24,7 @@ fn own_image(host: &Host, tag: &str, version: &str) -> String {
     docker(&["create", "--name", &seed, BUSYBOX]);
     let label = format!("LABEL version={version}");
     let mut arguments = vec!["commit"];
-    for change in [program.as_str(), "USER 1234", "STOPSIGNAL SIGKILL", label.as_str()] {
+    for change in [program.as_str(), "USER 1234", label.as_str()] {
         arguments.extend(["--change", change]);
     }
     arguments.extend([seed.as_str(), tag.as_str()]);
@@ -38,7 +38,10 @@ fn image_id(tag: &str) -> String {
 }
 
 fn seat(host: &Host) {
-    host.container("seat", &format!("{{problemSet: '{}', networkMode: none}}", host.name("midterm")));
+    host.container(
+        "seat",
+        &format!("{{problemSet: '{}', networkMode: none, stopSignal: SIGKILL}}", host.name("midterm")),
+    );
 }
 
 /// What the container has of the contract.
@@ -51,14 +54,17 @@ fn of_the_contract(host: &Host) -> (String, String) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_paper_is_served_by_the_program_of_ones_own_image() {
     let host = Host::new("onbase").await;
-    own_image(&host, "server:1", "one");
+    let base = own_image(&host, "server:1", "one");
+    let base = &image_id(&base)[..19];
     host.write("set.yaml", &problem_set("@server:1", "Q-one"));
     seat(&host);
     let plan = host.apply().await;
     assert_eq!(
         plan,
-        "image/@midterm  load   1 item on @server:1\ncontainer/@seat  create   @midterm:latest\n\n\
-         Plan: 1 to load, 1 to create; 0 unchanged.\n"
+        format!(
+            "image/@midterm  load   1 item on @server:1 ({base})\ncontainer/@seat  create   @midterm:latest\n\n\
+             Plan: 1 to load, 1 to create; 0 unchanged.\n"
+        )
     );
     assert_eq!(
         host.inspect("seat", "{{.Config.User}} {{.HostConfig.ReadonlyRootfs}} {{.Config.Labels.version}}"),
@@ -87,14 +93,14 @@ async fn a_paper_is_served_by_the_program_of_ones_own_image() {
     // Another paper, and then another base, replace the container.
     host.write("set.yaml", &problem_set("@server:1", "Q-two"));
     let plan = host.plan().await;
-    assert!(plan.starts_with("image/@midterm  load   1 item on @server:1\n  paper   "), "{plan}");
+    assert!(plan.starts_with("image/@midterm  load   1 item on @server:1 (sha256:"), "{plan}");
     assert!(plan.contains("container/@seat  replace\n"), "{plan}");
     host.apply().await;
     assert!(of_the_contract(&host).0.contains("Q-two"));
     own_image(&host, "server:2", "two");
     host.write("set.yaml", &problem_set("@server:2", "Q-two"));
     let plan = host.apply().await;
-    assert!(plan.starts_with("image/@midterm  load   1 item on @server:2\n  base   "), "{plan}");
+    assert!(plan.starts_with("image/@midterm  load   1 item on @server:2 (sha256:"), "{plan}");
     assert_eq!(host.inspect("seat", "{{.Config.Labels.version}}"), "two");
 
     // Somebody moves the base's tag: the image follows, and the exam goes on.

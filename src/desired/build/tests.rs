@@ -2,6 +2,7 @@ use std::fs;
 use std::path::Path;
 
 use super::*;
+use crate::desired::ImageOrigin;
 use crate::source::attachment::AttachmentReader;
 use crate::source::directory;
 
@@ -173,7 +174,7 @@ fn law_3_a_paper_on_an_image_that_cannot_be_read_is_left() {
     assert_eq!(told.len(), 3, "{told:?}");
     assert_eq!(
         told[0],
-        "all.yaml:6:19: spec.runtime.base: warning: image/exam is left as it is, because image/base is"
+        "all.yaml:6:19: warning: spec.runtime.base: image/exam is left as it is, because image/base is"
     );
     assert_eq!(invalid(&read), "image/base image/exam container/seat");
 }

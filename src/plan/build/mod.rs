@@ -141,7 +141,7 @@ impl Builder<'_> {
         let id = &change.id;
         let last = match &change.act {
             Act::LoadPaper { .. } | Act::Block(_) => None,
-            Act::LoadOnBase { image, mark, pull } => {
+            Act::LoadOnBase { image, mark, pull, .. } => {
                 let mut needs = self.ready_nodes(&change.needs);
                 if *pull {
                     needs.push(self.pull(id, &image.base, None));
