@@ -82,15 +82,28 @@ pub struct Order {
     pub mark: Mark,
 }
 
+/// What an archive says of the images in it, without their layers.
+#[derive(Debug, Clone)]
+pub struct Documents(BTreeMap<String, Vec<u8>>);
+
 impl Order {
     /// Copies the saved base to `out` with the paper on top. Returns the ids that the image may have, by the engine's
-    /// image store.
+    /// image store, and what the archive said, with which [`Self::fill_without_base`] puts other papers on it.
     ///
     /// Guarantees: `out` is no archive of an image before everything in `saved` was found to be in order.
-    pub fn fill(&self, saved: impl Read, out: impl Write) -> io::Result<Vec<ImageId>> {
+    pub fn fill(&self, saved: impl Read, out: impl Write) -> io::Result<(Vec<ImageId>, Documents)> {
         let mut out = Builder::new(out);
-        let documents = copy(saved, &mut out)?;
-        let base = Base::find(&documents, &self.base)?;
+        let documents = Documents(copy(saved, &mut out)?);
+        Ok((self.finish(&documents, out)?, documents))
+    }
+
+    /// The same without the base's layers, for an engine that has them: it does not look for what it has.
+    pub fn fill_without_base(&self, documents: &Documents, out: impl Write) -> io::Result<Vec<ImageId>> {
+        self.finish(documents, Builder::new(out))
+    }
+
+    fn finish(&self, documents: &Documents, mut out: Builder<impl Write>) -> io::Result<Vec<ImageId>> {
+        let base = Base::find(&documents.0, &self.base)?;
         let config = Blob::new(MediaType::Config, canonical_json(&self.config(&base.config)?)?.into_bytes());
         let manifest = base.manifest.as_ref().map(|manifest| self.manifest(manifest, &config)).transpose()?;
 
@@ -259,7 +272,7 @@ fn copy<W: Write>(saved: impl Read, out: &mut Builder<W>) -> io::Result<BTreeMap
         let (size, kind) = (entry.size(), entry.header().entry_type());
         match kind {
             EntryType::Directory => {
-                out.append_data(&mut header(EntryType::Directory, 0), &path, io::empty())?
+                out.append_data(&mut header(EntryType::Directory, 0), &path, io::empty())?;
             }
             EntryType::Symlink | EntryType::Link => {
                 let Some(target) = entry.link_name()? else { continue };

@@ -90,7 +90,10 @@ impl Layout {
 
 fn fill(order: &Order, saved: &[u8]) -> Result<(Vec<ImageId>, BTreeMap<String, Vec<u8>>), String> {
     let mut out = Vec::new();
-    let ids = order.fill(saved, &mut out).map_err(|error| error.to_string())?;
+    let (ids, documents) = order.fill(saved, &mut out).map_err(|error| error.to_string())?;
+    let mut without_base = Vec::new();
+    assert_eq!(order.fill_without_base(&documents, &mut without_base).unwrap(), ids);
+    assert!(without_base.len() < out.len());
     let mut archive = tar::Archive::new(out.as_slice());
     let entries = archive.entries().unwrap().map(|entry| {
         let mut entry = entry.unwrap();
