@@ -10,6 +10,7 @@
 //! ```
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::{self, Read, Write};
 
 use serde_json::{Map, Value, json};
@@ -83,8 +84,15 @@ pub struct Order {
 }
 
 /// What an archive says of the images in it, without their layers.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Documents(BTreeMap<String, Vec<u8>>);
+
+impl fmt::Debug for Documents {
+    /// How many: a config may hold variables that are nobody's business.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Documents({})", self.0.len())
+    }
+}
 
 impl Order {
     /// Copies the saved base to `out` with the paper on top. Returns the ids that the image may have, by the engine's

@@ -275,7 +275,7 @@ fn make(
         ImageOrigin::OnBase(on_base) => {
             let there = images.at(&on_base.base);
             let pull = there.is_none() && image.bases.is_empty();
-            if pull && image.uncertain {
+            if pull && desired.opaque {
                 let why = "is not on this host, and what could not be read may describe it";
                 return changes.block(id, format!("{} {why}", on_base.base));
             }

@@ -85,6 +85,7 @@ cases!(
     law_1_removed_container_whose_label_cannot_be_read_stays,
     law_2_no_manifest_at_all_removes_nothing,
     law_3_a_changed_network_waits_for_a_container_whose_manifest_is_wrong,
+    law_3_a_paper_goes_on_beside_a_manifest_that_is_wrong,
     law_3_a_paper_on_what_may_be_described_where_nothing_can_be_read_is_left,
     law_3_an_image_on_what_may_be_described_where_nothing_can_be_read_is_left,
     law_3_an_invalid_manifest_withholds_removals,

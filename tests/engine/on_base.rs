@@ -184,8 +184,8 @@ fn of_several_platforms(host: &Host, tag: &str) -> Vec<u8> {
     let mut header = tar::Header::new_gnu();
     header.set_size(3);
     header.set_mode(0o644);
-    layer.append_data(&mut header, "version", &b"one"[..]).unwrap();
-    let layer = layer.into_inner().unwrap();
+    layer.append_data(&mut header, "version", &b"one"[..]).expect("a tar file");
+    let layer = layer.into_inner().expect("a tar file");
     let mut blobs: Vec<(String, Vec<u8>)> = Vec::new();
     let mut add = |media_type: &str, content: Vec<u8>| {
         let id = ImageId::of(&content);
@@ -228,8 +228,9 @@ fn of_several_platforms(host: &Host, tag: &str) -> Vec<u8> {
         "io.containerd.image.name": format!("docker.io/library/{tag}"),
         "org.opencontainers.image.ref.name": "1",
     });
-    let path =
-        |descriptor: &Value| descriptor["digest"].as_str().unwrap().replace("sha256:", "blobs/sha256/");
+    let path = |descriptor: &Value| {
+        descriptor["digest"].as_str().expect("a digest").replace("sha256:", "blobs/sha256/")
+    };
     let list = json!([{"Config": path(&config), "RepoTags": [tag], "Layers": [path(&layer)]}]);
     let index = json!({"schemaVersion": 2, "manifests": [top]});
     blobs.push(("index.json".to_owned(), index.to_string().into_bytes()));
@@ -240,9 +241,9 @@ fn of_several_platforms(host: &Host, tag: &str) -> Vec<u8> {
         let mut header = tar::Header::new_gnu();
         header.set_size(content.len() as u64);
         header.set_mode(0o644);
-        out.append_data(&mut header, path, content.as_slice()).unwrap();
+        out.append_data(&mut header, path, content.as_slice()).expect("a tar file");
     }
-    out.into_inner().unwrap()
+    out.into_inner().expect("a tar file")
 }
 
 #[tokio::test(flavor = "multi_thread")]

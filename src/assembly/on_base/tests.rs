@@ -88,7 +88,10 @@ impl Layout {
     }
 }
 
-fn fill(order: &Order, saved: &[u8]) -> Result<(Vec<ImageId>, BTreeMap<String, Vec<u8>>), String> {
+/// The ids of what was made, and the files of its archive.
+type Filled = (Vec<ImageId>, BTreeMap<String, Vec<u8>>);
+
+fn fill(order: &Order, saved: &[u8]) -> Result<Filled, String> {
     let mut out = Vec::new();
     let (ids, documents) = order.fill(saved, &mut out).map_err(|error| error.to_string())?;
     let mut without_base = Vec::new();

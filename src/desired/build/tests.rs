@@ -196,7 +196,13 @@ fn a_lock_says_which_image_a_paper_is_put_on() {
     assert_eq!(base(&paper("exam", "base:1")), format!("base@{digest}"));
     let pulled = image("base", "{pull: {reference: 'base:1'}, tags: ['mine:1']}");
     assert_eq!(base(&(paper("exam", "mine:1") + &pulled)), format!("base@{digest}"));
-    assert_eq!(base(&(paper("exam", "base:1") + &image("base", &on("debian:12", "base:1")))), "base:1");
+    let built = paper("exam", "base:1") + &image("base", &on("debian:12", "base:1"));
+    assert_eq!(base(&built), "base:1");
+    // What a lock is to say something of.
+    let tags = || pulled_tags(&Manifests::parse(&directory::read(dir.path()).unwrap()));
+    assert!(tags().is_empty());
+    base(&paper("exam", "base:1"));
+    assert_eq!(tags(), ["base:1".parse().unwrap()].into());
 }
 
 #[test]
