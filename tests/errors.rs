@@ -52,6 +52,7 @@ cases!(
     missing_references,
     network_addresses,
     null_and_types,
+    runtime_base,
     states,
     unknown_field,
     unknown_kind,

@@ -3,8 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use invigil::assembly::on_base::PaperLayer;
 use invigil::assembly::{ExamServer, PaperImage};
-use invigil::desired::{Desired, DesiredContainer, DesiredImage, ImageOrigin};
+use invigil::desired::{Decided, Desired, DesiredContainer, DesiredImage, ImageOrigin, OnBase};
 use invigil::diff::{Budget, diff};
 use invigil::engine::memory::{Doing, MemoryEngine, Moment, Program};
 use invigil::engine::{Observe, Scope};
@@ -85,7 +86,7 @@ fn wish() -> impl Strategy<Value = Wish> {
 
 fn wishes() -> impl Strategy<Value = Wishes> {
     let containers = prop::collection::vec(prop::option::weighted(0.7, wish()), 6);
-    (containers, prop::option::of(0..3_u8), 0..3_u8).prop_map(|(containers, paper, shift)| Wishes {
+    (containers, prop::option::of(0..6_u8), 0..3_u8).prop_map(|(containers, paper, shift)| Wishes {
         containers,
         paper,
         shift,
@@ -115,7 +116,9 @@ fn owner() -> Owner {
     "default".parse().expect("an owner")
 }
 
-fn paper(variant: u8) -> PaperImage {
+/// One of two papers, on Invigil's exam server or on one of two images.
+fn paper(variant: u8) -> ImageOrigin {
+    let (on, variant) = (variant / 2, variant % 2);
     let spec = serde_json::from_value(json!({
         "title": "Midterm",
         "items": [{
@@ -125,7 +128,13 @@ fn paper(variant: u8) -> PaperImage {
     }));
     let (set, violations) = ProblemSet::new("midterm", &spec.expect("a problem set"));
     let set = set.unwrap_or_else(|| panic!("{violations:?}"));
-    PaperImage::assemble(&ExamServer::new(b"not a real server"), &set.paper).expect("an image")
+    if on == 0 {
+        let server = ExamServer::new(b"not a real server");
+        return ImageOrigin::Paper(PaperImage::assemble(&server, &set.paper).expect("an image"));
+    }
+    let paper = PaperLayer::assemble(&set.paper).expect("a layer");
+    let base = format!("well:{on}").parse().expect("a reference");
+    ImageOrigin::OnBase(Box::new(OnBase { paper, base, decided: Decided::ByEngine }))
 }
 
 /// The images that wishes choose from: two without, one with a health check and a volume, and the paper.
@@ -227,7 +236,7 @@ impl Wishes {
         }
         if let Some(variant) = self.paper {
             let tags = ["midterm:latest".parse().expect("a tag")].into();
-            let image = DesiredImage::tagged(ImageOrigin::Paper(paper(variant)), tags);
+            let image = DesiredImage::tagged(paper(variant), tags);
             desired.images.insert("midterm".parse().expect("a name"), image);
         }
         desired
@@ -238,7 +247,8 @@ impl Wishes {
 fn engine() -> MemoryEngine {
     let engine = MemoryEngine::default();
     let well = json!({"Cmd": ["serve"], "Healthcheck": {"Test": ["CMD", "check"]}, "Volumes": {"/data": {}}});
-    for (image, config) in [("plain:1", json!({})), ("plain:2", json!({})), ("well:1", well)] {
+    let images = [("plain:1", json!({})), ("plain:2", json!({})), ("well:1", well.clone()), ("well:2", well)];
+    for (image, config) in images {
         engine.publish(&image.parse().expect("a reference"), config, Program::Runs);
     }
     let pull = Step::Pull { reference: "plain:1".parse().expect("a reference"), platform: None, mark: None };
@@ -348,6 +358,7 @@ fn volumes(engine: &MemoryEngine) -> BTreeSet<String> {
 fn removes_a_volume(step: &Step) -> bool {
     match step {
         Step::LoadPapers(_)
+        | Step::LoadOnBase { .. }
         | Step::LoadArchive { .. }
         | Step::Pull { .. }
         | Step::Make { .. }

@@ -36,7 +36,7 @@ pub fn archive(images: &[(&PaperImage, Vec<ImageReference>)]) -> io::Result<Vec<
     let directory = [
         ("index.json", oci_index(tagged.values())),
         ("manifest.json", docker_manifests(tagged.values())),
-        ("oci-layout", json!({"imageLayoutVersion": "1.0.0"})),
+        ("oci-layout", layout()),
     ];
 
     let mut tar = Tar::default();
@@ -51,13 +51,13 @@ pub fn archive(images: &[(&PaperImage, Vec<ImageReference>)]) -> io::Result<Vec<
 
 /// A tag with its registry spelled out: containerd and Podman do not complete short ones as Docker does.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Tag {
-    full: String,
+pub(super) struct Tag {
+    pub(super) full: String,
     tag: String,
 }
 
 impl Tag {
-    fn of(reference: &ImageReference) -> io::Result<Self> {
+    pub(super) fn of(reference: &ImageReference) -> io::Result<Self> {
         let Some(tag) = reference.tag() else {
             let why = format!("an image cannot be loaded as `{reference}`: a digest is not a tag");
             return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
@@ -85,27 +85,35 @@ fn docker_manifests<'a>(images: impl Iterator<Item = &'a Tagged<'a>>) -> Value {
 
 /// The OCI layout's index: a descriptor for each tag, as containerd's import reads names.
 fn oci_index<'a>(images: impl Iterator<Item = &'a Tagged<'a>>) -> Value {
-    let manifests: Vec<Value> = images
-        .flat_map(|(image, tags)| {
-            let descriptor = image.manifest.descriptor();
-            if tags.is_empty() {
-                return vec![descriptor];
-            }
-            tags.iter()
-                .map(|tag| {
-                    let mut descriptor = descriptor.clone();
-                    descriptor["annotations"] = json!({
-                        "io.containerd.image.name": tag.full,
-                        "org.opencontainers.image.ref.name": tag.tag,
-                    });
-                    descriptor
-                })
-                .collect()
-        })
-        .collect();
+    let manifests: Vec<Value> =
+        images.flat_map(|(image, tags)| named(&image.manifest.descriptor(), tags.iter())).collect();
+    index_of(&manifests)
+}
+
+/// A manifest's descriptor under each of its tags; alone, if there is none.
+pub(super) fn named<'t>(descriptor: &Value, tags: impl Iterator<Item = &'t Tag>) -> Vec<Value> {
+    let named = tags.map(|tag| {
+        let mut descriptor = descriptor.clone();
+        descriptor["annotations"] = json!({
+            "io.containerd.image.name": tag.full,
+            "org.opencontainers.image.ref.name": tag.tag,
+        });
+        descriptor
+    });
+    let named: Vec<Value> = named.collect();
+    if named.is_empty() { vec![descriptor.clone()] } else { named }
+}
+
+/// The OCI layout's `index.json` with these manifests.
+pub(super) fn index_of(manifests: &[Value]) -> Value {
     json!({
         "schemaVersion": 2,
         "mediaType": "application/vnd.oci.image.index.v1+json",
         "manifests": manifests,
     })
+}
+
+/// The OCI layout's `oci-layout`.
+pub(super) fn layout() -> Value {
+    json!({"imageLayoutVersion": "1.0.0"})
 }

@@ -23,6 +23,8 @@ pub(super) struct Blob {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum MediaType {
     Manifest,
+    /// The same in OCI's words, on a base that speaks them.
+    OciManifest,
     Config,
     Layer,
 }
@@ -31,6 +33,7 @@ impl MediaType {
     pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Manifest => "application/vnd.docker.distribution.manifest.v2+json",
+            Self::OciManifest => "application/vnd.oci.image.manifest.v1+json",
             Self::Config => "application/vnd.docker.container.image.v1+json",
             // Uncompressed, so that a layer's digest is its diff id and no compressor's version enters it.
             Self::Layer => "application/vnd.docker.image.rootfs.diff.tar",

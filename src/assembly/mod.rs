@@ -17,6 +17,7 @@
 
 mod archive;
 mod blob;
+pub mod on_base;
 mod tar;
 
 use std::sync::{Arc, LazyLock};
@@ -104,7 +105,7 @@ impl PaperImage {
     /// Guarantees: what the image holds of the problem set is the paper's JSON, and its name and title
     /// as labels. Fails only where the paper cannot be written as JSON.
     pub fn assemble(server: &ExamServer, paper: &Paper) -> Result<Self, serde_json::Error> {
-        let layer = paper_layer(paper)?;
+        let layer = paper_layer(paper, &Responses::OfTheExaminer)?;
         let defaults = container_defaults(paper, layer.id());
         let config = Blob::new(
             MediaType::Config,
@@ -164,13 +165,25 @@ impl PaperImage {
     }
 }
 
-fn paper_layer(paper: &Paper) -> Result<Blob, serde_json::Error> {
+/// Who writes responses.
+enum Responses {
+    /// The exam server.
+    OfTheExaminer,
+    /// A program of which only its image knows as whom it runs.
+    OfAnyone,
+}
+
+fn paper_layer(paper: &Paper, responses: &Responses) -> Result<Blob, serde_json::Error> {
     let mut tar = Tar::default();
     tar.directory("exam/", 0o755, Account::ROOT);
     tar.file("exam/paper.json", 0o444, Account::ROOT, &serde_json::to_vec(paper)?);
     // A volume mounted here for the first time takes over the owner and the mode, so that the server
     // can write to it.
-    tar.directory("exam/responses/", 0o700, EXAMINER);
+    match responses {
+        Responses::OfTheExaminer => tar.directory("exam/responses/", 0o700, EXAMINER),
+        // As `/tmp` is: everybody writes, and nobody takes away what is another's.
+        Responses::OfAnyone => tar.directory("exam/responses/", 0o1777, Account::ROOT),
+    }
     Ok(Blob::new(MediaType::Layer, tar.finish()))
 }
 

@@ -28,6 +28,7 @@ fn image(image: &DesiredImage) -> String {
     // An archive elsewhere and a pull that is allowed now are new chances too.
     let how = match &image.source {
         ImageOrigin::Paper(paper) => paper.id().to_string(),
+        ImageOrigin::OnBase(image) => image.base.to_string(),
         ImageOrigin::Pull { policy, .. } => format!("{policy:?}"),
         ImageOrigin::Load { archive, .. } => archive.display().to_string(),
         ImageOrigin::Made(recipe) => recipe.ingredients.to_string(),

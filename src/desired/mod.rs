@@ -1,6 +1,7 @@
 //! What should be: a plain value, computed from manifests and the files they name. Never asks an engine.
 
 mod build;
+mod on_base;
 mod recipe;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +18,7 @@ use crate::resource::reference::{ImageId, ImageReference};
 use crate::resource::volume::VolumeSpec;
 
 pub use build::{attachments, build, pulled_tags};
+pub use on_base::{Decided, OnBase};
 pub use recipe::{Archive, Ingredients, Recipe, SNAPSHOT, Sent};
 
 /// Every resource that should be there.
@@ -136,6 +138,8 @@ impl DesiredImage {
 pub enum ImageOrigin {
     /// A problem set, assembled.
     Paper(PaperImage),
+    /// A problem set, put on an image of the user's own.
+    OnBase(Box<OnBase>),
     /// A registry.
     Pull {
         /// What to pull.
@@ -165,6 +169,7 @@ impl ImageOrigin {
     pub fn identity(&self) -> String {
         match self {
             Self::Paper(paper) => paper.source().to_owned(),
+            Self::OnBase(image) => image.identity(),
             Self::Pull { reference, platform, .. } => {
                 let platform = platform.as_ref().map(|platform| format!(" {platform}"));
                 format!("{reference}{}", platform.unwrap_or_default())

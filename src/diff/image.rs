@@ -6,10 +6,11 @@ mod leftovers;
 pub(super) use self::index::Images;
 pub(super) use self::leftovers::{diff_leftovers, gone};
 use super::{Act, Changes, Need, Told};
-use crate::desired::{Desired, DesiredImage, ImageOrigin, Ingredients, Recipe};
+use crate::assembly::on_base;
+use crate::desired::{Desired, DesiredImage, ImageOrigin, Ingredients, OnBase, Recipe};
 use crate::observed::{AtRegistry, Observed, ObservedImage};
 use crate::resource::image::PullPolicy;
-use crate::resource::label::{Mark, Purpose, is_mark, is_set_by, mark_owner, marked_image};
+use crate::resource::label::{Mark, Purpose, is_mark, is_on, is_set_by, mark_owner, marked_image};
 use crate::resource::name::{Kind, Name, Owner, ResourceId};
 use crate::resource::reference::{ImageId, ImageReference};
 
@@ -31,8 +32,8 @@ pub(super) fn diff(
             let why = crate::fields::plain(why);
             changes.warnings.push(format!("{id}: whether {reference} has moved cannot be asked: {why}"));
         }
-        if let (ImageOrigin::Made(recipe), Some(there)) = (&image.source, images.present(name))
-            && there.source.as_deref() != Some(&recipe.digest)
+        if let (Some(source), Some(there)) = (source(image, images), images.present(name))
+            && there.source.as_ref() != Some(&source)
         {
             changes
                 .warnings
@@ -45,6 +46,15 @@ pub(super) fn diff(
         let there = images.settled(name);
         keep(&id, image, there, changes);
         push(&id, image, there, observed, changes);
+    }
+}
+
+/// What an image is to be made from that Invigil makes, as far as that is known.
+fn source(image: &DesiredImage, images: &Images<'_>) -> Option<String> {
+    match &image.source {
+        ImageOrigin::Made(recipe) => Some(recipe.digest.clone()),
+        ImageOrigin::OnBase(image) => image.source(images.at(&image.base).map(|base| &base.id)),
+        _ => None,
     }
 }
 
@@ -113,14 +123,24 @@ fn diff_tags(
         _ => (false, missing.iter().cloned().collect()),
     };
     let (ours, _) = all_marks(there, owner);
+    let base = match &image.source {
+        ImageOrigin::OnBase(image) => image.marked(),
+        _ => None,
+    };
+    // Its mark bears another name of its base: without this one it could not be told once the base is gone.
+    let renamed = base.filter(|base| images.at(base).is_some() && !ours.iter().any(|mark| is_on(mark, base)));
+    let set = if renamed.is_some() { image.tags.clone() } else { set };
     let mut tags = missing;
-    if is_nobodys || tags.iter().any(|tag| !names(&ours, tag)) {
-        if tags.is_empty() {
+    if let Some(base) = renamed {
+        reasons.push(super::told("", None, Some(format!("its base is called {base} now"))));
+    }
+    if is_nobodys || renamed.is_some() || tags.iter().any(|tag| !names(&ours, tag)) {
+        if tags.is_empty() && renamed.is_none() {
             reasons.push(super::told("", None, Some("the mark that makes it ours is missing".to_owned())));
         }
         // Without the mark, which comes first, the tags would be somebody's.
         let purpose = Purpose::Resource(id.name.clone());
-        let mark = Mark { owner: owner.clone(), purpose, set };
+        let mark = Mark { owner: owner.clone(), purpose, set, base: base.cloned() };
         tags.splice(0..0, mark.tags(&there.id));
     }
     if tags.is_empty() {
@@ -244,7 +264,7 @@ fn make(
     let mut reasons = Vec::new();
     let mut tags: Vec<ImageReference> = image.tags.iter().cloned().collect();
     let purpose = || Purpose::Resource(name.clone());
-    let mark = || Mark { owner: owner.clone(), purpose: purpose(), set: image.tags.clone() };
+    let mark = || Mark { owner: owner.clone(), purpose: purpose(), set: image.tags.clone(), base: None };
     let act = match &image.source {
         ImageOrigin::Paper(paper) => {
             let from = image.tags.iter().find_map(|tag| images.at(tag)).map(|there| there.id.to_string());
@@ -253,6 +273,19 @@ fn make(
             }
             tags.extend(mark().tags(paper.id()));
             Act::LoadPaper { image: Box::new(paper.clone()), tags }
+        }
+        ImageOrigin::OnBase(on_base) => {
+            let there = images.at(&on_base.base);
+            let pull = there.is_none() && image.bases.is_empty();
+            if pull && desired.opaque {
+                let why = "is not on this host, and what could not be read may describe it";
+                return changes.block(id, format!("{} {why}", on_base.base));
+            }
+            let there = there.filter(|_| image.bases.iter().all(|base| images.settled(base).is_some()));
+            let base = there.map(|there| there.id.clone());
+            reasons = base_reasons(on_base, base.as_ref(), images.generation(name, image));
+            let mark = Mark { base: on_base.marked().cloned(), ..mark() };
+            Act::LoadOnBase { image: on_base.clone(), base, mark, pull }
         }
         ImageOrigin::Load { archive, ids, brings } => {
             if let Some(tag) = foreign_tag(brings.iter(), images, owner) {
@@ -295,6 +328,20 @@ fn make(
     let mut needs: Vec<Need> = image.bases.iter().map(|base| Need::there(Kind::Image, base)).collect();
     needs.extend(network.map(|name| Need::there(Kind::Network, &name)));
     changes.push(id, act, reasons, needs);
+}
+
+/// Why a paper is put on a base: what of the two is another than before.
+fn base_reasons(image: &OnBase, base: Option<&ImageId>, before: Option<&ObservedImage>) -> Vec<Told> {
+    let Some(source) = before.and_then(|before| before.source.as_deref()) else { return Vec::new() };
+    let to = image.base_digits(base).map_or_else(|| image.base.to_string(), short);
+    let Some((paper, base)) = on_base::made_from(source) else {
+        return vec![super::told("runtime.base", None, Some(image.base.to_string()))];
+    };
+    [("paper", short(paper), short(image.paper.digits())), ("base", short(base), to)]
+        .into_iter()
+        .filter(|(_, from, to)| from != to)
+        .map(|(field, from, to)| super::told(field, Some(from), Some(to)))
+        .collect()
 }
 
 /// A digest as people are shown it.

@@ -19,12 +19,13 @@ use serde_json::Value;
 
 use self::image::Images;
 use crate::assembly::PaperImage;
-use crate::desired::{Desired, Recipe, Removals};
+use crate::desired::{Desired, OnBase, Recipe, Removals};
 pub use crate::fields::Told;
 use crate::observed::{Applied, EngineId, Observed, ObservedContainer};
 use crate::plan::Await;
 use crate::resource::container::{Condition, ContainerSpec, PlacedFile, State};
 use crate::resource::duration::Duration;
+use crate::resource::label::Mark;
 use crate::resource::name::{Kind, Name, Owner, ResourceId};
 use crate::resource::network::NetworkSpec;
 use crate::resource::platform::Platform;
@@ -116,6 +117,17 @@ pub enum Act {
         image: Box<PaperImage>,
         /// The tags it is to bear, our mark among them.
         tags: Vec<ImageReference>,
+    },
+    /// Put a problem set on an image of the user's own.
+    LoadOnBase {
+        /// What is put on what.
+        image: Box<OnBase>,
+        /// The base, where it is there already.
+        base: Option<ImageId>,
+        /// Whose it is, and the tags it is to bear.
+        mark: Mark,
+        /// Whether the base has to be pulled first, because no manifest describes it and it is absent.
+        pull: bool,
     },
     /// Load an archive as `docker save` writes it.
     LoadArchive {
@@ -461,7 +473,11 @@ impl Act {
     /// Whether it brings an image to the engine.
     fn takes_room(&self) -> bool {
         match self {
-            Self::LoadPaper { .. } | Self::LoadArchive { .. } | Self::Pull { .. } | Self::Make { .. } => true,
+            Self::LoadPaper { .. }
+            | Self::LoadOnBase { .. }
+            | Self::LoadArchive { .. }
+            | Self::Pull { .. }
+            | Self::Make { .. } => true,
             Self::Create(container) | Self::Replace { container, .. } => container.pull,
             _ => false,
         }

@@ -11,6 +11,7 @@ use super::claims::Tags;
 use super::document::Draft;
 use super::kinds::ManifestKind;
 use super::suggestion::did_you_mean;
+use crate::problemset::set::ProblemSet;
 use crate::resource::container::{Condition, ContainerSpec, Reference as Named, State, Use};
 use crate::resource::name::{Name, ResourceId};
 use crate::resource::network::NetworkSpec;
@@ -50,8 +51,18 @@ pub(super) enum Role {
 
 /// Every reference, in the order of documents and fields.
 pub(super) fn of(valid: &[Valid<'_, '_>], tags: &Tags) -> Vec<Reference> {
-    let containers = valid.iter().enumerate().filter_map(|(from, this)| Some((from, this.container()?)));
-    containers.flat_map(|(from, container)| of_container(from, container, tags)).collect()
+    let references = valid.iter().enumerate().map(|(from, this)| match &this.manifest.spec {
+        Spec::Container(container) => of_container(from, container, tags),
+        Spec::ProblemSet(set) => of_problem_set(from, set, tags).into_iter().collect(),
+        Spec::Image(_) | Spec::Network(_) | Spec::Volume(_) => Vec::new(),
+    });
+    references.flatten().collect()
+}
+
+fn of_problem_set(from: usize, set: &ProblemSet, tags: &Tags) -> Option<Reference> {
+    let target = tags.get(set.base.as_ref()?)?.clone();
+    let path = FieldPath::root().key("spec").key("runtime").key("base");
+    Some(Reference { from, path, target, kind: ManifestKind::Image, role: Role::Optional })
 }
 
 fn of_container(from: usize, container: &ContainerSpec, tags: &Tags) -> Vec<Reference> {

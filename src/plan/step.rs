@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use crate::assembly::PaperImage;
-use crate::desired::Recipe;
+use crate::desired::{OnBase, Recipe};
 use crate::observed::Applied;
 use crate::resource::container::PlacedFile;
 use crate::resource::duration::Duration;
@@ -27,6 +27,13 @@ use crate::resource::volume::VolumeSpec;
 pub enum Step {
     /// Load problem set images, in one archive.
     LoadPapers(Vec<(PaperImage, Vec<ImageReference>)>),
+    /// Put a problem set on an image that is there, under a mark and the tags that it says were set.
+    LoadOnBase {
+        /// What is put on what.
+        image: Box<OnBase>,
+        /// The mark.
+        mark: Mark,
+    },
     /// Load an archive and check that its image has one of these ids.
     LoadArchive {
         /// Where it is.
@@ -220,6 +227,7 @@ impl Step {
             | Self::Await { container, .. }
             | Self::RemoveContainer(container) => Some(container),
             Self::LoadPapers(_)
+            | Self::LoadOnBase { .. }
             | Self::LoadArchive { .. }
             | Self::Pull { .. }
             | Self::Make { .. }
@@ -276,6 +284,7 @@ impl Step {
             Self::Await { until: Await::Well(_), .. } => "wait until well".to_owned(),
             Self::Await { until: Await::Completed, .. } => "wait until completed".to_owned(),
             Self::Make { recipe, .. } => recipe.words(),
+            Self::LoadOnBase { image, .. } => format!("put the paper on {}", image.base),
             Self::LoadArchive { .. } | Self::Pull { .. } | Self::Push(_) | Self::Untag(_) => self.words(),
             Self::Save { archive, .. } => format!("save into {}", archive.display()),
         };
@@ -295,6 +304,9 @@ impl Step {
         match self {
             Self::LoadPapers(images) if images.len() == 1 => "load 1 problem set image".to_owned(),
             Self::LoadPapers(images) => format!("load {} problem set images", images.len()),
+            Self::LoadOnBase { image, mark } => {
+                format!("put the paper of {} on {}", mark.purpose.as_str(), image.base)
+            }
             Self::LoadArchive { archive, .. } => format!("load {}", archive.display()),
             Self::Pull { reference, .. } => format!("pull {reference}"),
             Self::Make { recipe, tag } => format!("{} as {tag}", recipe.words()),

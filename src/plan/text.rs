@@ -69,7 +69,7 @@ impl Verb {
 
     pub(super) fn of(act: &Act) -> Self {
         match act {
-            Act::LoadPaper { .. } | Act::LoadArchive { .. } => Self::Load,
+            Act::LoadPaper { .. } | Act::LoadOnBase { .. } | Act::LoadArchive { .. } => Self::Load,
             Act::Pull { .. } => Self::Pull,
             Act::Make { recipe, .. } => match recipe.ingredients {
                 Ingredients::Import { .. } => Self::Import,
@@ -151,6 +151,10 @@ impl Verb {
 pub(super) fn detail(change: &Change) -> String {
     let own = match &change.act {
         Act::LoadPaper { image, .. } => format!("{}, {}", counted(image.items(), "item"), image.id()),
+        Act::LoadOnBase { image, base, .. } => {
+            let base = base.as_ref().map(|base| format!(" ({base})")).unwrap_or_default();
+            format!("{} on {}{base}", counted(image.paper.items(), "item"), image.base)
+        }
         Act::LoadArchive { archive, ids, .. } => {
             format!("{}, {}", archive.display(), ids.first().map(ToString::to_string).unwrap_or_default())
         }

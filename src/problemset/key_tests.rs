@@ -62,6 +62,7 @@ fn spec_of(items: Vec<ItemSpec>) -> ProblemSetSpec {
         language: "en".into(),
         owner: None,
         image: ImageNameSpec::default(),
+        runtime: None,
         legacy_image_id: None,
         items,
     }

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::resource::label::is_mark;
+use crate::resource::reference::ImageReference;
 use crate::resource::violation::{FieldPath, Severity, Violation};
 
 use super::check::ItemCheck;
@@ -23,6 +25,8 @@ pub struct ProblemSet {
     pub repository: String,
     /// The image's tag.
     pub tag: String,
+    /// The image that the paper is put on; `None` with Invigil's own exam server.
+    pub base: Option<ImageReference>,
     /// Who the problem set belongs to.
     pub owner: Option<String>,
     /// The old exam service's `imgId`.
@@ -45,6 +49,8 @@ impl ProblemSet {
             }
         }
         let repository = check_image(name, spec, &mut violations);
+
+        check_base(&repository, spec, &mut violations);
 
         let items_path = root.key("items");
         if spec.items.is_empty() {
@@ -81,6 +87,7 @@ impl ProblemSet {
             key: AnswerKey::new(keys),
             repository,
             tag: spec.image.tag.to_string(),
+            base: spec.runtime.as_ref().map(|runtime| runtime.base.clone()),
             owner: spec.owner.clone().map(String::from),
             legacy_image_id: spec.legacy_image_id.clone().map(String::from),
         };
@@ -159,4 +166,17 @@ fn check_image(name: &str, spec: &ProblemSetSpec, violations: &mut Vec<Violation
         violations.push(Violation::error(image.key("tag"), message).with_hint(hint));
     }
     repository.to_owned()
+}
+
+fn check_base(repository: &str, spec: &ProblemSetSpec, violations: &mut Vec<Violation>) {
+    let Some(runtime) = &spec.runtime else { return };
+    let path = FieldPath::root().key("runtime").key("base");
+    let own = format!("{repository}:{}", &*spec.image.tag).parse();
+    if own.as_ref() == Ok(&runtime.base) {
+        let message = format!("{} is the image that the paper is put into", runtime.base);
+        let hint = "name the image without the paper, or give this one a name of its own: `image: {repository: ...}`";
+        violations.push(Violation::error(path, message).with_hint(hint));
+    } else if is_mark(&runtime.base) {
+        violations.push(Violation::error(path, "tags of io.invigil.owner are Invigil's own"));
+    }
 }

@@ -260,3 +260,21 @@ fn the_schema_describes_every_field_and_accepts_both_forms_of_a_prompt() {
         }
     }
 }
+
+#[test]
+fn a_base_is_an_image_and_another_than_the_problem_sets_own() {
+    let with = |base: &str, image: &str| format!("runtime: {{base: '{base}'}}\nimage: {image}\n{EXAM}");
+    let (set, wrong) = ProblemSet::new("exam", &read(&with("server:1", "{}")));
+    assert_eq!(wrong, []);
+    assert_eq!(set.unwrap().base.unwrap().to_string(), "server:1");
+    assert_eq!(
+        violations(&with("docker.io/library/exam", "{}")),
+        "runtime.base: exam:latest is the image that the paper is put into\n  name the image without the paper, or \
+         give this one a name of its own: `image: {repository: ...}`\n"
+    );
+    assert_eq!(violations(&with("exam:latest", "{tag: with-paper}")), "");
+    assert_eq!(
+        violations(&with("io.invigil.owner/default/exam:1", "{}")),
+        "runtime.base: tags of io.invigil.owner are Invigil's own\n"
+    );
+}

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::item::ItemSpec;
 use super::text::Text;
+use crate::resource::reference::ImageReference;
 
 /// The language of a problem set that names none; the old exam service knew no other.
 pub const DEFAULT_LANGUAGE: &str = "zh-CN";
@@ -28,6 +29,9 @@ pub struct ProblemSetSpec {
     /// What the image is called that the paper is put into.
     #[serde(default, skip_serializing_if = "ImageNameSpec::is_default")]
     pub image: ImageNameSpec,
+    /// What serves the paper. Default: Invigil's own exam server, in an image that needs no other one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runtime: Option<RuntimeSpec>,
     /// The `imgId` under which the old exam service knew this problem set; it can still be found by it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub legacy_image_id: Option<Text>,
@@ -58,6 +62,18 @@ impl ImageNameSpec {
     fn is_default(&self) -> bool {
         *self == Self::default()
     }
+}
+
+/// An image of one's own that serves a problem set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RuntimeSpec {
+    /// The image that the paper is put on, as one layer more; its program, user and everything else stay as they are.
+    /// The program finds the paper at `/exam/paper.json` and writes responses below `/exam/responses`, where every
+    /// user may. The image is one that a manifest describes, or one on the host; what is not there is pulled. When it
+    /// is another one, the problem set's image is made anew. Containers get none of the restrictions that Invigil's
+    /// own exam server runs under: what the program needs is not known.
+    pub base: ImageReference,
 }
 
 fn default_language() -> Text {

@@ -57,6 +57,8 @@ pub struct Mark {
     pub purpose: Purpose,
     /// The references that were set for it: with the mark, they go when it goes.
     pub set: BTreeSet<ImageReference>,
+    /// What it was made on, where the manifests name it and do not describe it.
+    pub base: Option<ImageReference>,
 }
 
 /// What a marked image is there for.
@@ -68,24 +70,39 @@ pub enum Purpose {
     Containers,
 }
 
+impl Purpose {
+    /// What stands for it in a mark: the resource's name, or what no resource can be called.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Resource(name) => name.as_str(),
+            Self::Containers => PULLED,
+        }
+    }
+}
+
 /// How many references one tag can name: a tag has at most 128 characters, 12 of which are the image's.
 const NAMED_IN_A_TAG: usize = 12;
+/// The same beside what the image was made on.
+const NAMED_BESIDE_A_BASE: usize = 11;
+/// What stands before the digest of what an image was made on. With it, nothing reads like a reference that was set.
+const ON: &str = "on-";
 
 impl Mark {
     /// The tags that say so of the image `id`: one as long as not more than a dozen references are named. After the
-    /// image's short id stands a dot and a short digest for each reference, which has characters that no tag may.
+    /// image's short id stands a dot and a short digest for each reference, which has characters that no tag may; the
+    /// first of them, after `on-`, is that of what it was made on.
     pub fn tags(&self, id: &ImageId) -> Vec<ImageReference> {
         let set: BTreeSet<String> = self.set.iter().map(named).collect();
         let set: Vec<String> = set.into_iter().collect();
-        let name = match &self.purpose {
-            Purpose::Resource(name) => name.as_str(),
-            Purpose::Containers => PULLED,
-        };
+        let base = self.base.as_ref().map(|base| format!("{ON}{}", named(base)));
+        let name = self.purpose.as_str();
         let tag = |named: &[String]| {
-            let parts: Vec<&str> = [id.short()].into_iter().chain(named.iter().map(String::as_str)).collect();
+            let own = [id.short()].into_iter().chain(base.as_deref());
+            let parts: Vec<&str> = own.chain(named.iter().map(String::as_str)).collect();
             ImageReference::tagged(MARK_HOST, &format!("{}/{name}", self.owner), &parts.join("."))
         };
-        if set.is_empty() { vec![tag(&[])] } else { set.chunks(NAMED_IN_A_TAG).map(tag).collect() }
+        let most = if base.is_some() { NAMED_BESIDE_A_BASE } else { NAMED_IN_A_TAG };
+        if set.is_empty() { vec![tag(&[])] } else { set.chunks(most).map(tag).collect() }
     }
 }
 
@@ -107,6 +124,13 @@ pub fn is_set_by(mark: &ImageReference, reference: &ImageReference) -> bool {
     let mut names = mark.tag().filter(|_| is_mark(mark)).into_iter().flat_map(|tag| tag.split('.').skip(1));
     let reference = named(reference);
     names.any(|name| name == reference)
+}
+
+/// Whether a tag is a mark that says that its image was made on what `base` stood for.
+pub fn is_on(mark: &ImageReference, base: &ImageReference) -> bool {
+    let mut parts = mark.tag().filter(|_| is_mark(mark)).into_iter().flat_map(|tag| tag.split('.').skip(1));
+    let base = named(base);
+    parts.any(|part| part.strip_prefix(ON) == Some(base.as_str()))
 }
 
 /// The resource that a tag marks, if it is a mark of `owner`'s. An image that was pulled for containers has no
@@ -222,7 +246,7 @@ mod tests {
         let id: ImageId =
             format!("sha256:{}", "3f2a91c0d7be".repeat(6)[..64].to_owned()).parse().expect("an id");
         let purpose = Purpose::Resource(name.clone());
-        let mark = Mark { owner: owner.clone(), purpose, set: BTreeSet::new() };
+        let mark = Mark { owner: owner.clone(), purpose, set: BTreeSet::new(), base: None };
         let tags = mark.tags(&id);
         assert_eq!(tags[0].to_string(), "io.invigil.owner/default/img-test:3f2a91c0d7be");
         assert_eq!(marked_image(&owner, &tags[0]), Some(name));
@@ -233,7 +257,7 @@ mod tests {
     fn the_mark_of_an_image_that_was_pulled_for_containers_is_no_resources() {
         let owner: Owner = "default".parse().expect("an owner");
         let set = ["nginx:1.14".parse().expect("a reference")].into();
-        let mark = Mark { owner: owner.clone(), purpose: Purpose::Containers, set };
+        let mark = Mark { owner: owner.clone(), purpose: Purpose::Containers, set, base: None };
         let tags = mark.tags(&ImageId::of(b"an image"));
         let short = ImageId::of(b"an image").short().to_owned();
         assert_eq!(
@@ -249,6 +273,25 @@ mod tests {
     }
 
     #[test]
+    fn a_mark_says_what_its_image_was_made_on() {
+        let reference = |text: &str| text.parse::<ImageReference>().expect("a reference");
+        let set: BTreeSet<ImageReference> =
+            (0..30).map(|number| reference(&format!("midterm:{number}"))).collect();
+        let mark = Mark {
+            owner: "default".parse().expect("an owner"),
+            purpose: Purpose::Resource("midterm".parse().expect("a name")),
+            set: set.clone(),
+            base: Some(reference("server:1")),
+        };
+        let tags = mark.tags(&ImageId::of(b"an image"));
+        assert!(tags.iter().all(|tag| tag.to_string().parse() == Ok(tag.clone())), "{tags:?}");
+        assert!(tags.iter().all(|tag| is_on(tag, &reference("server:1"))));
+        assert!(set.iter().all(|one| tags.iter().any(|tag| is_set_by(tag, one))));
+        assert!(!tags.iter().any(|tag| is_on(tag, &reference("midterm:1"))));
+        assert!(!tags.iter().any(|tag| is_set_by(tag, &reference("server:1"))));
+    }
+
+    #[test]
     fn a_mark_says_which_tags_were_set() {
         let set: BTreeSet<ImageReference> = (0..30)
             .map(|number| format!("registry:5000/team/img-test:{number}").parse().expect("a tag"))
@@ -257,6 +300,7 @@ mod tests {
             owner: "default".parse().expect("an owner"),
             purpose: Purpose::Resource("img-test".parse().expect("a name")),
             set: set.clone(),
+            base: None,
         };
         let tags = mark.tags(&ImageId::of(b"an image"));
         assert_eq!(tags.len(), 3);

@@ -11,7 +11,7 @@ use crate::resource::printable::printable;
 use crate::resource::reference::{ImageId, ImageReference};
 
 /// The largest metadata document of a saved image.
-const DOCUMENT_MAX: u64 = 8 << 20;
+pub(crate) const DOCUMENT_MAX: u64 = 8 << 20;
 
 /// The one image in an archive of `docker save`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,7 +58,7 @@ pub fn saved_image(file: &File) -> Result<SavedImage, String> {
 
 /// What must not be in an archive of images: the engine unpacks each entry as root, and reads layers by the names that the
 /// archive gives them.
-fn check_entry<R: Read>(entry: &tar::Entry<'_, R>) -> Result<(), String> {
+pub(crate) fn check_entry<R: Read>(entry: &tar::Entry<'_, R>) -> Result<(), String> {
     let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
     let shown = printable(&name).into_owned();
     let kind = entry.header().entry_type();

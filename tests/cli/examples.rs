@@ -9,10 +9,10 @@ use std::process::{Command, Output};
 use crate::repository;
 
 /// The ports of the examples, and those of their copy, which leaves a running demo alone.
-const PORTS: [(&str, &str); 4] =
-    [("18081", "28081"), ("18082", "28082"), ("18083", "28083"), ("18084", "28084")];
+const PORTS: [(&str, &str); 5] =
+    [("18081", "28081"), ("18082", "28082"), ("18083", "28083"), ("18084", "28084"), ("18085", "28085")];
 /// The names in the examples that become those of the copy.
-const NAMES: [&str; 9] = [
+const NAMES: [&str; 12] = [
     "img-test",
     "seat-01",
     "seat-02",
@@ -22,6 +22,9 @@ const NAMES: [&str; 9] = [
     "exam-web",
     "web-01",
     "web-02",
+    "exam-own",
+    "own-test",
+    "seat-03",
 ];
 
 /// The examples under names and ports of their own, removed when the test ends.
@@ -89,7 +92,7 @@ fn manifests() -> Vec<PathBuf> {
 
 impl Drop for Examples {
     fn drop(&mut self) {
-        for container in ["seat-01", "seat-02", "web-01", "web-02"] {
+        for container in ["seat-01", "seat-02", "seat-03", "web-01", "web-02"] {
             docker(&["rm", "-f", &self.name(container)]);
         }
         docker(&["network", "rm", &self.name("exam-room")]);
@@ -130,7 +133,7 @@ fn every_example_is_applied_and_the_exam_is_served_without_its_key() {
     let again = examples.invigil(&["plan", "--detailed-exitcode"]);
     assert_eq!(
         (text(&again.stdout).as_str(), again.status.code()),
-        ("Nothing to do; 9 unchanged.\n", Some(0))
+        ("Nothing to do; 12 unchanged.\n", Some(0))
     );
 
     let seat = examples.name("seat-01");
@@ -146,6 +149,9 @@ fn every_example_is_applied_and_the_exam_is_served_without_its_key() {
     for port in ["28083", "28084"] {
         assert!(get(port, "/index.html").contains("考场须知"), "{port}");
     }
+
+    let paper = get("28085", "/paper.json");
+    assert!(paper.contains("什么是容器？") && !paper.contains("隔离"), "{paper}");
 
     // The key of the examples is `choices: [A]`; what would give it away is the word.
     let image = examples.name("img-test");

@@ -10,6 +10,7 @@ mod fields;
 mod files;
 mod images;
 mod lifecycle;
+mod on_base;
 mod ownership;
 #[path = "../proxy/mod.rs"]
 mod proxy;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::{Build, absolute};
-use crate::desired::DesiredContainer;
+use crate::desired::{DesiredContainer, ImageOrigin};
 use crate::manifest::Manifest;
 use crate::resource::bind::{Bind, BindSource};
 use crate::resource::container::{Capability, ContainerSpec, PlacedFile};
@@ -64,7 +64,8 @@ impl Build<'_> {
                 image => (image, reference),
             }
         };
-        if spec.problem_set.is_some() {
+        let source = spec.problem_set.as_ref().and_then(|set| Some(&self.desired.images.get(set)?.source));
+        if matches!(source, Some(ImageOrigin::Paper(_))) {
             guard(&mut spec);
         }
         self.read_env_files(manifest, &mut spec)?;

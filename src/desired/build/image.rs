@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::{Build, absolute};
 use crate::assembly::PaperImage;
-use crate::desired::{Archive, DesiredImage, ImageOrigin, KeptArchive, Recipe, Sent};
+use crate::assembly::on_base::PaperLayer;
+use crate::desired::{Archive, Decided, DesiredImage, ImageOrigin, KeptArchive, OnBase, Recipe, Sent};
 use crate::manifest::{Manifest, Manifests, Spec};
 use crate::problemset::set::ProblemSet;
 use crate::resource::image::{
@@ -49,12 +50,23 @@ fn context(manifest: &Manifest, build: &BuildSpec) -> Option<ContextRequest> {
 }
 
 impl Build<'_> {
-    pub(super) fn problem_set(&self, set: &ProblemSet) -> Result<DesiredImage, (FieldPath, String)> {
+    pub(super) fn problem_set(
+        &mut self,
+        manifest: &Manifest,
+        set: &ProblemSet,
+    ) -> Result<DesiredImage, (FieldPath, String)> {
         let root = FieldPath::root();
-        let paper = PaperImage::assemble(self.server, &set.paper)
-            .map_err(|error| (root.clone(), error.to_string()))?;
+        let unwritten = |error: serde_json::Error| (root.clone(), error.to_string());
         let tag = tag_of(set).map_err(|error| (root.key("image"), error))?;
-        Ok(DesiredImage::tagged(ImageOrigin::Paper(paper), [tag].into()))
+        let Some(base) = &set.base else {
+            let paper = PaperImage::assemble(self.server, &set.paper).map_err(unwritten)?;
+            return Ok(DesiredImage::tagged(ImageOrigin::Paper(paper), [tag].into()));
+        };
+        let paper = PaperLayer::assemble(&set.paper).map_err(unwritten)?;
+        self.starts_from.insert(manifest.id.name.clone(), [base.clone()].into());
+        // Whether a manifest describes the base is seen when all are read.
+        let image = OnBase { paper, base: base.clone(), decided: Decided::ByEngine };
+        Ok(DesiredImage::tagged(ImageOrigin::OnBase(Box::new(image)), [tag].into()))
     }
 
     pub(super) fn image(
@@ -180,6 +192,7 @@ impl Build<'_> {
         let complete = manifests.is_complete() && self.desired.invalid.is_empty();
         let mut open = std::mem::take(&mut self.starts_from);
         let mut left = Vec::new();
+        let mut unlocked = Vec::new();
         loop {
             let names = |bases: &BTreeSet<ImageReference>| -> BTreeSet<Name> {
                 bases.iter().filter_map(|base| self.by_tag.get(base)).cloned().collect()
@@ -197,13 +210,20 @@ impl Build<'_> {
                 let id = ResourceId::new(Kind::Image, name.clone());
                 // What it starts from may be what cannot be read now: made without it, it would be another.
                 let uncertain = !complete && references.iter().any(|base| !self.by_tag.contains_key(base));
-                let described: Option<Vec<String>> =
-                    bases.iter().map(|base| Some(self.desired.images.get(base)?.source.identity())).collect();
+                let described: Option<Vec<&ImageOrigin>> =
+                    bases.iter().map(|base| Some(&self.desired.images.get(base)?.source)).collect();
+                let described = described.map(|described| described.into_iter().cloned().collect::<Vec<_>>());
                 match (described, self.desired.images.remove(&name)) {
                     (Some(described), Some(image)) => {
                         let source = match image.source {
-                            ImageOrigin::Made(recipe) => ImageOrigin::Made(recipe.on(&described)),
-                            other => other,
+                            ImageOrigin::OnBase(mut image) if described.is_empty() => {
+                                match self.locked(&image.base) {
+                                    Ok(locked) => image.base = locked.unwrap_or(image.base),
+                                    Err(why) => unlocked.push((id, why)),
+                                }
+                                ImageOrigin::OnBase(image)
+                            }
+                            source => on_described(source, &described),
                         };
                         self.desired.images.insert(name, DesiredImage { source, bases, uncertain, ..image });
                     }
@@ -216,13 +236,47 @@ impl Build<'_> {
                 self.leave(manifest, "an image is that it is built on");
             }
         }
+        for (id, why) in unlocked {
+            self.desired.images.remove(&id.name);
+            for manifest in manifests.resources.iter().filter(|manifest| manifest.id == id) {
+                self.refuse(manifest, &base_field(), why.clone());
+            }
+        }
         let in_circles =
             |manifest: &&Manifest| manifest.id.kind == Kind::Image && open.contains_key(&manifest.id.name);
         for manifest in manifests.resources.iter().filter(in_circles) {
             self.desired.images.remove(&manifest.id.name);
             let message = "the images that it is built on lead in a circle".to_owned();
-            self.refuse(manifest, &FieldPath::root().key("build"), message);
+            let field = match manifest.spec {
+                Spec::ProblemSet(_) => base_field(),
+                _ => FieldPath::root().key("build"),
+            };
+            self.refuse(manifest, &field, message);
         }
+    }
+}
+
+/// Where a problem set says what its paper is put on.
+fn base_field() -> FieldPath {
+    FieldPath::root().key("runtime").key("base")
+}
+
+/// What is made on images of the manifests, now that these are known.
+fn on_described(source: ImageOrigin, described: &[ImageOrigin]) -> ImageOrigin {
+    match (source, described) {
+        (ImageOrigin::Made(recipe), _) => {
+            ImageOrigin::Made(recipe.on(&described.iter().map(ImageOrigin::identity).collect::<Vec<_>>()))
+        }
+        // What a registry has is known by its id alone; a lock's word holds for both.
+        (ImageOrigin::OnBase(mut image), [ImageOrigin::Pull { reference, .. }]) => {
+            image.base.clone_from(reference);
+            ImageOrigin::OnBase(image)
+        }
+        (ImageOrigin::OnBase(mut image), [base]) => {
+            image.decided = Decided::by_manifest(&base.identity());
+            ImageOrigin::OnBase(image)
+        }
+        (source, _) => source,
     }
 }
 
@@ -233,6 +287,7 @@ pub fn pulled_tags(manifests: &Manifests) -> BTreeSet<ImageReference> {
     let pulled = specs().filter_map(|spec| match spec {
         Spec::Image(spec) => spec.pull.as_ref().map(|pull| &pull.reference),
         Spec::Container(spec) => spec.image.as_ref().filter(|image| !described.contains(image)),
+        Spec::ProblemSet(set) => set.base.as_ref().filter(|base| !described.contains(base)),
         _ => None,
     });
     pulled.filter(|reference| reference.tag().is_some()).cloned().collect()

@@ -115,7 +115,7 @@ impl Build<'_> {
         }
         let built = match &manifest.spec {
             Spec::ProblemSet(set) => {
-                self.problem_set(set).map(|image| _ = self.desired.images.insert(name, image))
+                self.problem_set(manifest, set).map(|image| _ = self.desired.images.insert(name, image))
             }
             Spec::Image(spec) => {
                 self.image(manifest, spec).map(|image| _ = self.desired.images.insert(name, image))

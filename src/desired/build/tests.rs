@@ -2,6 +2,7 @@ use std::fs;
 use std::path::Path;
 
 use super::*;
+use crate::desired::ImageOrigin;
 use crate::source::attachment::AttachmentReader;
 use crate::source::directory;
 
@@ -112,4 +113,105 @@ fn images_that_are_built_on_each_other_are_errors() {
     assert_eq!(told.len(), 3);
     assert_eq!(told[0], "all.yaml:1:1: spec.build: the images that it is built on lead in a circle");
     assert_eq!(invalid(&desired), "image/aa image/bb image/cc");
+}
+
+/// A problem set on a base.
+fn paper(name: &str, base: &str) -> String {
+    format!(
+        "apiVersion: invigil/v1\nkind: ProblemSet\nmetadata: {{name: {name}}}\nspec:\n  title: T\n  runtime: {{base: '{base}'}}\n  \
+         items: [{{id: '1', type: short_answer, prompt: Q}}]\n---\n"
+    )
+}
+
+#[test]
+fn a_paper_on_a_described_image_is_another_when_that_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let manifests = |base: &str| paper("exam", "base:1") + &image("base", &on(base, "base:1"));
+    let (first, told) = desired(dir.path(), &manifests("debian:12"));
+    assert!(told.is_empty(), "{told:?}");
+    assert_eq!(first.images[&"exam".parse::<Name>().unwrap()].bases, ["base".parse().unwrap()].into());
+    assert_eq!(digest(&first, "exam"), digest(&desired(dir.path(), &manifests("debian:12")).0, "exam"));
+    assert_ne!(digest(&first, "exam"), digest(&desired(dir.path(), &manifests("debian:13")).0, "exam"));
+    // What a Dockerfile starts from may be a paper on a base.
+    let (second, told) =
+        desired(dir.path(), &(manifests("debian:12") + &image("app", &on("exam:latest", "app:1"))));
+    assert!(told.is_empty(), "{told:?}");
+    assert_eq!(second.images[&"app".parse::<Name>().unwrap()].bases, ["exam".parse().unwrap()].into());
+}
+
+#[test]
+fn papers_on_images_that_lead_in_a_circle_are_errors() {
+    let dir = tempfile::tempdir().unwrap();
+    let manifests = paper("exam", "app:1") + &image("app", &on("exam:latest", "app:1"));
+    let (desired, told) = desired(dir.path(), &manifests);
+    assert_eq!(
+        told,
+        [
+            "all.yaml:9:1: spec.build: the images that it is built on lead in a circle",
+            "all.yaml:1:1: spec.runtime.base: the images that it is built on lead in a circle",
+        ]
+    );
+    assert_eq!(invalid(&desired), "image/app image/exam");
+}
+
+#[test]
+fn law_3_a_paper_on_an_image_that_cannot_be_read_is_left() {
+    let dir = tempfile::tempdir().unwrap();
+    let exam = paper("exam", "base:1") + &container("seat", "{problemSet: exam}");
+    let (read, told) =
+        desired(dir.path(), &(exam.clone() + &image("base", "{load: {archive: no}, tags: ['base:1']}")));
+    assert_eq!(
+        told,
+        [
+            "all.yaml:14:1: spec.load.archive: @/no does not exist",
+            "all.yaml:1:1: warning: image/exam is left as it is, as an image is that it is built on",
+            "all.yaml:9:1: warning: container/seat is left as it is, as its image is, whose manifest or files cannot be read",
+        ]
+    );
+    assert_eq!(invalid(&read), "image/base image/exam container/seat");
+    // A manifest that is wrong by itself is told where it is named.
+    let (read, told) = desired(dir.path(), &(exam + &image("base", "{tags: ['base:1']}")));
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert_eq!(
+        told[0],
+        "all.yaml:6:19: warning: spec.runtime.base: image/exam is left as it is, because image/base is"
+    );
+    assert_eq!(invalid(&read), "image/base image/exam container/seat");
+}
+
+#[test]
+fn a_lock_says_which_image_a_paper_is_put_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let digest = format!("sha256:{}", "3f".repeat(32));
+    let lock = format!("formatVersion: 1\nimages:\n  \"base:1\": \"{digest}\"\n");
+    fs::write(dir.path().join("invigil.lock"), lock).unwrap();
+    let base = |manifests: &str| {
+        let (desired, told) = desired(dir.path(), manifests);
+        assert!(told.is_empty(), "{told:?}");
+        let ImageOrigin::OnBase(image) = &desired.images[&"exam".parse::<Name>().unwrap()].source else {
+            panic!("{desired:?}")
+        };
+        image.base.to_string()
+    };
+    assert_eq!(base(&paper("exam", "base:1")), format!("base@{digest}"));
+    let pulled = image("base", "{pull: {reference: 'base:1'}, tags: ['mine:1']}");
+    assert_eq!(base(&(paper("exam", "mine:1") + &pulled)), format!("base@{digest}"));
+    let built = paper("exam", "base:1") + &image("base", &on("debian:12", "base:1"));
+    assert_eq!(base(&built), "base:1");
+    // What a lock is to say something of.
+    let tags = || pulled_tags(&Manifests::parse(&directory::read(dir.path()).unwrap()));
+    assert!(tags().is_empty());
+    base(&paper("exam", "base:1"));
+    assert_eq!(tags(), ["base:1".parse().unwrap()].into());
+}
+
+#[test]
+fn a_container_on_an_image_of_ones_own_gets_no_restriction_that_its_manifest_does_not_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let (desired, _) = desired(
+        dir.path(),
+        &(paper("exam", "base:1") + &container("seat", "{problemSet: exam, readOnly: true}")),
+    );
+    let spec = &desired.containers.values().next().unwrap().spec;
+    assert_eq!((spec.read_only, &spec.cap_drop, spec.no_new_privileges), (Some(true), &None, None));
 }

@@ -16,12 +16,14 @@ use self::renewal::{Renewal, applied};
 use self::standing::Standing;
 use super::image::Images;
 use super::{Act, Changes, Need, NewContainer, Old, Operation, Predecessor, Told, Unwell, proof, told};
+use crate::assembly::on_base;
 use crate::desired::{Desired, DesiredContainer, ImageOrigin};
 use crate::fields::{self, Difference, is_anonymous_volume};
 use crate::observed::{Health, LiveStatus, Managed, Observed, ObservedContainer};
 use crate::resource::container::{Condition, ImageUpdates, Reference, State, Use};
 use crate::resource::health::HealthTest;
 use crate::resource::image::PullPolicy;
+use crate::resource::label::is_on;
 use crate::resource::name::{Kind, Name, ResourceId};
 use crate::resource::reference::ImageId;
 
@@ -310,7 +312,8 @@ fn image_difference(
 ) -> Option<Told> {
     let live = container.image.as_ref()?;
     let was = managed.created.as_ref().and_then(|created| created.image.as_ref());
-    if was == Some(&wanted.reference) && keeps_image(wanted, desired) {
+    let is_named_so = was == Some(&wanted.reference);
+    if is_named_so && keeps_image(wanted, desired) || keeps_base(wanted, live, desired, images) {
         return None;
     }
     let ids = wanted_ids(wanted, desired, images);
@@ -351,6 +354,18 @@ fn keeps_image(wanted: &DesiredContainer, desired: &Desired) -> bool {
     moves_by_itself && wanted.spec.image_updates != Some(ImageUpdates::Follow)
 }
 
+/// Whether a container goes on with its problem set's image when another one is made of the same paper, because of the
+/// image that it is on: the same holds of that one's tag.
+fn keeps_base(wanted: &DesiredContainer, live: &ImageId, desired: &Desired, images: &Images<'_>) -> bool {
+    let image = wanted.image.as_ref().and_then(|name| desired.images.get(name));
+    let Some(ImageOrigin::OnBase(image)) = image.map(|image| &image.source) else { return false };
+    let (Some(base), Some(there)) = (image.marked(), images.with(live)) else { return false };
+    let paper = there.source.as_deref().and_then(on_base::made_from).map(|(paper, _)| paper);
+    paper == Some(image.paper.digits())
+        && there.references.iter().any(|mark| is_on(mark, base))
+        && wanted.spec.image_updates != Some(ImageUpdates::Follow)
+}
+
 /// The ids that the wanted image may have, as far as they are known.
 fn wanted_ids(wanted: &DesiredContainer, desired: &Desired, images: &Images<'_>) -> Vec<ImageId> {
     let described = wanted.image.as_ref().and_then(|name| Some((name, desired.images.get(name)?)));
@@ -360,10 +375,11 @@ fn wanted_ids(wanted: &DesiredContainer, desired: &Desired, images: &Images<'_>)
     if let Some(digest) = images.moved_to(name) {
         return vec![digest.clone()];
     }
-    if let Some(there) = images.present(name) {
+    if let Some(there) = images.settled(name) {
         return vec![there.id.clone()];
     }
     match &image.source {
+        ImageOrigin::OnBase(image) => vec![ImageId::of(image.identity().as_bytes())],
         ImageOrigin::Paper(paper) => paper.ids().to_vec(),
         ImageOrigin::Load { ids, .. } => ids.clone(),
         // What is yet to be made gives an id that no container can have.

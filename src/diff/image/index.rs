@@ -5,10 +5,11 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::marks;
-use crate::desired::{Desired, DesiredImage, ImageOrigin};
+use crate::assembly::on_base;
+use crate::desired::{Decided, Desired, DesiredImage, ImageOrigin, OnBase};
 use crate::observed::{AtRegistry, Observed, ObservedImage};
 use crate::resource::image::PullPolicy;
-use crate::resource::label::is_set_by;
+use crate::resource::label::{is_on, is_set_by};
 use crate::resource::name::{Name, Owner};
 use crate::resource::reference::{ImageId, ImageReference};
 
@@ -23,6 +24,8 @@ pub(in crate::diff) struct Images<'a> {
     moved: HashMap<&'a Name, &'a ImageId>,
     /// Those that containers are made from.
     used: HashSet<&'a ImageId>,
+    /// Those that a registry's new image will make anew, as they are made on it.
+    outdated: HashSet<&'a Name>,
 }
 
 impl<'a> Images<'a> {
@@ -35,6 +38,7 @@ impl<'a> Images<'a> {
             marked: HashMap::new(),
             present: BTreeMap::new(),
             moved: HashMap::new(),
+            outdated: HashSet::new(),
             used: observed.containers.iter().filter_map(|container| container.image.as_ref()).collect(),
         };
         for there in sorted {
@@ -57,6 +61,13 @@ impl<'a> Images<'a> {
             (!super::is_there(images.present(name)?, reference, digest)).then_some((name, digest))
         });
         images.moved = moved.collect();
+        let follows = |image: &DesiredImage| {
+            let is_moved = image.bases.iter().any(|base| images.moved.contains_key(base));
+            is_moved
+                && matches!(&image.source, ImageOrigin::OnBase(image) if image.decided == Decided::ByEngine)
+        };
+        let outdated = desired.images.iter().filter(|(_, image)| follows(image));
+        images.outdated = outdated.map(|(name, _)| name).collect();
         images
     }
 
@@ -80,9 +91,9 @@ impl<'a> Images<'a> {
         self.moved.get(name).copied()
     }
 
-    /// The image that is there and need not be pulled again.
-    pub(super) fn settled(&self, name: &Name) -> Option<&'a ObservedImage> {
-        self.present(name).filter(|_| self.moved_to(name).is_none())
+    /// The image that is there and need not be pulled or made again.
+    pub(in crate::diff) fn settled(&self, name: &Name) -> Option<&'a ObservedImage> {
+        self.present(name).filter(|_| self.moved_to(name).is_none() && !self.outdated.contains(name))
     }
 
     /// The images that are desired ones.
@@ -94,6 +105,12 @@ impl<'a> Images<'a> {
     pub(super) fn generations(&self, name: &Name) -> impl Iterator<Item = &'a ObservedImage> {
         let marked = self.marked.get(name).into_iter().flatten();
         marked.copied().filter(|there| there.source.is_some())
+    }
+
+    /// The generation that is there of an image: the one with its tags, if there are several.
+    pub(super) fn generation(&self, name: &Name, image: &DesiredImage) -> Option<&'a ObservedImage> {
+        self.generations(name)
+            .max_by_key(|there| (image.tags.is_subset(&there.references), Reverse(&there.id)))
     }
 
     /// The image of this name that was pulled by a reference which it does not bear any more.
@@ -119,14 +136,39 @@ impl<'a> Images<'a> {
                 (self.used.contains(&there.id), has_tags, Reverse(&there.id))
             })
         };
+        let uncertain = || {
+            let has_tags = |there: &&ObservedImage| image.tags.is_subset(&there.references);
+            self.generations(name).find(|there| image.uncertain && has_tags(there))
+        };
         match &image.source {
+            ImageOrigin::OnBase(on_base) => match on_base.source(self.at(&on_base.base).map(|base| &base.id))
+            {
+                Some(source) => made_from(&source),
+                None => self.on_what_is_gone(name, image, on_base),
+            }
+            .or_else(uncertain),
             ImageOrigin::Paper(paper) => with_one_of(&paper.ids()).or_else(|| made_from(paper.source())),
             ImageOrigin::Load { ids, .. } => with_one_of(ids),
             ImageOrigin::Pull { reference, .. } => self.at(reference),
-            ImageOrigin::Made(recipe) => made_from(&recipe.digest).or_else(|| {
-                let has_tags = |there: &&ObservedImage| image.tags.is_subset(&there.references);
-                self.generations(name).find(|there| image.uncertain && has_tags(there))
-            }),
+            ImageOrigin::Made(recipe) => made_from(&recipe.digest).or_else(uncertain),
         }
+    }
+
+    /// The image with this paper, on what its base stood for when it was made: that one is not on the host any more,
+    /// and what is made of it does not need it.
+    fn on_what_is_gone(
+        &self,
+        name: &Name,
+        image: &DesiredImage,
+        on_base: &OnBase,
+    ) -> Option<&'a ObservedImage> {
+        let same = self.generations(name).filter(|there| {
+            let base = there.source.as_deref().and_then(on_base::made_from).map(|(_, base)| base);
+            base.is_some_and(|base| there.source == Some(on_base.paper.source(base)))
+                && there.references.iter().any(|mark| is_on(mark, &on_base.base))
+        });
+        same.max_by_key(|there| {
+            (image.tags.is_subset(&there.references), self.used.contains(&there.id), Reverse(&there.id))
+        })
     }
 }

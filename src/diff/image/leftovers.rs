@@ -116,14 +116,15 @@ fn pulled_as<'a>(references: impl Iterator<Item = &'a ImageReference>) -> String
 /// The references that manifests name without describing what they stand for, and how the plan says so.
 fn named(desired: &Desired) -> HashMap<&ImageReference, String> {
     let built = desired.images.iter().flat_map(|(name, image)| {
-        let bases = match &image.source {
+        let bases: Vec<&ImageReference> = match &image.source {
             ImageOrigin::Made(Recipe {
                 ingredients: Ingredients::Build { context: Some(context), .. },
                 ..
-            }) => Some(&context.bases),
-            _ => None,
+            }) => context.bases.iter().collect(),
+            ImageOrigin::OnBase(image) => image.marked().into_iter().collect(),
+            _ => Vec::new(),
         };
-        bases.into_iter().flatten().map(move |base| (base, format!("image/{name} is built on it")))
+        bases.into_iter().map(move |base| (base, format!("image/{name} is built on it")))
     });
     let made = desired.containers.iter().filter(|(_, container)| container.image.is_none());
     let made =

@@ -1,5 +1,6 @@
 //! Finds the engine and agrees on an API version with it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bollard::{BollardRequest, Docker};
@@ -81,7 +82,7 @@ pub(super) async fn connect(endpoint: &str) -> Result<Session, EngineError> {
     let oldest = answer.min_api_version.as_deref().and_then(Version::parse).unwrap_or(API);
     let version = oldest.max(API);
     let docker = docker.with_request_modifier(move |request| pin(request, version));
-    Ok(Session { docker, version, latest: spoken, endpoint: endpoint.to_owned() })
+    Ok(Session { docker, version, latest: spoken, endpoint: endpoint.to_owned(), last_base: Arc::default() })
 }
 
 impl Session {

@@ -12,10 +12,12 @@ mod files;
 mod inspect;
 mod look;
 mod observe;
+mod on_base;
 mod output;
 mod parse;
 mod partial;
 mod perform;
+mod pieces;
 mod raw;
 mod registry;
 mod save;
@@ -58,6 +60,8 @@ struct Session {
     /// The latest API that the engine speaks.
     latest: connect::Version,
     endpoint: String,
+    /// The base that a paper was last put on.
+    last_base: Arc<Mutex<Option<on_base::KnownBase>>>,
 }
 
 /// An engine to work on.

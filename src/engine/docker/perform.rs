@@ -22,7 +22,7 @@ use tokio::time::{Instant, sleep};
 
 use super::build::Order;
 use super::error::{failed, is_absent, is_already};
-use super::{Session, build, files, observe, parse, registry, save, target, transfer, wait};
+use super::{Session, build, files, observe, on_base, parse, registry, save, target, transfer, wait};
 use crate::desired::{Ingredients, Recipe};
 use crate::engine::{EngineError, PATIENCE_MAX, Progress};
 use crate::fields;
@@ -68,6 +68,9 @@ async fn act(engine: &Session, step: &Step, progress: &Progress<'_>) -> Result<(
     };
     match step {
         Step::LoadPapers(images) => transfer::load_papers(&patient(engine), images).await,
+        Step::LoadOnBase { image, mark } => {
+            on_base::load(&patient(engine), &what, image, mark, progress).await
+        }
         Step::LoadArchive { archive, ids, .. } => {
             transfer::load_archive(&patient(engine), archive, progress).await?;
             // The engine takes an archive without the image that it was read to hold.
@@ -85,13 +88,7 @@ async fn act(engine: &Session, step: &Step, progress: &Progress<'_>) -> Result<(
         }
         Step::Push(tag) => registry::push(&patient(engine), tag, progress).await,
         Step::Save { image, archive } => save::save(&patient(engine), &what, image, archive, progress).await,
-        Step::Make { recipe, tag: mark } => {
-            // The engine goes on with what a client began that is gone, and then gives it its tag.
-            let attempt = label::attempt(mark, &nonce());
-            make(&patient(engine), &what, recipe, &attempt, progress).await?;
-            tag(engine, &what, &[attempt.to_string()], std::slice::from_ref(mark), None).await?;
-            untag(engine, &what, &attempt).await
-        }
+        Step::Make { recipe, tag } => make_marked(engine, &what, recipe, tag, progress).await,
         Step::Tag { image, tags, mark } => tag(engine, &what, image, tags, mark.as_ref()).await,
         Step::Untag(tag) => untag(engine, &what, tag).await,
         Step::CreateNetwork { name, spec, labels } => {
@@ -157,6 +154,21 @@ async fn act(engine: &Session, step: &Step, progress: &Progress<'_>) -> Result<(
             if somebody_else_is_at_it { removed(engine, container).await } else { Ok(()) }
         }
     }
+}
+
+/// Makes an image under a mark of this attempt's own, then gives it its mark: the engine goes on with what a client
+/// began that is gone, and gives that its name later.
+async fn make_marked(
+    engine: &Session,
+    what: &str,
+    recipe: &Recipe,
+    mark: &ImageReference,
+    progress: &Progress<'_>,
+) -> Result<(), EngineError> {
+    let attempt = label::attempt(mark, &nonce());
+    make(&patient(engine), what, recipe, &attempt, progress).await?;
+    tag(engine, what, &[attempt.to_string()], std::slice::from_ref(mark), None).await?;
+    untag(engine, what, &attempt).await
 }
 
 async fn make(
@@ -254,7 +266,7 @@ async fn create_container(
     created.map(|_| ()).map_err(|error| failed(&engine.endpoint, what, error))
 }
 
-async fn tag(
+pub(super) async fn tag(
     engine: &Session,
     what: &str,
     image: &[String],

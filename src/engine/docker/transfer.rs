@@ -83,7 +83,7 @@ pub(super) async fn import(
 }
 
 /// Reads a stream of answers to its end: errors come inside it.
-async fn drain<T>(
+pub(super) async fn drain<T>(
     engine: &Session,
     what: &str,
     answers: impl Stream<Item = Result<T, bollard::errors::Error>>,

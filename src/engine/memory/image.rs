@@ -79,6 +79,18 @@ impl World {
                 }
                 Ok(())
             }
+            Step::LoadOnBase { image, mark } => {
+                let base = self.image(&image.base.to_string()).cloned();
+                let base =
+                    base.ok_or_else(|| EngineError::refused(format!("no such image: {}", image.base)))?;
+                let source = image.source(Some(&base.id)).unwrap_or_default();
+                let mut config = base.config.clone();
+                config["Labels"][SOURCE] = source.as_str().into();
+                let made = Image::new(ImageId::of(source.as_bytes()), config, base.program);
+                let tags: Vec<_> = mark.tags(&made.id).into_iter().chain(mark.set.iter().cloned()).collect();
+                self.store(made, &tags);
+                Ok(())
+            }
             Step::LoadArchive { archive, ids, brings } => {
                 let id = ids
                     .first()

@@ -86,6 +86,7 @@ impl World {
     pub(super) fn act(&mut self, step: &Step) -> Result<(), EngineError> {
         match step {
             Step::LoadPapers(_)
+            | Step::LoadOnBase { .. }
             | Step::LoadArchive { .. }
             | Step::Pull { .. }
             | Step::Make { .. }

@@ -141,6 +141,13 @@ impl Builder<'_> {
         let id = &change.id;
         let last = match &change.act {
             Act::LoadPaper { .. } | Act::Block(_) => None,
+            Act::LoadOnBase { image, mark, pull, .. } => {
+                let mut needs = self.ready_nodes(&change.needs);
+                if *pull {
+                    needs.push(self.pull(id, &image.base, None));
+                }
+                Some(self.push(id, Step::LoadOnBase { image: image.clone(), mark: mark.clone() }, needs))
+            }
             Act::LoadArchive { archive, ids, brings, tags } => {
                 let (archive, image) = (archive.clone(), ids.iter().map(|id| id.as_str().to_owned()));
                 let load = Step::LoadArchive { archive, ids: ids.clone(), brings: brings.clone() };
@@ -242,7 +249,7 @@ impl Builder<'_> {
     ) -> usize {
         let set = tags.iter().chain(brought).cloned().collect();
         let purpose = Purpose::Resource(id.name.clone());
-        let mark = Some(Mark { owner: self.owner.clone(), purpose, set });
+        let mark = Some(Mark { owner: self.owner.clone(), purpose, set, base: None });
         self.push(id, Step::Tag { image, tags: tags.to_vec(), mark }, vec![after])
     }
 
@@ -270,7 +277,7 @@ impl Builder<'_> {
             return *node;
         }
         let set = [reference.clone()].into();
-        let mark = Some(Mark { owner: self.owner.clone(), purpose: Purpose::Containers, set });
+        let mark = Some(Mark { owner: self.owner.clone(), purpose: Purpose::Containers, set, base: None });
         let step = Step::Pull { reference: reference.clone(), platform: platform.cloned(), mark };
         let node = self.push(id, step, Vec::new());
         self.pulls.insert(reference.clone(), node);

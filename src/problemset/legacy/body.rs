@@ -81,6 +81,7 @@ pub fn convert(body: &str, options: &Options) -> Result<Converted, Vec<Violation
             repository: (name.repository != name.name).then(|| name.repository.as_str().into()),
             tag: name.tag.as_str().into(),
         },
+        runtime: None,
         legacy_image_id: legacy_image_id.map(Into::into),
         items,
     };

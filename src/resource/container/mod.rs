@@ -226,7 +226,8 @@ pub struct ContainerSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub restart_token: Option<String>,
     /// What happens when the tag of an image from a registry moves: `keep` (the default) or `follow`. Images that
-    /// manifests build, load or import are always followed.
+    /// manifests build, load or import are always followed. Of a problem set's image that is made on such a one
+    /// (`runtime`), the same holds of that tag; another paper is always followed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image_updates: Option<ImageUpdates>,
     /// How it gives way to its successor.
