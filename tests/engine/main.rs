@@ -1,6 +1,7 @@
 //! The whole way on a real engine: manifests in, containers out. Fails, and does not skip, where no
 //! engine answers. `DOCKER_HOST` says which engine.
 
+mod archives;
 mod build;
 mod daemon;
 mod export;
@@ -13,5 +14,6 @@ mod ownership;
 #[path = "../proxy/mod.rs"]
 mod proxy;
 mod registry;
+mod spare;
 mod support;
 mod views;
