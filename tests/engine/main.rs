@@ -14,6 +14,7 @@ mod ownership;
 #[path = "../proxy/mod.rs"]
 mod proxy;
 mod registry;
+mod registry_failures;
 mod spare;
 mod support;
 mod views;

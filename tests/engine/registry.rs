@@ -1,29 +1,33 @@
 //! Pulls from a registry that wants a password.
 
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Output};
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
 use crate::support::{BUSYBOX, Host, docker, run};
 
 const USER: &str = "exam";
-const PASSWORD: &str = "a>>>b???";
+pub const PASSWORD: &str = "a>>>b???";
 
 /// A registry of this test's own.
-struct Registry {
+pub struct Registry {
     process: Child,
-    port: u16,
-    dir: tempfile::TempDir,
+    pub port: u16,
+    _dir: tempfile::TempDir,
 }
 
 impl Registry {
-    fn start() -> Self {
+    pub fn start() -> Self {
         let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
         let dir = tempfile::tempdir().expect("a directory");
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/registry");
         let process =
             Command::new(script).arg(port.to_string()).arg(dir.path()).spawn().expect("scripts/registry");
-        let registry = Self { process, port, dir };
+        let registry = Self { process, port, _dir: dir };
         for _ in 0..300 {
             if TcpStream::connect(("127.0.0.1", port)).is_ok() {
                 return registry;
@@ -33,31 +37,42 @@ impl Registry {
         panic!("the registry does not listen");
     }
 
-    fn image(&self, name: &str) -> String {
+    pub fn image(&self, name: &str) -> String {
         format!("127.0.0.1:{}/{name}", self.port)
     }
 
     /// A directory with a config file, as `docker login` with this password makes it.
-    fn login(&self, password: &str) -> tempfile::TempDir {
+    pub fn login(&self, password: &str) -> tempfile::TempDir {
+        if password != PASSWORD {
+            // Docker would not let it in; the password may have changed since.
+            return self.login_at(self.port, password);
+        }
         let config = tempfile::tempdir().expect("a directory");
         let at = config.path().to_str().expect("a path");
-        let registry = format!("127.0.0.1:{}", self.port);
-        if password == PASSWORD {
-            docker(&["--config", at, "login", "-u", USER, "-p", password, &registry]);
-        } else {
-            // Docker would not let it in; the password may have changed since.
-            let auth = Command::new("base64").arg(self.write("auth", &format!("{USER}:{password}"))).output();
-            let auth = String::from_utf8(auth.expect("base64").stdout).expect("a text");
-            let text = format!("{{\"auths\": {{\"{registry}\": {{\"auth\": \"{}\"}}}}}}", auth.trim());
-            std::fs::write(config.path().join("config.json"), text).expect("a file");
-        }
+        docker(&["--config", at, "login", "-u", USER, "-p", password, &format!("127.0.0.1:{}", self.port)]);
         config
     }
 
-    fn write(&self, name: &str, text: &str) -> std::path::PathBuf {
-        let path = self.dir.path().join(name);
-        std::fs::write(&path, text).expect("a file");
-        path
+    /// The same for a port where nobody has to answer.
+    pub fn login_at(&self, port: u16, password: &str) -> tempfile::TempDir {
+        let config = tempfile::tempdir().expect("a directory");
+        let auth = STANDARD.encode(format!("{USER}:{password}"));
+        let text = format!("{{\"auths\": {{\"127.0.0.1:{port}\": {{\"auth\": \"{auth}\"}}}}}}");
+        std::fs::write(config.path().join("config.json"), text).expect("a file");
+        config
+    }
+
+    /// What it answers when it is asked for the tags of a repository.
+    pub fn tags(&self, repository: &str) -> String {
+        let auth = STANDARD.encode(format!("{USER}:{PASSWORD}"));
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("the registry");
+        let request = format!(
+            "GET /v2/{repository}/tags/list HTTP/1.0\r\nHost: registry\r\nAuthorization: Basic {auth}\r\n\r\n"
+        );
+        stream.write_all(request.as_bytes()).expect("a request");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        answer
     }
 }
 
@@ -79,7 +94,7 @@ fn check(registry: &str, config: &std::path::Path) -> (Option<i32>, String) {
 }
 
 /// The program, as it runs with a config directory. Exit code, and everything it said.
-fn apply(host: &Host, config: &std::path::Path) -> (Option<i32>, String) {
+pub fn apply(host: &Host, config: &std::path::Path) -> (Option<i32>, String) {
     let Output { status, stdout, stderr } = Command::new(env!("CARGO_BIN_EXE_invigil"))
         .args(["apply", "--yes", "--owner", &host.prefix, "--state-dir"])
         .arg(host.state())
