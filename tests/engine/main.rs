@@ -15,6 +15,7 @@ mod ownership;
 mod proxy;
 mod registry;
 mod registry_failures;
+mod registry_tls;
 mod spare;
 mod support;
 mod views;

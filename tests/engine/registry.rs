@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Output};
 use std::time::Duration;
 
@@ -16,20 +17,30 @@ pub const PASSWORD: &str = "a>>>b???";
 /// A registry of this test's own.
 pub struct Registry {
     process: Child,
+    address: String,
     pub port: u16,
     _dir: tempfile::TempDir,
 }
 
 impl Registry {
     pub fn start() -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
+        Self::start_at("127.0.0.1", |_| ())
+    }
+
+    /// One at another address of this host, in a directory that is prepared for it.
+    pub fn start_at(address: &str, prepare: impl FnOnce(&Path)) -> Self {
+        let port = TcpListener::bind((address, 0)).expect("a port").local_addr().expect("an address").port();
         let dir = tempfile::tempdir().expect("a directory");
+        prepare(dir.path());
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/registry");
-        let process =
-            Command::new(script).arg(port.to_string()).arg(dir.path()).spawn().expect("scripts/registry");
-        let registry = Self { process, port, _dir: dir };
+        let process = Command::new(script)
+            .arg(format!("{address}:{port}"))
+            .arg(dir.path())
+            .spawn()
+            .expect("scripts/registry");
+        let registry = Self { process, address: address.to_owned(), port, _dir: dir };
         for _ in 0..300 {
-            if TcpStream::connect(("127.0.0.1", port)).is_ok() {
+            if TcpStream::connect((address, port)).is_ok() {
                 return registry;
             }
             std::thread::sleep(Duration::from_millis(100));
@@ -37,28 +48,24 @@ impl Registry {
         panic!("the registry does not listen");
     }
 
+    /// What engines call it.
+    pub fn at(&self) -> String {
+        format!("{}:{}", self.address, self.port)
+    }
+
     pub fn image(&self, name: &str) -> String {
-        format!("127.0.0.1:{}/{name}", self.port)
+        format!("{}/{name}", self.at())
     }
 
     /// A directory with a config file, as `docker login` with this password makes it.
     pub fn login(&self, password: &str) -> tempfile::TempDir {
         if password != PASSWORD {
             // Docker would not let it in; the password may have changed since.
-            return self.login_at(self.port, password);
+            return login_at(&self.at(), password);
         }
         let config = tempfile::tempdir().expect("a directory");
         let at = config.path().to_str().expect("a path");
-        docker(&["--config", at, "login", "-u", USER, "-p", password, &format!("127.0.0.1:{}", self.port)]);
-        config
-    }
-
-    /// The same for a port where nobody has to answer.
-    pub fn login_at(&self, port: u16, password: &str) -> tempfile::TempDir {
-        let config = tempfile::tempdir().expect("a directory");
-        let auth = STANDARD.encode(format!("{USER}:{password}"));
-        let text = format!("{{\"auths\": {{\"127.0.0.1:{port}\": {{\"auth\": \"{auth}\"}}}}}}");
-        std::fs::write(config.path().join("config.json"), text).expect("a file");
+        docker(&["--config", at, "login", "-u", USER, "-p", password, &self.at()]);
         config
     }
 
@@ -81,6 +88,15 @@ impl Drop for Registry {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// A directory with a config file, as `docker login` makes it, for a registry that does not have to answer.
+pub fn login_at(registry: &str, password: &str) -> tempfile::TempDir {
+    let config = tempfile::tempdir().expect("a directory");
+    let auth = STANDARD.encode(format!("{USER}:{password}"));
+    let text = format!("{{\"auths\": {{\"{registry}\": {{\"auth\": \"{auth}\"}}}}}}");
+    std::fs::write(config.path().join("config.json"), text).expect("a file");
+    config
 }
 
 /// What `login --check` says with a config directory, and its exit code.

@@ -6,7 +6,7 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use crate::registry::{PASSWORD, Registry, apply};
+use crate::registry::{PASSWORD, Registry, apply, login_at};
 use crate::support::{BUSYBOX, Host, docker, run};
 
 /// Which way bytes go.
@@ -57,8 +57,12 @@ impl Dying {
         Self { port, state }
     }
 
+    fn at(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
     fn image(&self, name: &str) -> String {
-        format!("127.0.0.1:{}/{name}", self.port)
+        format!("{}/{name}", self.at())
     }
 
     fn is_dead(&self) -> bool {
@@ -142,7 +146,7 @@ async fn a_registry_that_dies_in_the_middle_of_a_pull_leaves_nothing_half_done()
     let before = facts();
 
     let dying = Dying::after(1_000_000, Way::Down, &registry);
-    let login = registry.login_at(dying.port, PASSWORD);
+    let login = login_at(&dying.at(), PASSWORD);
     let image = dying.image("exam/large:1");
     host.container("c", &format!("{{image: '{image}', command: [sleep, '1000'], stopSignal: SIGKILL}}"));
     let (code, said) = apply(&host, login.path());
@@ -167,7 +171,7 @@ async fn a_registry_that_dies_in_the_middle_of_a_push_has_no_tag_of_it() {
     let facts = bystander(&host).await;
     let before = facts();
     let dying = Dying::after(1_000_000, Way::Up, &registry);
-    let login = registry.login_at(dying.port, PASSWORD);
+    let login = login_at(&dying.at(), PASSWORD);
     let tag = dying.image("exam/app:1");
     pushed(&host, &tag);
     let (code, said) = apply(&host, login.path());
@@ -203,9 +207,10 @@ async fn a_push_that_a_registry_refuses_or_does_not_answer_is_a_sentence() {
         (1, PASSWORD, "the registry cannot be reached\n"),
         (silent.0, PASSWORD, "the registry does not answer\n"),
     ] {
-        let tag = format!("127.0.0.1:{port}/exam/app:1");
+        let at = format!("127.0.0.1:{port}");
+        let tag = format!("{at}/exam/app:1");
         pushed(&host, &tag);
-        let (code, said) = apply(&host, registry.login_at(port, password).path());
+        let (code, said) = apply(&host, login_at(&at, password).path());
         assert_eq!(code, Some(1), "{said}");
         assert!(said.contains(&format!("push {tag}: {why}")), "{said}");
         for secret in [PASSWORD, "canary-password"] {

@@ -159,7 +159,9 @@ fn by_registry(message: &str) -> Option<Cow<'static, str>> {
     } else if has(&["dial tcp", "failed to do request"])
         && has(&["connection refused", "no such host", "i/o timeout"])
     {
-        Some("the registry cannot be reached".into())
+        let whose =
+            if has(&["remote context", "downloaded context"]) { "context's address" } else { "registry" };
+        Some(format!("the {whose} cannot be reached").into())
     } else if has(&["Get \"http", "Head \"http", "net/http"])
         && has(&["context deadline exceeded", "awaiting headers", "TLS handshake timeout"])
     {
@@ -171,7 +173,7 @@ fn by_registry(message: &str) -> Option<Cow<'static, str>> {
 
 /// What is wrong with a registry's certificate, and where its maker's is to be put.
 fn by_certificate(message: &str, why: &str) -> String {
-    if !why.contains("signed by unknown authority") {
+    if !message.contains("signed by unknown authority") {
         return format!("the engine does not accept the registry's certificate: {why}");
     }
     let host = message.split("https://").nth(1).and_then(|rest| rest.split(['/', '"']).next());
