@@ -3,6 +3,7 @@
 
 mod archives;
 mod build;
+mod canaries;
 mod daemon;
 mod export;
 mod faults;
