@@ -71,15 +71,23 @@ impl Registry {
 
     /// What it answers when it is asked for the tags of a repository.
     pub fn tags(&self, repository: &str) -> String {
+        self.ask("GET", &format!("{repository}/tags/list"), "*/*", "").1
+    }
+
+    /// One call of its own API. The answer's head and body.
+    pub fn ask(&self, method: &str, path: &str, content: &str, body: &str) -> (String, String) {
         let auth = STANDARD.encode(format!("{USER}:{PASSWORD}"));
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).expect("the registry");
+        let mut stream = TcpStream::connect((self.address.as_str(), self.port)).expect("the registry");
         let request = format!(
-            "GET /v2/{repository}/tags/list HTTP/1.0\r\nHost: registry\r\nAuthorization: Basic {auth}\r\n\r\n"
+            "{method} /v2/{path} HTTP/1.0\r\nHost: registry\r\nAuthorization: Basic {auth}\r\nAccept: {content}\r\n\
+             Content-Type: {content}\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
         );
         stream.write_all(request.as_bytes()).expect("a request");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("an answer");
-        answer
+        let (head, body) = answer.split_once("\r\n\r\n").expect("an answer");
+        (head.to_owned(), body.to_owned())
     }
 }
 

@@ -236,3 +236,41 @@ async fn a_pull_that_a_registry_does_not_answer_is_a_sentence() {
     assert!(said.contains(&format!("pull {image}: the registry does not answer\n")), "{said}");
     assert_eq!(facts(), before);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_that_a_registry_has_for_other_platforms_alone_is_a_sentence() {
+    const MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
+    const LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
+    let (host, registry) = (Host::new("platform").await, Registry::start());
+    let facts = bystander(&host).await;
+    let before = facts();
+    let login = registry.login(PASSWORD);
+    let own = registry.image("exam/app:1");
+    docker(&["tag", BUSYBOX, &own]);
+    docker(&["--config", login.path().to_str().expect("a path"), "push", &own]);
+    docker(&["rmi", &own]);
+    let (_, manifest) = registry.ask("GET", "exam/app/manifests/1", MANIFEST, "");
+    let digest = invigil::resource::digest::sha256_hex(manifest.as_bytes());
+    let list = serde_json::json!({
+        "schemaVersion": 2,
+        "mediaType": LIST,
+        "manifests": [{
+            "mediaType": MANIFEST,
+            "size": manifest.len(),
+            "digest": format!("sha256:{digest}"),
+            "platform": {"architecture": "s390x", "os": "linux"},
+        }],
+    });
+    let (head, told) = registry.ask("PUT", "exam/app/manifests/foreign", LIST, &list.to_string());
+    assert!(head.contains(" 201 "), "{head} {told}");
+
+    let image = registry.image("exam/app:foreign");
+    host.container("c", &format!("{{image: '{image}', command: [sleep, '1000'], stopSignal: SIGKILL}}"));
+    let (code, said) = apply(&host, login.path());
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        said.contains(&format!("pull {image}: the registry has the image for other platforms only\n")),
+        "{said}"
+    );
+    assert_eq!(facts(), before);
+}
