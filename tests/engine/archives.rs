@@ -1,7 +1,10 @@
 //! Archives between servers that have no registry: saved on one engine, loaded on another.
 
 use std::fs;
+use std::path::Path;
 use std::process::{Command, Output};
+
+use tar::EntryType;
 
 use crate::spare::Spare;
 use crate::support::{BUSYBOX, Host, docker};
@@ -109,4 +112,58 @@ async fn an_archive_of_one_server_makes_the_same_image_on_another_and_damage_sto
     let (code, said) = on(&spare, &second, &["apply", "--yes"]);
     assert_eq!(code, Some(0), "{said}");
     assert_eq!(spare.docker(&["exec", &seat, "cat", "/version"]), "2");
+}
+
+/// An archive of a file system with one entry that is not as it should be, after `before`.
+fn hostile(path: &Path, before: Option<(&str, &str)>, kind: EntryType, name: &str, link: &str) {
+    let mut archive = tar::Builder::new(fs::File::create(path).expect("a file"));
+    let mut append = |kind: EntryType, name: &str, link: &str| {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_mode(0o666);
+        header.set_size(if kind.is_file() { 6 } else { 0 });
+        // Past the crate's own checks, as somebody hostile would.
+        let old = header.as_old_mut();
+        old.name[..name.len()].copy_from_slice(name.as_bytes());
+        old.linkname[..link.len()].copy_from_slice(link.as_bytes());
+        header.set_cksum();
+        archive.append(&header, if kind.is_file() { &b"canary"[..] } else { &[] }).expect("an entry");
+    };
+    if let Some((name, link)) = before {
+        append(EntryType::Symlink, name, link);
+    }
+    append(kind, name, link);
+    archive.finish().expect("an archive");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn law_13_a_file_system_that_leads_out_of_its_archive_ends_inside_or_is_refused() {
+    let host = Host::new("escape").await;
+    host.container("c", &format!("{{image: '{BUSYBOX}', command: [sleep, '1000'], stopSignal: SIGKILL}}"));
+    host.apply().await;
+    let facts = || host.inspect("c", "{{.Id}} {{.State.StartedAt}}");
+    let before = facts();
+    let outside = tempfile::tempdir().expect("a directory");
+    let victim = outside.path().join("victim");
+    let name = victim.to_str().expect("a path").trim_start_matches('/');
+    let directory = outside.path().to_str().expect("a path");
+    let archive = host.path().join("rootfs.tar");
+    host.write(
+        "image.yaml",
+        "apiVersion: invigil/v1\nkind: Image\nmetadata: {name: '@in'}\nspec: {import: {archive: rootfs.tar}, tags: ['@in:1']}\n",
+    );
+    for (before, kind, name, link) in [
+        (None, EntryType::Regular, format!("../../../../../../{name}"), String::new()),
+        (None, EntryType::Regular, format!("/{name}"), String::new()),
+        (Some(("x", directory)), EntryType::Regular, "x/victim".to_owned(), String::new()),
+        (None, EntryType::Link, "x".to_owned(), "../../../../../../etc/hostname".to_owned()),
+    ] {
+        hostile(&archive, before, kind, &name, &link);
+        let (outcomes, told) = host.try_apply().await;
+        assert!(!victim.exists(), "{name}");
+        if !outcomes.is_success() {
+            assert!(told.iter().any(|told| told.starts_with("import ")), "{told:?}");
+        }
+    }
+    assert_eq!(facts(), before);
 }
