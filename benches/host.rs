@@ -41,6 +41,8 @@ const PAPERS: usize = 100;
 /// `docker build` is measured on this many papers and scaled.
 const BUILDS: usize = 20;
 const MANIFESTS: usize = 10_000;
+/// The files of a build context.
+const FILES: usize = 10_000;
 const RESTING: usize = 1000;
 /// How long the bench waits for a page, at most.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -57,10 +59,11 @@ fn main() {
     busybox();
     bench.clean();
     println!("{:<44} {:>9} {:>9} {:>9} {:>7}  goal", "", "median", "min", "max", "ratio");
-    let parts: [(&str, Part); 5] = [
+    let parts: [(&str, Part); 6] = [
         ("containers", Bench::containers),
         ("downtime", Bench::downtime),
         ("papers", Bench::papers),
+        ("contexts", Bench::contexts),
         ("manifests", Bench::manifests),
         ("rest", Bench::at_rest),
     ];
@@ -265,6 +268,40 @@ impl Bench {
         }
         line("100 exam images: docker build (20, scaled)", &theirs, None);
         line("  invigil apply", &ours, Some((&theirs, "<= 0.35 of docker build")));
+    }
+
+    /// A build context in which nothing has changed.
+    fn contexts(&self) {
+        let dir = tempfile::tempdir().expect("a directory");
+        let app = dir.path().join("app");
+        for number in 0..FILES {
+            let folder = app.join(format!("part-{}", number / 100));
+            fs::create_dir_all(&folder).expect("a directory");
+            fs::write(folder.join(format!("{number}.txt")), format!("file {number}\n").repeat(100))
+                .expect("a file");
+        }
+        fs::write(app.join("Dockerfile"), "FROM scratch\nCOPY . /srv\n").expect("a file");
+        let manifest = format!(
+            "apiVersion: invigil/v1\nkind: Image\nmetadata: {{name: {PREFIX}-app}}\n\
+             spec: {{build: {{context: ./app}}, tags: ['{PREFIX}-app:1']}}\n"
+        );
+        fs::write(dir.path().join("app.yaml"), manifest).expect("a file");
+        let build = || {
+            let mut build = Command::new("docker");
+            let tag = format!("{PREFIX}-app:built");
+            quiet(build.args(["build", "-q", "-t", &tag]).arg(&app).env("DOCKER_BUILDKIT", "0"));
+        };
+        let plan = || quiet(Command::new(&self.invigil).args(["plan", "--owner", PREFIX]).arg(dir.path()));
+        self.apply(dir.path());
+        build();
+        let (mut ours, mut theirs) = (Times::default(), Times::default());
+        for _ in 0..ROUNDS {
+            theirs.add(timed(build));
+            ours.add(timed(plan));
+        }
+        self.clean();
+        line("10,000 unchanged files: docker build, cached", &theirs, None);
+        line("  invigil plan; goal <= 0.3 s", &ours, Some((&theirs, "< 1 of docker build")));
     }
 
     fn manifests(&self) {

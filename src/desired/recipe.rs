@@ -6,6 +6,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use crate::resource::digest::{canonical_json, sha256_hex};
+use crate::resource::env::without_password;
 use crate::resource::image::{Build, Builder, Commit, Context};
 use crate::resource::reference::ImageReference;
 use crate::source::context::ContextRequest;
@@ -56,7 +57,7 @@ impl fmt::Display for Archive {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(path) => write!(f, "{}", path.display()),
-            Self::Address(address) => f.write_str(address),
+            Self::Address(address) => f.write_str(&without_password(address)),
         }
     }
 }
@@ -135,7 +136,7 @@ impl fmt::Display for Ingredients {
                         write!(f, ", {files} file{}", if files == 1 { "" } else { "s" })
                     })
                 }
-                (None, Some(Context::Remote(address))) => f.write_str(address),
+                (None, Some(Context::Remote(address))) => f.write_str(&without_password(address)),
                 _ => f.write_str("a Dockerfile alone"),
             },
         }

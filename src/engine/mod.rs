@@ -41,6 +41,7 @@ use serde_json::Value;
 pub use crate::convert::export::Listed;
 use crate::observed::{EngineId, Observed};
 use crate::plan::Step;
+use crate::resource::env::without_passwords;
 use crate::resource::name::{Kind, Name, Owner};
 use crate::resource::reference::{ImageId, ImageReference};
 
@@ -294,8 +295,9 @@ impl EngineError {
         matches!(self, Self::Unreachable { .. })
     }
 
-    /// A refusal in the engine's or our own words.
+    /// A refusal in the engine's or our own words, without the passwords of URLs: an engine repeats an address as it
+    /// was given it (law 12).
     pub fn refused(sentence: impl Into<String>) -> Self {
-        Self::Refused { sentence: sentence.into() }
+        Self::Refused { sentence: without_passwords(&sentence.into()).into_owned() }
     }
 }

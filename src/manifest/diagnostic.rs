@@ -1,5 +1,5 @@
 //! What is wrong in which file, where, and what to do about it. In: places and sentences. Out: lines
-//! for people. Nothing from a file reaches a terminal raw (law 13).
+//! for people. Nothing from a file reaches a terminal raw (law 13), and no password of a URL at all (law 12).
 
 use std::fmt;
 use std::path::Path;
@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
+use crate::resource::env::without_passwords;
 use crate::resource::printable::printable;
 use crate::resource::violation::{FieldPath, Severity};
 
@@ -74,7 +75,7 @@ impl Serialize for Diagnostic {
         form.serialize_field("column", &self.position.column)?;
         form.serialize_field("field", &self.path.to_string())?;
         form.serialize_field("severity", if self.is_error() { "error" } else { "warning" })?;
-        form.serialize_field("message", &self.message)?;
+        form.serialize_field("message", &without_passwords(&self.message))?;
         form.serialize_field("hint", &self.hint)?;
         form.end()
     }
@@ -89,7 +90,7 @@ impl fmt::Display for Diagnostic {
         if !self.path.segments().is_empty() {
             write!(f, "{}: ", printable(&self.path.to_string()))?;
         }
-        f.write_str(&printable(&self.message))?;
+        f.write_str(&printable(&without_passwords(&self.message)))?;
         match &self.hint {
             Some(hint) => write!(f, "\n  hint: {}", printable(hint)),
             None => Ok(()),
@@ -127,6 +128,14 @@ mod tests {
             ..diagnostic()
         };
         assert_eq!(hinted.to_string(), "exam.yaml:11:18: warning: x\n  hint: did you mean `ports`?");
+    }
+
+    #[test]
+    fn law_12_a_url_that_is_repeated_is_without_its_password() {
+        let message = "`https://u:canary@h/x` is no build context".to_owned();
+        let diagnostic = Diagnostic { message, ..diagnostic() };
+        assert!(diagnostic.to_string().ends_with(": `https://u:(hidden)@h/x` is no build context"));
+        assert!(!serde_json::to_string(&diagnostic).unwrap().contains("canary"));
     }
 
     #[test]

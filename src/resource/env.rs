@@ -134,13 +134,62 @@ pub fn looks_secret(key: &str) -> bool {
     MARKS.iter().any(|mark| key.contains(mark))
 }
 
-/// A value with the password of a URL in it hidden: `postgres://exam:(hidden)@db/answers`.
+/// A value with the password of a URL in it hidden: `postgres://exam:(hidden)@db/answers`. What a URL's query says under a
+/// name that looks secret is hidden, too.
 pub fn without_password(value: &str) -> Cow<'_, str> {
-    let Some((scheme, rest)) = value.split_once("://") else { return value.into() };
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let Some((user, _)) = authority.rsplit_once('@') else { return value.into() };
-    let Some((name, _)) = user.split_once(':') else { return value.into() };
-    format!("{scheme}://{name}:(hidden){}", &rest[user.len()..]).into()
+    hide(value, &[])
+}
+
+/// The same for a sentence, in which a URL ends with its word.
+pub fn without_passwords(sentence: &str) -> Cow<'_, str> {
+    hide(sentence, &[' ', '\t', '\n', '"', '`'])
+}
+
+/// Hides what opens something in URLs, which end at one of `ends`.
+fn hide<'a>(text: &'a str, ends: &[char]) -> Cow<'a, str> {
+    if !text.contains("://") {
+        return text.into();
+    }
+    let (mut shown, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some((before, after)) = rest.split_once("://") {
+        shown.push_str(before);
+        shown.push_str("://");
+        let word = &after[..after.find(ends).unwrap_or(after.len())];
+        // Up to another URL in the same word.
+        let word = match word.split_once("://") {
+            Some((one, _)) => one.trim_end_matches(|c: char| c.is_ascii_alphanumeric() || "+.-".contains(c)),
+            None => word,
+        };
+        // In a sentence: what follows it belongs to the sentence.
+        let (address, next) = after.split_at(word.trim_end_matches([':', ',', ';', ')']).len());
+        let (authority, path) = address.split_at(address.find(['/', '?', '#']).unwrap_or(address.len()));
+        let named = authority.rsplit_once('@').and_then(|(user, host)| Some((user.split_once(':')?.0, host)));
+        match named {
+            Some((name, host)) => shown.extend([name, ":(hidden)@", host]),
+            None => shown.push_str(authority),
+        }
+        push_query(&mut shown, path);
+        rest = next;
+    }
+    shown.push_str(rest);
+    shown.into()
+}
+
+/// Whether a part of a URL's query signs or opens something.
+fn opens(key: &str) -> bool {
+    looks_secret(key) || key.to_ascii_lowercase().contains("sig")
+}
+
+/// Adds a URL's path and its query, with what looks secret in the query hidden.
+fn push_query(shown: &mut String, path: &str) {
+    for part in path.split_inclusive(['?', '&', '#']) {
+        match part.split_once('=') {
+            Some((key, value)) if opens(key) && !key.contains('/') => {
+                shown.extend([key, "=(hidden)", &value[value.trim_end_matches(['&', '#', '?']).len()..]]);
+            }
+            _ => shown.push_str(part),
+        }
+    }
 }
 
 /// Parses a file of `KEY=value` lines as `docker run --env-file` does: blank lines and lines that
@@ -210,8 +259,25 @@ mod tests {
             ("http://exam@host/", "http://exam@host/"),
             ("http://host/a:b@c", "http://host/a:b@c"),
             ("plain:text@x", "plain:text@x"),
+            ("http://exam:a \"b` c@host/", "http://exam:(hidden)@host/"),
+            ("to=http://a:b@h,https://c:d@i/", "to=http://a:(hidden)@h,https://c:(hidden)@i/"),
+            ("https://h/token=x", "https://h/token=x"),
+            (
+                "https://h/a.tar?token=x&n=1&X-Amz-Signature=y#top",
+                "https://h/a.tar?token=(hidden)&n=1&X-Amz-Signature=(hidden)#top",
+            ),
         ] {
             assert_eq!(without_password(value), shown);
+        }
+        for (sentence, shown) in [
+            (
+                "Get \"http://a:b@h/x\": not http://a:c@h: and git://d:e@f",
+                "Get \"http://a:(hidden)@h/x\": not http://a:(hidden)@h: and git://d:(hidden)@f",
+            ),
+            ("import https://h/a?key=x: it is away", "import https://h/a?key=(hidden): it is away"),
+            ("port of http://h:80 for a@b", "port of http://h:80 for a@b"),
+        ] {
+            assert_eq!(without_passwords(sentence), shown);
         }
     }
 }

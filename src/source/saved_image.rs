@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Component, Path};
 
 use crate::resource::label::is_mark;
@@ -12,6 +12,8 @@ use crate::resource::reference::{ImageId, ImageReference};
 
 /// The largest metadata document of a saved image.
 pub(crate) const DOCUMENT_MAX: u64 = 8 << 20;
+/// All that is read of an archive: headers, long names and documents. A layer of any size is skipped.
+const READ_MAX: u64 = 4 * DOCUMENT_MAX;
 
 /// The one image in an archive of `docker save`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +30,7 @@ pub struct SavedImage {
 /// # Errors
 /// Why it is no archive of one image, in words.
 pub fn saved_image(file: &File) -> Result<SavedImage, String> {
-    let documents = documents(file)?;
+    let Contents { names, documents } = contents(file)?;
     let document = |name: &str| documents.get(name).ok_or_else(|| format!("it has no {name}"));
     let list: Vec<serde_json::Value> = serde_json::from_slice(document("manifest.json")?)
         .map_err(|error| format!("manifest.json: {error}"))?;
@@ -37,6 +39,10 @@ pub fn saved_image(file: &File) -> Result<SavedImage, String> {
     };
     let config = image["Config"].as_str().ok_or("manifest.json names no config")?;
     let mut ids = vec![ImageId::of(document(config)?)];
+    let mut layers = image["Layers"].as_array().into_iter().flatten().filter_map(|layer| layer.as_str());
+    if let Some(missing) = layers.find(|layer| !names.contains(*layer)) {
+        return Err(format!("it lacks the layer `{}`", printable(missing)));
+    }
     let own = image["RepoTags"].as_array().into_iter().flatten().filter_map(|tag| tag.as_str());
     let mut brings: BTreeSet<ImageReference> = own.filter_map(|tag| tag.parse().ok()).collect();
     if let Some(index) = documents.get("index.json") {
@@ -102,23 +108,60 @@ fn name_in_index(manifest: &serde_json::Value) -> Option<ImageReference> {
     name?.parse().ok()
 }
 
-/// The JSON documents of a tar archive by their paths, layers skipped without being read.
-fn documents(mut file: &File) -> Result<BTreeMap<String, Vec<u8>>, String> {
+/// What is in an archive.
+struct Contents {
+    /// The path of everything.
+    names: BTreeSet<String>,
+    /// The JSON documents by their paths.
+    documents: BTreeMap<String, Vec<u8>>,
+}
+
+/// A file of which so many bytes may be read yet. What an archive says of its own sizes is anybody's word: a name
+/// may be as long as a layer.
+struct Sparing<'a> {
+    file: &'a File,
+    left: u64,
+}
+
+impl Read for Sparing<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read(buffer)?;
+        self.left = self.left.checked_sub(count as u64).ok_or(ErrorKind::FileTooLarge)?;
+        Ok(count)
+    }
+}
+
+impl Seek for Sparing<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.file.seek(to)
+    }
+}
+
+/// What a tar archive holds, layers skipped without being read.
+fn contents(mut file: &File) -> Result<Contents, String> {
     let mut magic = [0; 2];
     let mut head = file;
     head.read_exact(&mut magic).map_err(|_| "it is empty".to_owned())?;
     if magic == [0x1f, 0x8b] {
         return Err("it is compressed; unpack it with gunzip first".to_owned());
     }
-    io::Seek::seek(&mut file, io::SeekFrom::Start(0)).map_err(|error| error.to_string())?;
-    let mut archive = tar::Archive::new(file);
-    let mut documents = BTreeMap::new();
-    let mut total = 0;
+    file.seek(SeekFrom::Start(0)).map_err(|error| error.to_string())?;
+    let length = file.metadata().map_err(|error| error.to_string())?.len();
+    let damaged = |error: io::Error| match error.kind() {
+        ErrorKind::FileTooLarge => "its metadata is larger than an image's can be".to_owned(),
+        _ => format!("it is damaged: {error}"),
+    };
+    let mut archive = tar::Archive::new(Sparing { file, left: READ_MAX });
+    let mut contents = Contents { names: BTreeSet::new(), documents: BTreeMap::new() };
     for entry in archive.entries_with_seek().map_err(|error| error.to_string())? {
-        let mut entry = entry.map_err(|error| format!("it is damaged: {error}"))?;
+        let mut entry = entry.map_err(damaged)?;
         check_entry(&entry)?;
         let size = entry.size();
         let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+        if entry.raw_file_position().saturating_add(size) > length {
+            return Err(format!("it is damaged: it ends in the middle of `{}`", printable(&path)));
+        }
+        contents.names.insert(path.clone());
         let named = Path::new(&path).extension().is_some_and(|extension| extension == "json");
         let may_be_document = named || path.starts_with("blobs/");
         if !entry.header().entry_type().is_file() || !may_be_document || size > DOCUMENT_MAX {
@@ -128,15 +171,11 @@ fn documents(mut file: &File) -> Result<BTreeMap<String, Vec<u8>>, String> {
         if entry.read_exact(&mut start).is_err() || !matches!(start[0], b'{' | b'[') {
             continue;
         }
-        total += size;
-        if total > 4 * DOCUMENT_MAX {
-            return Err("its metadata is larger than an image's can be".to_owned());
-        }
         let mut bytes = start.to_vec();
-        entry.read_to_end(&mut bytes).map_err(|error| format!("it is damaged: {error}"))?;
-        documents.insert(path, bytes);
+        entry.read_to_end(&mut bytes).map_err(damaged)?;
+        contents.documents.insert(path, bytes);
     }
-    Ok(documents)
+    Ok(contents)
 }
 
 #[cfg(test)]
@@ -214,6 +253,71 @@ mod tests {
             (EntryType::Symlink, "l/layer.tar", Some("../m/layer.tar"), "it has no manifest.json"),
         ] {
             assert_eq!(told(kind, name, link), why);
+        }
+    }
+
+    /// What is told of an archive that has these bytes at its beginning and is this long.
+    fn told(bytes: &[u8], length: u64) -> String {
+        let file = tempfile::tempfile().unwrap();
+        io::Write::write_all(&mut &file, bytes).unwrap();
+        file.set_len(length).unwrap();
+        (&file).rewind().unwrap();
+        saved_image(&file).unwrap_err()
+    }
+
+    /// An archive's header, its checksum right whatever it says.
+    fn header(kind: tar::EntryType, name: &str, size: u64) -> Vec<u8> {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_size(size);
+        header.as_gnu_mut().unwrap().name[..name.len()].copy_from_slice(name.as_bytes());
+        header.set_cksum();
+        header.as_bytes().to_vec()
+    }
+
+    #[test]
+    fn what_an_archive_says_of_its_own_sizes_costs_no_memory() {
+        use tar::EntryType;
+
+        let large: u64 = 10 << 30;
+        // Sparse on the disk: a file's own size is anybody's word, too.
+        for kind in [EntryType::GNULongName, EntryType::GNULongLink, EntryType::XHeader] {
+            let bytes = header(kind, "././@LongLink", large);
+            assert_eq!(
+                told(&bytes, 512 + large),
+                "its metadata is larger than an image's can be",
+                "{kind:?}"
+            );
+        }
+        let bytes = header(EntryType::Regular, "layer.tar", large);
+        assert_eq!(told(&bytes, 512 + large + 1024), "it has no manifest.json");
+        // As many headers as fit.
+        let many = header(EntryType::Regular, "x", 0).repeat((1 << 16) + 1);
+        assert_eq!(told(&many, many.len() as u64), "its metadata is larger than an image's can be");
+    }
+
+    #[test]
+    fn an_archive_that_lacks_its_end_is_damaged_wherever_it_ends() {
+        let mut archive = tar::Builder::new(Vec::new());
+        let manifest = r#"[{"Config": "c.json", "Layers": ["a/layer.tar", "b/layer.tar"]}]"#;
+        for (name, text) in
+            [("manifest.json", manifest), ("c.json", "{}"), ("a/layer.tar", "abc"), ("b/layer.tar", "defg")]
+        {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(text.len() as u64);
+            archive.append_data(&mut header, name, text.as_bytes()).unwrap();
+        }
+        let whole = archive.into_inner().unwrap();
+        assert_eq!(whole.len(), 9 * 512 + 512);
+        for (length, why) in [
+            (511, "it is damaged: failed to read entire block"),
+            (512 + 10, "it is damaged: it ends in the middle of `manifest.json`"),
+            (2 * 512, "it has no c.json"),
+            (5 * 512 + 2, "it is damaged: it ends in the middle of `a/layer.tar`"),
+            (6 * 512, "it lacks the layer `b/layer.tar`"),
+            (7 * 512 + 3, "it is damaged: it ends in the middle of `b/layer.tar`"),
+        ] {
+            assert_eq!(told(&whole[..length], length as u64), why, "{length}");
         }
     }
 }

@@ -229,7 +229,7 @@ async fn an_archive_behind_an_address_is_imported_once() {
 }
 
 /// Answers every request with these bytes. Returns where, and how often it was asked.
-async fn serve(bytes: Vec<u8>) -> (std::net::SocketAddr, Arc<AtomicUsize>) {
+pub async fn serve(bytes: Vec<u8>) -> (std::net::SocketAddr, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let (address, asked) = (listener.local_addr().expect("an address"), Arc::new(AtomicUsize::new(0)));
     let count = asked.clone();

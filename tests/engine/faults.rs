@@ -5,8 +5,6 @@
 mod world;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::fs::File;
-use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -15,6 +13,7 @@ use world::{Side, World, engine_at};
 
 use crate::daemon::Daemon;
 use crate::proxy::{Among, Call, Fault, Proxy, When, ask, real_engine};
+use crate::spare::Spare;
 use crate::support::{BUSYBOX, Host, docker};
 
 fn sleeper(more: &str) -> String {
@@ -446,59 +445,6 @@ async fn work(mut world: World, cases: Arc<Mutex<Cases>>, tally: Arc<Mutex<Tally
     }
 }
 
-/// An engine of this test's own, which may be killed: `scripts/engine start spare`.
-struct Spare {
-    socket: PathBuf,
-    /// Nobody else's test has it meanwhile.
-    _turn: File,
-}
-
-impl Spare {
-    fn new() -> Self {
-        let turn = File::create(std::env::temp_dir().join("invigil-spare-engine.lock")).expect("a file");
-        turn.lock().expect("a lock");
-        let socket = Self::script("start").strip_prefix("unix://").expect("a socket").into();
-        let spare = Self { socket, _turn: turn };
-        let archive = tempfile::NamedTempFile::new().expect("a file");
-        let archive = archive.path().to_str().expect("a path");
-        let made = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/busybox-image"))
-            .args([archive, BUSYBOX])
-            .status();
-        assert!(made.expect("scripts/busybox-image").success());
-        spare.docker(&["load", "-i", archive]);
-        spare
-    }
-
-    fn script(word: &str) -> String {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/engine");
-        let output = Command::new(script).args([word, "spare"]).output().expect("scripts/engine");
-        assert!(output.status.success(), "{word}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8_lossy(&output.stdout).trim().to_owned()
-    }
-
-    fn docker(&self, arguments: &[&str]) -> String {
-        let host = format!("unix://{}", self.socket.display());
-        docker(&[&["--host", &host], arguments].concat())
-    }
-
-    /// What kills it, as the kernel does when memory is short.
-    fn killer(&self) -> Arc<dyn Fn() + Send + Sync> {
-        let pid = std::fs::read_to_string(self.socket.with_file_name("pid")).expect("its process");
-        Arc::new(move || {
-            let killed = Command::new("kill").args(["-KILL", pid.trim()]).status().expect("kill");
-            assert!(killed.success());
-        })
-    }
-}
-
-impl Drop for Spare {
-    fn drop(&mut self) {
-        // One that was killed just now is needed once more to end its containers.
-        Self::script("start");
-        Self::script("remove");
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn law_11_an_engine_that_is_killed_in_the_middle_of_a_pass_stops_nothing_and_the_daemon_goes_on() {
     let spare = Spare::new();
@@ -515,7 +461,7 @@ async fn law_11_an_engine_that_is_killed_in_the_middle_of_a_pass_stops_nothing_a
     host.container("still", &sleeper(", restartPolicy: unless-stopped"));
     web(0);
     let daemon = Daemon::start_on(&host, &proxy.endpoint());
-    let endpoint = format!("unix://{}", spare.socket.display());
+    let endpoint = spare.endpoint();
     // Nothing while it is not there.
     let look = |name: &str, format: &str| {
         let name = if name == "theirs" { name.to_owned() } else { host.name(name) };
@@ -541,7 +487,7 @@ async fn law_11_an_engine_that_is_killed_in_the_middle_of_a_pass_stops_nothing_a
         web(tried);
         daemon.until("the engine is killed", || proxy.struck().is_some());
         tokio::time::sleep(Duration::from_millis(100)).await;
-        assert_eq!(Spare::script("start"), format!("unix://{}", spare.socket.display()));
+        assert_eq!(Spare::script("start"), spare.endpoint());
         daemon.until(&format!("web is replaced, the engine killed {when:?} write {nth}"), || runs(tried));
         assert_eq!(facts(), before, "killed {when:?} write {nth}");
     }

@@ -1,7 +1,9 @@
 //! The whole way on a real engine: manifests in, containers out. Fails, and does not skip, where no
 //! engine answers. `DOCKER_HOST` says which engine.
 
+mod archives;
 mod build;
+mod canaries;
 mod cleanup;
 mod daemon;
 mod export;
@@ -15,5 +17,8 @@ mod ownership;
 #[path = "../proxy/mod.rs"]
 mod proxy;
 mod registry;
+mod registry_failures;
+mod registry_tls;
+mod spare;
 mod support;
 mod views;

@@ -1,31 +1,46 @@
 //! Pulls from a registry that wants a password.
 
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Output};
 use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 
 use crate::support::{BUSYBOX, Host, docker, run};
 
 const USER: &str = "exam";
-const PASSWORD: &str = "a>>>b???";
+pub const PASSWORD: &str = "a>>>b???";
 
 /// A registry of this test's own.
-struct Registry {
+pub struct Registry {
     process: Child,
-    port: u16,
-    dir: tempfile::TempDir,
+    address: String,
+    pub port: u16,
+    _dir: tempfile::TempDir,
 }
 
 impl Registry {
-    fn start() -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port();
+    pub fn start() -> Self {
+        Self::start_at("127.0.0.1", |_| ())
+    }
+
+    /// One at another address of this host, in a directory that is prepared for it.
+    pub fn start_at(address: &str, prepare: impl FnOnce(&Path)) -> Self {
+        let port = TcpListener::bind((address, 0)).expect("a port").local_addr().expect("an address").port();
         let dir = tempfile::tempdir().expect("a directory");
+        prepare(dir.path());
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/registry");
-        let process =
-            Command::new(script).arg(port.to_string()).arg(dir.path()).spawn().expect("scripts/registry");
-        let registry = Self { process, port, dir };
+        let process = Command::new(script)
+            .arg(format!("{address}:{port}"))
+            .arg(dir.path())
+            .spawn()
+            .expect("scripts/registry");
+        let registry = Self { process, address: address.to_owned(), port, _dir: dir };
         for _ in 0..300 {
-            if TcpStream::connect(("127.0.0.1", port)).is_ok() {
+            if TcpStream::connect((address, port)).is_ok() {
                 return registry;
             }
             std::thread::sleep(Duration::from_millis(100));
@@ -33,31 +48,46 @@ impl Registry {
         panic!("the registry does not listen");
     }
 
-    fn image(&self, name: &str) -> String {
-        format!("127.0.0.1:{}/{name}", self.port)
+    /// What engines call it.
+    pub fn at(&self) -> String {
+        format!("{}:{}", self.address, self.port)
+    }
+
+    pub fn image(&self, name: &str) -> String {
+        format!("{}/{name}", self.at())
     }
 
     /// A directory with a config file, as `docker login` with this password makes it.
-    fn login(&self, password: &str) -> tempfile::TempDir {
+    pub fn login(&self, password: &str) -> tempfile::TempDir {
+        if password != PASSWORD {
+            // Docker would not let it in; the password may have changed since.
+            return login_at(&self.at(), password);
+        }
         let config = tempfile::tempdir().expect("a directory");
         let at = config.path().to_str().expect("a path");
-        let registry = format!("127.0.0.1:{}", self.port);
-        if password == PASSWORD {
-            docker(&["--config", at, "login", "-u", USER, "-p", password, &registry]);
-        } else {
-            // Docker would not let it in; the password may have changed since.
-            let auth = Command::new("base64").arg(self.write("auth", &format!("{USER}:{password}"))).output();
-            let auth = String::from_utf8(auth.expect("base64").stdout).expect("a text");
-            let text = format!("{{\"auths\": {{\"{registry}\": {{\"auth\": \"{}\"}}}}}}", auth.trim());
-            std::fs::write(config.path().join("config.json"), text).expect("a file");
-        }
+        docker(&["--config", at, "login", "-u", USER, "-p", password, &self.at()]);
         config
     }
 
-    fn write(&self, name: &str, text: &str) -> std::path::PathBuf {
-        let path = self.dir.path().join(name);
-        std::fs::write(&path, text).expect("a file");
-        path
+    /// What it answers when it is asked for the tags of a repository.
+    pub fn tags(&self, repository: &str) -> String {
+        self.ask("GET", &format!("{repository}/tags/list"), "*/*", "").1
+    }
+
+    /// One call of its own API. The answer's head and body.
+    pub fn ask(&self, method: &str, path: &str, content: &str, body: &str) -> (String, String) {
+        let auth = STANDARD.encode(format!("{USER}:{PASSWORD}"));
+        let mut stream = TcpStream::connect((self.address.as_str(), self.port)).expect("the registry");
+        let request = format!(
+            "{method} /v2/{path} HTTP/1.0\r\nHost: registry\r\nAuthorization: Basic {auth}\r\nAccept: {content}\r\n\
+             Content-Type: {content}\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        stream.write_all(request.as_bytes()).expect("a request");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        let (head, body) = answer.split_once("\r\n\r\n").expect("an answer");
+        (head.to_owned(), body.to_owned())
     }
 }
 
@@ -66,6 +96,15 @@ impl Drop for Registry {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// A directory with a config file, as `docker login` makes it, for a registry that does not have to answer.
+pub fn login_at(registry: &str, password: &str) -> tempfile::TempDir {
+    let config = tempfile::tempdir().expect("a directory");
+    let auth = STANDARD.encode(format!("{USER}:{password}"));
+    let text = format!("{{\"auths\": {{\"{registry}\": {{\"auth\": \"{auth}\"}}}}}}");
+    std::fs::write(config.path().join("config.json"), text).expect("a file");
+    config
 }
 
 /// What `login --check` says with a config directory, and its exit code.
@@ -79,7 +118,7 @@ fn check(registry: &str, config: &std::path::Path) -> (Option<i32>, String) {
 }
 
 /// The program, as it runs with a config directory. Exit code, and everything it said.
-fn apply(host: &Host, config: &std::path::Path) -> (Option<i32>, String) {
+pub fn apply(host: &Host, config: &std::path::Path) -> (Option<i32>, String) {
     let Output { status, stdout, stderr } = Command::new(env!("CARGO_BIN_EXE_invigil"))
         .args(["apply", "--yes", "--owner", &host.prefix, "--state-dir"])
         .arg(host.state())

@@ -1,5 +1,6 @@
 //! The engine's refusals and bollard's errors, as sentences for people.
 
+use std::borrow::Cow;
 use std::error::Error as _;
 
 use bollard::errors::Error;
@@ -121,28 +122,68 @@ fn sentence(what: &str, status: u16, message: &str) -> String {
 }
 
 /// A message that came inside a stream, in plain words where it is a known one.
-pub(super) fn in_plain_words(message: &str) -> &str {
-    by_registry(message).unwrap_or(message)
+pub(super) fn in_plain_words(message: &str) -> Cow<'_, str> {
+    by_registry(message).unwrap_or(Cow::Borrowed(message))
+}
+
+/// Whether a registry went away in the middle of a pull or a push. Only there: elsewhere these words are about files.
+pub(super) fn broke_off(error: &Error) -> bool {
+    let (Error::DockerStreamError { error: message } | Error::DockerResponseServerError { message, .. }) =
+        error
+    else {
+        return false;
+    };
+    let message = message.trim();
+    let words =
+        ["unexpected EOF", "connection reset by peer", "broken pipe", "server closed idle connection"];
+    message.ends_with(": EOF") || message == "EOF" || words.iter().any(|words| message.contains(words))
 }
 
 /// Why a registry gave no image, in plain words where it is a known reason.
-fn by_registry(message: &str) -> Option<&'static str> {
+fn by_registry(message: &str) -> Option<Cow<'static, str>> {
     let has = |parts: &[&str]| parts.iter().any(|part| message.contains(part));
     if has(&["no basic auth credentials", "authentication required", "unauthorized", "401 Unauthorized"]) {
         Some(
-            "the registry wants a login: `docker login` as the user that Invigil runs as, or check the password",
+            "the registry wants a login: `docker login` as the user that Invigil runs as, or check the password"
+                .into(),
         )
+    } else if has(&["no matching manifest for", "no match for platform in manifest"]) {
+        Some("the registry has the image for other platforms only".into())
     } else if has(&["manifest unknown", "failed to resolve reference"]) && has(&["not found"]) {
-        Some("the registry has no such image")
+        Some("the registry has no such image".into())
     } else if has(&["server gave HTTP response to HTTPS client"]) {
-        Some("the registry speaks plain HTTP, which the engine does only with its `insecure-registries`")
+        Some(
+            "the registry speaks plain HTTP, which the engine does only with its `insecure-registries`"
+                .into(),
+        )
+    } else if let Some((_, why)) = message.rsplit_once("x509: ") {
+        Some(by_certificate(message, why).into())
     } else if has(&["dial tcp", "failed to do request"])
         && has(&["connection refused", "no such host", "i/o timeout"])
     {
-        Some("the registry cannot be reached")
+        let whose =
+            if has(&["remote context", "downloaded context"]) { "context's address" } else { "registry" };
+        Some(format!("the {whose} cannot be reached").into())
+    } else if has(&["Get \"http", "Head \"http", "net/http"])
+        && has(&["context deadline exceeded", "awaiting headers", "TLS handshake timeout"])
+    {
+        Some("the registry does not answer".into())
     } else {
         None
     }
+}
+
+/// What is wrong with a registry's certificate, and where its maker's is to be put.
+fn by_certificate(message: &str, why: &str) -> String {
+    if !message.contains("signed by unknown authority") {
+        return format!("the engine does not accept the registry's certificate: {why}");
+    }
+    let host = message.split("https://").nth(1).and_then(|rest| rest.split(['/', '"']).next());
+    format!(
+        "the engine does not know who signed the registry's certificate: put the signer's into \
+         /etc/docker/certs.d/{}/ca.crt",
+        host.filter(|host| !host.is_empty()).unwrap_or("HOST:PORT")
+    )
 }
 
 /// The host's port of a refusal to publish it.
@@ -210,5 +251,27 @@ mod tests {
     #[test]
     fn a_refusal_cannot_steer_the_terminal() {
         assert_eq!(sentence("x", 500, "a\u{1b}[31mb\r\nc"), "x: a\\u{1b}[31mb\\r\\nc");
+    }
+
+    #[test]
+    fn what_registries_do_is_told_in_plain_words() {
+        for (message, told) in [
+            ("Get \"http://10.0.0.7:5000/v2/\": context deadline exceeded", "the registry does not answer"),
+            (
+                "Get \"http://10.0.0.7:5000/v2/\": net/http: request canceled (Client.Timeout exceeded while awaiting headers)",
+                "the registry does not answer",
+            ),
+            (
+                "Get \"https://10.0.0.7:5000/v2/\": x509: certificate signed by unknown authority",
+                "the engine does not know who signed the registry's certificate: put the signer's into /etc/docker/certs.d/10.0.0.7:5000/ca.crt",
+            ),
+            (
+                "Get \"https://10.0.0.7:5000/v2/\": x509: certificate is valid for 10.0.0.8, not 10.0.0.7",
+                "the engine does not accept the registry's certificate: certificate is valid for 10.0.0.8, not 10.0.0.7",
+            ),
+            ("unexpected EOF", "unexpected EOF"),
+        ] {
+            assert_eq!(in_plain_words(message), told);
+        }
     }
 }

@@ -10,7 +10,7 @@ use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use hyper::Method;
 
 use super::credentials::{self, Credentials};
-use super::error::{failed, is_absent};
+use super::error::{broke_off, failed, is_absent};
 use super::perform::segment;
 use super::{Session, raw};
 use crate::engine::{EngineError, Progress};
@@ -132,7 +132,7 @@ async fn follow(
     let mut answers = std::pin::pin!(answers);
     while let Some(answer) = answers.next().await {
         let (status, detail) =
-            answer.map_err(|error| match (failed(&engine.endpoint, what, error), &trouble) {
+            answer.map_err(|error| match (failed_midway(&engine.endpoint, what, error), &trouble) {
                 (EngineError::Refused { sentence }, Some(trouble)) => {
                     EngineError::refused(format!("{sentence} (asked without a login: {trouble})"))
                 }
@@ -145,4 +145,12 @@ async fn follow(
         }
     }
     Ok(())
+}
+
+/// The error of a pull or a push that may have begun.
+fn failed_midway(endpoint: &str, what: &str, error: bollard::errors::Error) -> EngineError {
+    if broke_off(&error) {
+        return EngineError::refused(format!("{what}: the connection to the registry broke off"));
+    }
+    failed(endpoint, what, error)
 }

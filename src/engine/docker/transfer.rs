@@ -17,6 +17,7 @@ use super::error::failed;
 use crate::assembly::{self, PaperImage};
 use crate::desired::Archive;
 use crate::engine::{EngineError, Progress};
+use crate::resource::env::without_password;
 use crate::resource::quantity::ByteSize;
 use crate::resource::reference::ImageReference;
 
@@ -76,8 +77,16 @@ pub(super) async fn import(
             sent.told_while(progress, drain(engine, what, answers)).await
         }
         Archive::Address(address) => {
-            let options = options.from_src(address).build();
-            drain(engine, what, engine.docker.create_image(Some(options), None, None)).await
+            // By itself the engine notes in the image's history where it came from, password and all (law 12).
+            let note = format!("Imported from {}", without_password(address));
+            let options = options.from_src(address).message(&note).build();
+            let fetched = drain(engine, what, engine.docker.create_image(Some(options), None, None)).await;
+            fetched.map_err(|error| match error {
+                EngineError::Refused { sentence } => {
+                    EngineError::refused(sentence.replace(": the registry ", ": the address "))
+                }
+                error => error,
+            })
         }
     }
 }

@@ -14,7 +14,7 @@ use super::perform::{LOOK, segment};
 use crate::engine::{EngineError, Progress};
 use crate::fields;
 use crate::plan::Await;
-use crate::resource::env::{looks_secret, without_password};
+use crate::resource::env::{looks_secret, without_passwords};
 
 /// How long a health check may take to come to a result at least, and how long a pass waits for a job.
 const HEALTH: Duration = Duration::from_mins(5);
@@ -215,7 +215,7 @@ async fn secrets(engine: &Session, container: &str) -> Vec<String> {
 /// What a program said, with nothing in it that a plan would hide (law 12).
 fn without_secrets(told: &str, secrets: &[String]) -> String {
     let told = secrets.iter().fold(told.to_owned(), |told, secret| told.replace(secret.as_str(), "(hidden)"));
-    told.split(' ').map(without_password).collect::<Vec<_>>().join(" ")
+    without_passwords(&told).into_owned()
 }
 
 #[cfg(test)]

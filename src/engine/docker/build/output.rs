@@ -11,6 +11,7 @@ use serde::Deserialize;
 use super::trace::StatusResponse;
 use crate::engine::Progress;
 use crate::fields::plain;
+use crate::resource::env::without_passwords;
 
 /// How many of a builder's last lines are told after a failure.
 const LAST_LINES: usize = 12;
@@ -75,7 +76,7 @@ impl Output {
         for vertex in &trace.vertexes {
             let is_new = vertex.started.is_some() && !self.told.contains_key(&vertex.digest);
             if is_new && !vertex.name.starts_with("[internal]") {
-                let name = plain(&vertex.name);
+                let name = plain(&without_passwords(&vertex.name));
                 progress(name.clone());
                 self.keep(name.clone());
                 self.told.insert(vertex.digest.clone(), name);

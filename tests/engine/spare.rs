@@ -1,0 +1,68 @@
+//! An engine beside the first, for tests that kill one or need two: `scripts/engine start spare`. In: nothing. Out: where it
+//! answers. It is removed with all that it holds when the test ends.
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Arc;
+
+use crate::support::{BUSYBOX, docker};
+
+/// An engine of one test's own, with data of its own.
+pub struct Spare {
+    pub socket: PathBuf,
+    /// Nobody else's test has it meanwhile.
+    _turn: File,
+}
+
+impl Spare {
+    /// Starts it, with busybox and nothing else.
+    pub fn new() -> Self {
+        let turn = File::create(std::env::temp_dir().join("invigil-spare-engine.lock")).expect("a file");
+        turn.lock().expect("a lock");
+        let socket = Self::script("start").strip_prefix("unix://").expect("a socket").into();
+        let spare = Self { socket, _turn: turn };
+        let archive = tempfile::NamedTempFile::new().expect("a file");
+        let archive = archive.path().to_str().expect("a path");
+        let made = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/busybox-image"))
+            .args([archive, BUSYBOX])
+            .status();
+        assert!(made.expect("scripts/busybox-image").success());
+        spare.docker(&["load", "-i", archive]);
+        spare
+    }
+
+    pub fn script(word: &str) -> String {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/engine");
+        let output = Command::new(script).args([word, "spare"]).output().expect("scripts/engine");
+        assert!(output.status.success(), "{word}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+
+    /// What the docker command says of it; it must succeed.
+    pub fn docker(&self, arguments: &[&str]) -> String {
+        docker(&[&["--host", &self.endpoint()], arguments].concat())
+    }
+
+    /// What clients take for its address.
+    pub fn endpoint(&self) -> String {
+        format!("unix://{}", self.socket.display())
+    }
+
+    /// What kills it, as the kernel does when memory is short.
+    pub fn killer(&self) -> Arc<dyn Fn() + Send + Sync> {
+        let pid = std::fs::read_to_string(self.socket.with_file_name("pid")).expect("its process");
+        Arc::new(move || {
+            let killed = Command::new("kill").args(["-KILL", pid.trim()]).status().expect("kill");
+            assert!(killed.success());
+        })
+    }
+}
+
+impl Drop for Spare {
+    fn drop(&mut self) {
+        // One that was killed just now is needed once more to end its containers.
+        Self::script("start");
+        Self::script("remove");
+    }
+}
