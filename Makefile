@@ -73,9 +73,13 @@ schema-check:
 	cargo run --quiet --locked -- schema --check
 
 .PHONY: bench
-bench: release ## the ratios to raw calls and to Compose
+bench: release ## the ratios to raw calls, to docker build, and to Compose where it is installed
 	@scripts/engine ensure
 	scripts/bench "$(BIN)/invigil"
+
+.PHONY: bench-peers
+bench-peers: ## the same, with Compose from Debian
+	@COMPOSE=$$(scripts/engine compose-path) $(MAKE) --no-print-directory bench
 
 # The exam server goes beside the daemon, which puts it into images. Manifests hold the keys of exams: they are root's alone.
 .PHONY: install

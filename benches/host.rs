@@ -55,7 +55,12 @@ type Part = fn(&Bench);
 fn main() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let docker = Docker::connect_with_defaults().expect("an engine's address");
-    let bench = Bench { docker, runtime, invigil: program("INVIGIL"), compose: program("COMPOSE") };
+    let bench = Bench {
+        docker,
+        runtime,
+        invigil: program("INVIGIL").expect("INVIGIL names no program: run `make bench`"),
+        compose: program("COMPOSE"),
+    };
     busybox();
     bench.clean();
     println!("{:<44} {:>9} {:>9} {:>9} {:>7}  goal", "", "median", "min", "max", "ratio");
@@ -74,19 +79,22 @@ fn main() {
         }
     }
     bench.clean();
+    if bench.compose.is_none() {
+        println!("Compose is not installed here: `make bench-peers` fetches it and measures it too");
+    }
 }
 
 /// A program that `scripts/bench` names.
-fn program(variable: &str) -> PathBuf {
-    std::env::var_os(variable)
-        .map_or_else(|| panic!("{variable} names no program: run `make bench`"), PathBuf::from)
+fn program(variable: &str) -> Option<PathBuf> {
+    std::env::var_os(variable).filter(|path| !path.is_empty()).map(PathBuf::from)
 }
 
 struct Bench {
     docker: Docker,
     runtime: tokio::runtime::Runtime,
     invigil: PathBuf,
-    compose: PathBuf,
+    /// Where it is installed, or was fetched.
+    compose: Option<PathBuf>,
 }
 
 /// The times of one side.
@@ -99,26 +107,25 @@ impl Times {
         self.0.sort();
     }
 
-    fn median(&self) -> Duration {
-        self.0[self.0.len() / 2]
+    /// Nothing of a side that is not there.
+    fn median(&self) -> Option<Duration> {
+        self.0.get(self.0.len() / 2).copied()
     }
 }
 
+/// Prints a side; nothing of one that was not measured.
 fn line(what: &str, times: &Times, against: Option<(&Times, &str)>) {
     let shown = |time: Duration| format!("{:.3} s", time.as_secs_f64());
+    let Some(median) = times.median() else { return };
     let (ratio, goal) = match against {
         Some((other, goal)) => {
-            (format!("{:.2}", times.median().as_secs_f64() / other.median().as_secs_f64()), goal)
+            let ratio = other.median().map(|other| median.as_secs_f64() / other.as_secs_f64());
+            (ratio.map_or_else(String::new, |ratio| format!("{ratio:.2}")), goal)
         }
         None => (String::new(), ""),
     };
     let (first, last) = (times.0[0], times.0[times.0.len() - 1]);
-    println!(
-        "{what:<44} {:>9} {:>9} {:>9} {ratio:>7}  {goal}",
-        shown(times.median()),
-        shown(first),
-        shown(last)
-    );
+    println!("{what:<44} {:>9} {:>9} {:>9} {ratio:>7}  {goal}", shown(median), shown(first), shown(last));
 }
 
 impl Bench {
@@ -151,9 +158,11 @@ impl Bench {
             ours.add(timed(|| self.apply(dir.path())));
             ours_again.add(timed(|| self.apply(dir.path())));
             self.clean();
-            theirs.add(timed(|| self.up(&file)));
-            theirs_again.add(timed(|| self.up(&file)));
-            self.clean();
+            if let Some(compose) = &self.compose {
+                theirs.add(timed(|| up(compose, &file)));
+                theirs_again.add(timed(|| up(compose, &file)));
+                self.clean();
+            }
         }
         line("50 containers from nothing: raw calls, 8", &raw, None);
         line("  Compose up -d", &theirs, Some((&raw, "")));
@@ -184,10 +193,6 @@ impl Bench {
 
     fn apply(&self, dir: &Path) {
         quiet(Command::new(&self.invigil).args(["apply", "--yes", "--owner", PREFIX]).arg(dir));
-    }
-
-    fn up(&self, file: &Path) {
-        quiet(Command::new(&self.compose).args(["-p", PREFIX, "-f"]).arg(file).args(["up", "-d"]));
     }
 
     /// One changed environment value: how long nobody answers on the container's port. On the host's network that is
@@ -221,7 +226,10 @@ impl Bench {
                     more("network_mode")
                 )
             };
-            let theirs = replaced(port, service, |file| self.up(file));
+            let theirs = self
+                .compose
+                .as_ref()
+                .map_or_else(Times::default, |compose| replaced(port, service, |file| up(compose, file)));
             self.clean();
             line(&format!("replaced, away, {network}: Compose up -d"), &theirs, None);
             line("  invigil apply", &ours, Some((&theirs, goal)));
@@ -483,6 +491,10 @@ fn timed(work: impl FnOnce()) -> Duration {
     let begun = Instant::now();
     work();
     begun.elapsed()
+}
+
+fn up(compose: &Path, file: &Path) {
+    quiet(Command::new(compose).args(["-p", PREFIX, "-f"]).arg(file).args(["up", "-d"]));
 }
 
 /// Runs a command that has to succeed, and shows what it said if it does not.

@@ -9,7 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use super::args::{ApplyArgs, ManifestArgs};
-use super::plan::{setup, unsealed, wanted, wanted_now};
+use super::plan::{unsealed, wanted, wanted_now};
 use super::progress::Progress;
 use super::report::Advised;
 use super::saved::SavedPlan;
@@ -26,13 +26,12 @@ use crate::turn::{Holder, Turn, Turns};
 pub(super) async fn apply(args: &ApplyArgs) -> Result<ExitCode> {
     let saved = args.plan.as_deref().map(SavedPlan::read).transpose()?;
     let approved = args.approval.allow_removals.or(saved.as_ref().and_then(|saved| saved.allow_removals));
-    let budget = args.budget.budget(approved);
-    let setup = setup(&args.owner, args.parallel.parallelism, budget, args.space.min_free_space)?;
+    let setup = args.pass.setup(args.parallel.parallelism, args.space.min_free_space, approved)?;
     let manifests = saved.as_ref().map(|saved| ManifestArgs::at(saved.path.clone()));
-    let manifests = manifests.as_ref().unwrap_or(&args.manifests);
+    let manifests = manifests.as_ref().unwrap_or(&args.pass.manifests);
     let check = |wanted: &Wanted, plan: &Plan| {
         let Some(saved) = &saved else { return Ok(()) };
-        let secret = args.owner.state.secret(&setup.owner);
+        let secret = args.pass.owner.state.secret(&setup.owner);
         let sealed = wanted.revision.sealed(&secret.read().with_context(|| unsealed(&secret))?);
         saved.check(plan, &setup.owner, &sealed)
     };

@@ -5,40 +5,38 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 
-use super::args::{ManifestArgs, Output, OwnerArgs, PlanArgs};
+use super::args::{ManifestArgs, Output, PassArgs, PlanArgs};
 use super::saved::SavedPlan;
 use super::style::PALETTE;
-use super::{exam_server, print, report};
-use crate::diff::Budget;
+use super::{print, report};
 use crate::engine::docker::DockerReader;
 use crate::execute::default_parallelism;
 use crate::manifest::diagnostic::Diagnostic;
 use crate::reconcile::{self, Setup, Wanted};
-use crate::registries::Registries;
-use crate::resource::quantity::ByteSize;
 use crate::secret::Secret;
 use crate::source::attachment::AttachmentReader;
 use crate::source::directory;
 
 pub(super) async fn plan(args: &PlanArgs) -> Result<ExitCode> {
-    let budget = args.budget.budget(args.approval.allow_removals);
-    let setup = setup(&args.owner, default_parallelism(), budget, args.space.min_free_space)?;
-    let wanted = wanted(&args.manifests, &setup)?;
+    let PassArgs { manifests, owner, .. } = &args.pass;
+    let approved = args.approval.allow_removals;
+    let setup = args.pass.setup(default_parallelism(), args.space.min_free_space, approved)?;
+    let wanted = wanted(manifests, &setup)?;
     let engine = DockerReader::connect().await?;
     let plan = reconcile::plan(&wanted, &BTreeMap::new(), &setup, &engine).await.context("while planning")?;
     match args.output {
         Output::Text => print(&plan.to_text(&PALETTE))?,
         Output::Json => {
             let mut json = plan.to_json()?;
-            json["diagnostics"] = serde_json::to_value(seen(&wanted, &args.manifests))?;
+            json["diagnostics"] = serde_json::to_value(seen(&wanted, manifests))?;
             print(&format!("{json:#}\n"))?;
         }
     }
     if let Some(file) = &args.out {
-        let secret = args.owner.state.secret(&setup.owner);
+        let secret = owner.state.secret(&setup.owner);
         let sealed = wanted.revision.sealed(&secret.read_or_make().with_context(|| unsealed(&secret))?);
-        let path = args.manifests.root()?;
-        SavedPlan::new(&plan, &setup.owner, path, sealed, args.approval.allow_removals)?.write(file)?;
+        let path = manifests.root()?;
+        SavedPlan::new(&plan, &setup.owner, path, sealed, approved)?.write(file)?;
     }
     Ok(if wanted.has_errors() {
         ExitCode::FAILURE
@@ -55,26 +53,6 @@ pub(super) fn unsealed(secret: &Secret) -> String {
         "while reading {}, with which saved plans are sealed (`--state-dir` names another directory)",
         secret.file().display()
     )
-}
-
-/// What stays the same while a command runs.
-pub(super) fn setup(
-    args: &OwnerArgs,
-    parallelism: usize,
-    budget: Budget,
-    min_free_space: ByteSize,
-) -> Result<Setup> {
-    Ok(Setup {
-        owner: args.owner.clone(),
-        server: exam_server::read(args.exam_server.as_deref())?,
-        parallelism,
-        budget,
-        suspension: args.state.suspension(&args.owner),
-        records: args.state.records(&args.owner),
-        registries: Registries::default(),
-        socket: DockerReader::from_environment().socket(),
-        min_free_space,
-    })
 }
 
 /// What is wrong with the manifests, with paths from where the caller stands.

@@ -6,18 +6,17 @@ use anyhow::Result;
 
 use super::apply::{Aim, pass};
 use super::args::PruneArgs;
-use super::plan::{setup, wanted};
+use super::plan::wanted;
 use super::print;
 use crate::engine::docker::DockerReader;
 use crate::reconcile::MIN_FREE_SPACE;
 
 pub(super) async fn prune(args: &PruneArgs) -> Result<ExitCode> {
-    let budget = args.budget.budget(args.approval.allow_removals);
-    let setup = setup(&args.owner, args.parallel.parallelism, budget, MIN_FREE_SPACE)?;
+    let setup = args.pass.setup(args.parallel.parallelism, MIN_FREE_SPACE, args.approval.allow_removals)?;
     if !args.dry_run {
-        return pass(&args.manifests, &setup, Aim::Removals, args.yes, &|_, _| Ok(())).await;
+        return pass(&args.pass.manifests, &setup, Aim::Removals, args.yes, &|_, _| Ok(())).await;
     }
-    let wanted = wanted(&args.manifests, &setup)?;
+    let wanted = wanted(&args.pass.manifests, &setup)?;
     let engine = DockerReader::connect().await?;
     let plan = Aim::Removals.plan(&wanted, &setup, &engine).await?;
     print(&Aim::Removals.text(&plan))?;

@@ -5,7 +5,6 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 
 use super::args::RunArgs;
-use super::plan::setup;
 use super::report::Advised;
 use crate::daemon::{self, logging};
 use crate::engine::docker::{DockerEngine, DockerReader};
@@ -13,20 +12,16 @@ use crate::turn::Turns;
 
 pub(super) async fn run(args: &RunArgs) -> Result<ExitCode> {
     logging::init(args.log_format.into()).context("while setting up the log")?;
-    let turns = Turns::of(&args.owner.owner)?;
+    let owner = &args.pass.owner.owner;
+    let turns = Turns::of(owner)?;
     let _only = turns.daemon().context("while locking")?.map_err(|holder| Advised {
-        message: format!("{holder} is the daemon of owner {} on this host already", args.owner.owner),
+        message: format!("{holder} is the daemon of owner {owner} on this host already"),
         hint: "stop it first, or give this one an owner of its own (`--owner`)",
     })?;
     let reader = DockerReader::from_environment();
     let options = daemon::Options {
-        path: args.manifests.root()?,
-        setup: setup(
-            &args.owner,
-            args.parallel.parallelism,
-            args.budget.budget(None),
-            args.space.min_free_space,
-        )?,
+        path: args.pass.manifests.root()?,
+        setup: args.pass.setup(args.parallel.parallelism, args.space.min_free_space, None)?,
         interval: args.interval.into(),
         engine: reader.endpoint().to_owned(),
         turns: Some(turns),

@@ -10,7 +10,7 @@ use clap::parser::ValueSource;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 pub(in crate::cli) use self::shared::{
-    ApprovalArgs, BudgetArgs, ManifestArgs, OwnerArgs, ParallelArgs, SpaceArgs, StateArgs,
+    ApprovalArgs, ManifestArgs, ParallelArgs, PassArgs, SpaceArgs, StateArgs,
 };
 use super::views::View;
 use crate::daemon::{DEFAULT_INTERVAL, logging};
@@ -228,11 +228,7 @@ pub(in crate::cli) struct ValidateArgs {
 #[derive(Debug, Args)]
 pub(in crate::cli) struct PlanArgs {
     #[command(flatten)]
-    pub(in crate::cli) manifests: ManifestArgs,
-    #[command(flatten)]
-    pub(in crate::cli) owner: OwnerArgs,
-    #[command(flatten)]
-    pub(in crate::cli) budget: BudgetArgs,
+    pub(in crate::cli) pass: PassArgs,
     #[command(flatten)]
     pub(in crate::cli) space: SpaceArgs,
     #[command(flatten)]
@@ -260,13 +256,9 @@ pub(in crate::cli) enum Output {
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ApplyArgs {
     #[command(flatten)]
-    pub(in crate::cli) manifests: ManifestArgs,
-    #[command(flatten)]
-    pub(in crate::cli) owner: OwnerArgs,
+    pub(in crate::cli) pass: PassArgs,
     #[command(flatten)]
     pub(in crate::cli) parallel: ParallelArgs,
-    #[command(flatten)]
-    pub(in crate::cli) budget: BudgetArgs,
     #[command(flatten)]
     pub(in crate::cli) space: SpaceArgs,
     #[command(flatten)]
@@ -282,13 +274,9 @@ pub(in crate::cli) struct ApplyArgs {
 #[derive(Debug, Args)]
 pub(in crate::cli) struct PruneArgs {
     #[command(flatten)]
-    pub(in crate::cli) manifests: ManifestArgs,
-    #[command(flatten)]
-    pub(in crate::cli) owner: OwnerArgs,
+    pub(in crate::cli) pass: PassArgs,
     #[command(flatten)]
     pub(in crate::cli) parallel: ParallelArgs,
-    #[command(flatten)]
-    pub(in crate::cli) budget: BudgetArgs,
     #[command(flatten)]
     pub(in crate::cli) approval: ApprovalArgs,
     /// Show what would be removed, and remove nothing
@@ -302,13 +290,9 @@ pub(in crate::cli) struct PruneArgs {
 #[derive(Debug, Args)]
 pub(in crate::cli) struct RunArgs {
     #[command(flatten)]
-    pub(in crate::cli) manifests: ManifestArgs,
-    #[command(flatten)]
-    pub(in crate::cli) owner: OwnerArgs,
+    pub(in crate::cli) pass: PassArgs,
     #[command(flatten)]
     pub(in crate::cli) parallel: ParallelArgs,
-    #[command(flatten)]
-    pub(in crate::cli) budget: BudgetArgs,
     #[command(flatten)]
     pub(in crate::cli) space: SpaceArgs,
     /// How often to look when nothing says that something changed

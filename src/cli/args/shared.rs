@@ -4,10 +4,13 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use crate::cli::exam_server;
 use crate::diff::Budget;
+use crate::engine::docker::DockerReader;
 use crate::execute::default_parallelism;
-use crate::reconcile::MIN_FREE_SPACE;
+use crate::reconcile::{MIN_FREE_SPACE, Setup};
 use crate::records::Records;
+use crate::registries::Registries;
 use crate::resource::name::Owner;
 use crate::resource::quantity::ByteSize;
 use crate::secret::Secret;
@@ -40,6 +43,40 @@ impl ManifestArgs {
     /// The path from the root, however it was given.
     pub(in crate::cli) fn root(&self) -> anyhow::Result<PathBuf> {
         Ok(std::path::absolute(&self.path)?)
+    }
+}
+
+/// What every pass is about: the manifests, the host, and how far removals go.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct PassArgs {
+    #[command(flatten)]
+    pub(in crate::cli) manifests: ManifestArgs,
+    #[command(flatten)]
+    pub(in crate::cli) owner: OwnerArgs,
+    #[command(flatten)]
+    budget: BudgetArgs,
+}
+
+impl PassArgs {
+    /// What stays the same while a command runs. So many removals are approved beyond the limits.
+    pub(in crate::cli) fn setup(
+        &self,
+        parallelism: usize,
+        min_free_space: ByteSize,
+        approved: Option<usize>,
+    ) -> anyhow::Result<Setup> {
+        let owner = &self.owner;
+        Ok(Setup {
+            owner: owner.owner.clone(),
+            server: exam_server::read(owner.exam_server.as_deref())?,
+            parallelism,
+            budget: self.budget.budget(approved),
+            suspension: owner.state.suspension(&owner.owner),
+            records: owner.state.records(&owner.owner),
+            registries: Registries::default(),
+            socket: DockerReader::from_environment().socket(),
+            min_free_space,
+        })
     }
 }
 
@@ -81,7 +118,7 @@ impl StateArgs {
 
 /// How much may be removed in one pass.
 #[derive(Debug, Args)]
-pub(in crate::cli) struct BudgetArgs {
+struct BudgetArgs {
     /// How many containers, networks or images no longer in the manifests are removed in one pass at most; 0
     /// for none
     #[arg(long, value_name = "N", env = "INVIGIL_MAX_REMOVALS", default_value_t = Budget::default().count, hide_env_values = true)]
@@ -101,7 +138,7 @@ pub(in crate::cli) struct ApprovalArgs {
 
 impl BudgetArgs {
     /// The budget, with this many removals approved.
-    pub(in crate::cli) fn budget(&self, approved: Option<usize>) -> Budget {
+    fn budget(&self, approved: Option<usize>) -> Budget {
         Budget { count: self.max_removals, share: self.max_removal_share, approved }
     }
 }
