@@ -32,7 +32,7 @@ use crate::resource::platform::Platform;
 use crate::resource::reference::{ImageId, ImageReference};
 use crate::resource::volume::VolumeSpec;
 pub use budget::Budget;
-pub use container::{NEXT_SUFFIX, PREVIOUS_SUFFIX};
+pub use container::{ASIDE_SUFFIX, NEXT_SUFFIX, PREVIOUS_SUFFIX};
 
 /// Everything that has to happen, and what need not.
 #[derive(Debug, Clone, Default)]
@@ -315,6 +315,8 @@ impl NewContainer {
 pub enum Operation {
     /// Give it its own name back.
     Rename,
+    /// Let it give up a name that is another's, before any container is given its own.
+    StepAside,
     /// The engine's update call, with this body.
     Update(Value),
     /// Join a network.

@@ -1,4 +1,6 @@
 cases!(
+    a_name_that_another_of_ours_bears_is_waited_for,
+    a_name_that_was_passed_on_is_given_back,
     added_collect_changes_nothing,
     added_network_is_joined_in_place,
     added_restart_token_restarts,
@@ -140,7 +142,8 @@ cases!(
     law_9_another_exam_server_disturbs_no_exam,
     limited_by_hand_is_replaced,
     limits_above_the_hosts_memory_are_told,
-    names_that_were_exchanged_by_hand_are_told,
+    names_that_went_round_and_a_change_are_put_right_in_turn,
+    names_that_were_exchanged_by_hand_are_given_back,
     nothing_to_do,
     paper_is_taken_from_an_image_to_the_exam_server,
     paper_is_taken_from_the_exam_server_to_an_image,

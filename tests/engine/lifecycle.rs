@@ -65,6 +65,25 @@ async fn what_somebody_did_by_hand_is_put_right() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn names_that_were_exchanged_are_given_back_and_nothing_restarts() {
+    let host = Host::new("names").await;
+    host.container("a", &sleeper(""));
+    host.container("b", &sleeper(""));
+    host.apply().await;
+    let started = |name: &str| host.inspect(name, "{{.Id}} {{.State.StartedAt}}");
+    let before = (started("a"), started("b"));
+    docker(&["rename", &host.name("a"), &host.name("x")]);
+    docker(&["rename", &host.name("b"), &host.name("a")]);
+    docker(&["rename", &host.name("x"), &host.name("b")]);
+    assert_eq!(
+        host.apply().await,
+        "container/@a  update in place\n  name   @b -> @a\n\
+         container/@b  update in place\n  name   @a -> @b\n\nPlan: 2 to update; 0 unchanged.\n"
+    );
+    assert_eq!((started("a"), started("b")), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn states_are_kept() {
     let host = Host::new("state").await;
     host.container("r", &sleeper(""));

@@ -2,6 +2,7 @@
 //! least disturbing act.
 
 mod files;
+mod names;
 mod namespace;
 mod operations;
 mod renewal;
@@ -10,6 +11,8 @@ mod standing;
 use std::collections::{BTreeMap, BTreeSet};
 
 use self::files::{FileChanges, collected, collections};
+pub use self::names::ASIDE_SUFFIX;
+use self::names::Claim;
 use self::namespace::{let_leavers_go_first, namespace_differences, owners_first};
 use self::operations::operations;
 use self::renewal::{Renewal, applied};
@@ -81,12 +84,13 @@ fn diff_one(
     changes: &mut Changes,
 ) {
     let id = ResourceId::new(Kind::Container, name.clone());
-    if let Some(there) = standing.foreign(name) {
-        return match (&there.stranger, &there.other_owner) {
-            (Some(stranger), None) => adopt(id, wanted, there, stranger, desired, images, changes),
-            _ => changes.block(id, whose(there)),
-        };
+    let mut needs = needs(wanted);
+    match names::claim(name, standing, desired) {
+        Claim::Free => {}
+        Claim::After(holder) => needs.push(Need::there(Kind::Container, holder)),
+        Claim::Taken(there) => return take_over(id, wanted, there, desired, images, changes),
     }
+    let steps_aside = names::opens_circle(name, standing, desired);
     let previous = format!("{name}{PREVIOUS_SUFFIX}");
     let mut containers: Vec<_> = standing.live(name).collect();
     if let [(down, _), successor] = containers[..]
@@ -97,20 +101,13 @@ fn diff_one(
         containers.swap(0, 1);
     }
     let mut containers = containers.into_iter();
-    let needs = needs(wanted);
     let Some((container, managed)) = containers.next() else {
         let new = NewContainer::new(wanted, Vec::new(), desired, images);
         return changes.push(id, Act::Create(Box::new(new)), Vec::new(), needs);
     };
-    let ours_by_name = |container: &ObservedContainer| {
-        container
-            .name
-            .strip_prefix(name.as_str())
-            .is_some_and(|rest| ["", NEXT_SUFFIX, PREVIOUS_SUFFIX].contains(&rest))
-    };
     let mut leftovers: Vec<Old> = containers
         .map(|(container, _)| container)
-        .filter(|container| ours_by_name(container))
+        .filter(|container| names::is_leftover(name, container))
         .map(|container| Old::new(name, container, Some(wanted)))
         .collect();
     if container.status == LiveStatus::Removing {
@@ -143,6 +140,9 @@ fn diff_one(
         || differences.iter().any(|difference| !difference.in_place())
     {
         let mut old = Old::new(name, container, Some(wanted));
+        if steps_aside {
+            return step_aside(id, &container.name, old, leftovers, changes);
+        }
         reasons.extend(files.reasons);
         reasons.extend(collected(&old.collect));
         if let Some(proved) = leftovers.iter_mut().find(|left| left.name == previous && !is_proved(container))
@@ -163,7 +163,10 @@ fn diff_one(
         );
         return changes.push(id, Act::Block(why), reasons, Vec::new());
     }
-    let (operations, more) = operations(name, &wanted.spec, container, &differences, renewal);
+    let (mut operations, more) = operations(name, &wanted.spec, container, &differences, renewal);
+    if steps_aside {
+        operations.insert(0, Operation::StepAside);
+    }
     if operations.is_empty() && leftovers.is_empty() {
         return changes.unchanged.push(id);
     }
@@ -180,9 +183,32 @@ fn diff_one(
         container: leftovers.remove(index),
         until: proof(&wanted.spec, is_checked(wanted, desired, images)),
     });
-    let act =
-        Act::Alter { container: Old::new(name, container, Some(wanted)), operations, leftovers, predecessor };
-    changes.push(id, act, reasons, needs);
+    let container = Old::new(name, container, Some(wanted));
+    changes.push(id, Act::Alter { container, operations, leftovers, predecessor }, reasons, needs);
+}
+
+/// Lets a container that is to be replaced give up its name, and do nothing else in this pass: others wait for it.
+fn step_aside(id: ResourceId, name: &str, container: Old, leftovers: Vec<Old>, changes: &mut Changes) {
+    let aside = format!("{}{ASIDE_SUFFIX}", id.name);
+    let reasons = vec![told("name", Some(fields::plain(name)), Some(aside))];
+    let operations = vec![Operation::StepAside];
+    let act = Act::Alter { container, operations, leftovers, predecessor: None };
+    changes.push(id, act, reasons, Vec::new());
+}
+
+/// Takes over the container that bears the name, if that is what the manifest says.
+fn take_over(
+    id: ResourceId,
+    wanted: &DesiredContainer,
+    there: &ObservedContainer,
+    desired: &Desired,
+    images: &Images<'_>,
+    changes: &mut Changes,
+) {
+    match (&there.stranger, &there.other_owner) {
+        (Some(stranger), None) => adopt(id, wanted, there, stranger, desired, images, changes),
+        _ => changes.block(id, whose(there)),
+    }
 }
 
 /// Whether a replacement that starts first was interrupted when its successor, this one, had taken over.
@@ -216,11 +242,9 @@ fn is_proved(container: &ObservedContainer) -> bool {
 /// Whose a container is that bears a wanted name, and is not the wanted one.
 fn whose(there: &ObservedContainer) -> String {
     match (&there.managed, &there.other_owner) {
-        (Some(ours), _) => format!(
-            "the container of this name is container/{}'s, which somebody renamed; where names were exchanged, rename one \
-             of the two by hand",
-            ours.resource
-        ),
+        (Some(ours), _) => {
+            format!("the container of this name is container/{}'s, which somebody renamed", ours.resource)
+        }
         (None, Some(owner)) => format!("a container of this name belongs to another Invigil (owner {owner})"),
         (None, None) => "a container of this name is there that Invigil did not make; remove or rename it, or take it over \
                          with metadata.adopt: true"

@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use super::Builder;
-use crate::diff::{Change, Collection, Need, NewContainer, Old, Operation, PREVIOUS_SUFFIX, Predecessor};
+use crate::diff::{
+    ASIDE_SUFFIX, Act, Change, Collection, Need, NewContainer, Old, Operation, PREVIOUS_SUFFIX, Predecessor,
+};
 use crate::fields;
 use crate::plan::{Await, Step};
 use crate::resource::container::{Condition, ContainerSpec, State};
@@ -11,10 +13,23 @@ use crate::resource::label;
 use crate::resource::name::{Owner, ResourceId};
 
 impl Builder<'_> {
+    /// Lets containers give up names that are others'.
+    pub(super) fn step_aside(&mut self, change: &Change) {
+        if let Act::Alter { container, operations, .. } = &change.act
+            && operations.contains(&Operation::StepAside)
+        {
+            let (container, to) =
+                (container.id.as_str().to_owned(), format!("{}{ASIDE_SUFFIX}", change.id.name));
+            let node = self.push(&change.id, Step::Rename { container, to }, Vec::new());
+            self.aside.push(node);
+        }
+    }
+
     /// The nodes after which a container can be made.
     pub(super) fn before_create(&mut self, change: &Change, container: &NewContainer) -> Vec<usize> {
         let there: Vec<Need> = change.needs.iter().filter(|need| need.condition.is_none()).cloned().collect();
         let mut needs = self.ready_nodes(&there);
+        needs.extend(&self.aside);
         if container.pull {
             needs.push(self.pull(&change.id, &container.image, container.spec.platform.as_ref()));
         }
@@ -121,6 +136,7 @@ impl Builder<'_> {
         for operation in operations {
             let step = match operation {
                 Operation::Rename => Step::Rename { container: target.clone(), to: id.name.to_string() },
+                Operation::StepAside => continue,
                 Operation::Update(body) => Step::Update { container: target.clone(), body: body.clone() },
                 Operation::Connect { network, endpoint } => Step::Connect {
                     container: target.clone(),
@@ -149,6 +165,11 @@ impl Builder<'_> {
                 // A port may have to be given up first, a namespace or a network be there.
                 Operation::Start | Operation::Restart => {
                     needs.extend(self.before_start(change));
+                    needs.extend(self.ready_nodes(&change.needs));
+                }
+                // A name may have to be given up first.
+                Operation::Rename => {
+                    needs.extend(&self.aside);
                     needs.extend(self.ready_nodes(&change.needs));
                 }
                 Operation::Connect { .. } | Operation::Disconnect { .. } => {

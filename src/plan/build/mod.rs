@@ -35,6 +35,7 @@ pub(super) fn nodes(
         ready: BTreeMap::new(),
         pulls: BTreeMap::new(),
         awaited: BTreeMap::new(),
+        aside: Vec::new(),
     };
     let tried = |change: &&Change| !waiting.contains_key(&change.id);
     builder.load_papers(changes.iter().filter(tried));
@@ -47,6 +48,9 @@ pub(super) fn nodes(
         rest.iter().filter(|change| needs_container(change)).map(|change| &change.id).collect();
     let (after, rest): (Vec<&Change>, Vec<&Change>) =
         rest.into_iter().partition(|change| after.contains(&change.id));
+    for change in &containers {
+        builder.step_aside(change);
+    }
     for change in in_order(rest).into_iter().chain(in_order(containers)).chain(in_order(after)) {
         builder.change(change);
     }
@@ -93,6 +97,8 @@ struct Builder<'a> {
     pulls: BTreeMap<ImageReference, usize>,
     /// The nodes that wait for a container's health, or for a job's end.
     awaited: BTreeMap<ResourceId, usize>,
+    /// The nodes that let containers give up names that are others'.
+    aside: Vec<usize>,
 }
 
 impl Builder<'_> {

@@ -210,7 +210,7 @@ pub struct ContainerSpec {
     /// The signal that asks it to stop.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop_signal: Option<String>,
-    /// How long it may take to stop before it is killed; whole seconds.
+    /// How long it may take to stop before it is killed; whole seconds, at most 55m.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop_timeout: Option<Duration>,
     /// Where its output goes.

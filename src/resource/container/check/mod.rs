@@ -14,6 +14,10 @@ use crate::resource::port::PortMapping;
 use crate::resource::restart::RestartPolicy;
 use crate::resource::violation::{FieldPath, Violation};
 
+/// The longest that a container may take to stop, in seconds. One call of the engine stops, and after the timeout
+/// kills: it is waited for for an hour (`engine::PATIENCE_MAX`).
+const STOP_TIMEOUT_MAX: u64 = 55 * 60;
+
 impl ContainerSpec {
     /// Every rule that the spec breaks by itself, with paths from the spec.
     pub fn check(&self) -> Vec<Violation> {
@@ -156,6 +160,10 @@ impl ContainerSpec {
         if self.stop_timeout.is_some_and(|timeout| timeout.nanos() % 1_000_000_000 != 0) {
             violations
                 .push(Violation::error(root.key("stopTimeout"), "the engine counts whole seconds here"));
+        }
+        if self.stop_timeout.is_some_and(|timeout| timeout.seconds() > STOP_TIMEOUT_MAX) {
+            let message = "longer than 55m: one call of the engine is not waited for that long";
+            violations.push(Violation::error(root.key("stopTimeout"), message));
         }
         // The engine's rule for every duration of a health check.
         if let Some(check) = &self.healthcheck {
