@@ -241,6 +241,8 @@ pub struct Managed {
 pub enum LiveStatus {
     /// Made, never started.
     Created,
+    /// Made, never started, and never to be: a program that the engine has lost track of has its place.
+    Stuck,
     /// Its program runs.
     Running(Health),
     /// Its program is frozen.
@@ -260,6 +262,7 @@ impl LiveStatus {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Created => "created",
+            Self::Stuck => "stuck",
             Self::Running(_) => "running",
             Self::Paused => "paused",
             Self::Restarting => "restarting",

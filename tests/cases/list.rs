@@ -68,6 +68,7 @@ cases!(
     job_that_failed_is_told_and_not_run_again,
     job_that_ran_gives_its_answers_once,
     job_that_ran_is_left,
+    law_11_a_container_that_the_engine_lost_while_starting_it_is_made_again,
     law_11_a_paper_whose_mark_was_lost_is_marked,
     law_11_files_that_an_interrupted_creation_left_out_are_put_in,
     law_11_image_that_was_made_twice_goes_once,

@@ -6,10 +6,11 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use crate::spare::Spare;
 use crate::support::{BUSYBOX, Host, docker};
 
 /// How long something may take to come true; far more than it does.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 fn sleeper(more: &str) -> String {
     format!("{{image: '{BUSYBOX}', command: [sleep, '1000'], stopSignal: SIGKILL{more}}}")
@@ -182,6 +183,22 @@ async fn law_11_killed_in_the_middle_of_50_it_makes_50() {
     assert_eq!(count(), 50, "none doubled, nothing left over");
     drop(daemon);
     assert_eq!(host.plan().await, "Nothing to do; 50 unchanged.\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn law_11_an_engine_that_is_killed_while_it_starts_30_ends_with_30() {
+    let spare = Spare::new();
+    let host = Host::new("enginekill").await;
+    for number in 0..30 {
+        host.container(&format!("n{number:02}"), &sleeper(", networkMode: none"));
+    }
+    let daemon = Daemon::start_on(&host, &spare.endpoint());
+    let listed = |all: &[&str]| spare.docker(&[&["ps", "-q"], all].concat()).lines().count();
+    daemon.until("some are there", || listed(&[]) >= 8);
+    // What was just being started is there afterwards, and is nobody's.
+    spare.killer()();
+    Spare::script("start");
+    daemon.until("all run", || listed(&[]) == 30 && listed(&["-a"]) == 30);
 }
 
 #[tokio::test(flavor = "multi_thread")]

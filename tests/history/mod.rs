@@ -293,6 +293,7 @@ fn docker(engine: &MemoryEngine, command: &[&str]) -> Result<(), EngineError> {
         ["unpause", name] => engine.by_hand(&Step::Unpause(text(name))),
         ["commit", name, reference] => engine.commit(name, &image(reference)),
         ["rm", "fails", "for", name] => engine.set(name, Doing::Dead),
+        ["start", "fails", "for", name] => engine.set(name, Doing::Stuck),
         ["rm", "-f", name] => engine.remove_forced(name),
         ["rename", from, to] => engine.by_hand(&Step::Rename { container: text(from), to: text(to) }),
         ["update", name, body] => {

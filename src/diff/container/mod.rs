@@ -120,8 +120,9 @@ fn diff_one(
     let differences = fields::differences(&wanted.spec, managed.created.as_ref(), &managed.live, config);
     let namespaces: Vec<Told> = namespace_differences(wanted, changes).collect();
     let files = FileChanges::of(wanted, container.status, &applied(container, managed, observed));
-    // No engine starts one that it could not remove.
-    let is_dead = container.status == LiveStatus::Dead;
+    // No engine starts one that it could not remove, or that it lost track of while starting it.
+    let is_dead = container.status == LiveStatus::Dead
+        || (container.status == LiveStatus::Stuck && wanted.spec.state.starts());
     let dead = is_dead.then(|| {
         let (from, to) = (container.status.as_str().to_owned(), wanted.spec.state.as_str().to_owned());
         told("state", Some(from), Some(to))

@@ -74,6 +74,14 @@ fn status(word: &str, health: &str, exit_code: i64, what: &str) -> Result<LiveSt
     })
 }
 
+/// What an engine says of a container that it was starting when it was killed, for ever after: the program is there,
+/// and is nobody's.
+fn is_lost(error: &str) -> bool {
+    (error.contains("task ") && error.contains("already exists"))
+        || error.contains("container with given ID already exists")
+        || error.contains("id already in use")
+}
+
 /// A container from the engine's list: as much as is needed of one that is not ours.
 pub(super) fn listed_container(document: &Value) -> Result<ObservedContainer, EngineError> {
     let name = container_name(document);
@@ -167,16 +175,20 @@ pub(super) fn inspected_container(
     let spec = text(&document["Config"]["Labels"], label::SPEC);
     let created = label::spec_from(spec);
     let state = &document["State"];
+    let status = match status(
+        text(state, "Status"),
+        text(&state["Health"], "Status"),
+        state["ExitCode"].as_i64().unwrap_or_default(),
+        &what,
+    )? {
+        LiveStatus::Created if is_lost(text(state, "Error")) => LiveStatus::Stuck,
+        status => status,
+    };
     Ok(ObservedContainer {
         id: text(&document, "Id").parse::<EngineId>().map_err(|error| unreadable(&what, error))?,
         name,
         image: image_of(text(&document, "Image"), &what)?,
-        status: status(
-            text(state, "Status"),
-            text(&state["Health"], "Status"),
-            state["ExitCode"].as_i64().unwrap_or_default(),
-            &what,
-        )?,
+        status,
         networks: network_names(&document["NetworkSettings"]["Networks"]),
         ports: held_ports(&document["NetworkSettings"]["Ports"]),
         managed: Some(Box::new(Managed {
@@ -264,6 +276,21 @@ mod tests {
         for labels in [json!("a=b"), json!([]), json!({label::OWNER: "default"})] {
             let error = told(labels).expect_err("unreadable").to_string();
             assert!(error.contains("container web"), "{error}");
+        }
+    }
+
+    #[test]
+    fn only_what_the_engine_lost_track_of_is_stuck() {
+        for (error, stuck) in [
+            ("task 0123: already exists", true),
+            ("failed to create task for container: task 0123 already exists: unknown", true),
+            ("container with given ID already exists", true),
+            ("id already in use", true),
+            ("listen tcp 0.0.0.0:80: bind: address already in use", false),
+            ("exec: \"nope\": executable file not found in $PATH", false),
+            ("", false),
+        ] {
+            assert_eq!(is_lost(error), stuck, "{error}");
         }
     }
 

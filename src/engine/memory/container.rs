@@ -31,6 +31,8 @@ pub enum Doing {
     Exited,
     /// Its program ended with an error.
     Failed,
+    /// It was never started, and cannot be.
+    Stuck,
     /// It could not be removed.
     Dead,
 }
@@ -39,7 +41,7 @@ impl Doing {
     /// The engine's word for it.
     const fn word(self) -> &'static str {
         match self {
-            Self::Created => "created",
+            Self::Created | Self::Stuck => "created",
             Self::Running | Self::Sick => "running",
             Self::Paused => "paused",
             Self::Exited | Self::Failed => "exited",
@@ -116,6 +118,7 @@ impl Container {
             Doing::Paused => LiveStatus::Paused,
             Doing::Exited => LiveStatus::Exited(0),
             Doing::Failed => LiveStatus::Exited(1),
+            Doing::Stuck => LiveStatus::Stuck,
             Doing::Dead => LiveStatus::Dead,
         }
     }
@@ -298,6 +301,7 @@ impl World {
             Doing::Dead => {
                 return Err(EngineError::refused("container is marked for removal and cannot be started"));
             }
+            Doing::Stuck => return Err(EngineError::refused("task already exists")),
             Doing::Created | Doing::Exited | Doing::Failed => {}
         }
         if let Some(network) = container.endpoints.keys().find(|network| !self.has_network(network)) {
