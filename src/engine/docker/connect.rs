@@ -1,14 +1,21 @@
 //! Finds the engine and agrees on an API version with it.
 
+use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bollard::errors::Error;
 use bollard::{BollardRequest, Docker};
 use hyper::body::Bytes;
 use hyper::header::HeaderValue;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyperlocal::UnixConnector;
 
 use super::Session;
 use super::error::{cause, failed};
+use super::raw::Body;
 use crate::engine::EngineError;
 use crate::fields::plain;
 
@@ -29,6 +36,9 @@ const REGISTRY_AUTH: &str = "x-registry-auth";
 
 /// The header that carries those for the registries of a build.
 pub(super) const BUILD_LOGINS: &str = "x-registry-config";
+
+/// How long a connection is kept for the next look.
+const KEPT: Duration = Duration::from_secs(2);
 
 /// How long an answer may take to begin. Long ones (loading, pulling, stopping) say so themselves.
 const ANSWER: Duration = Duration::from_mins(1);
@@ -81,8 +91,39 @@ pub(super) async fn connect(endpoint: &str) -> Result<Session, EngineError> {
     // An engine that has given up our version is spoken to in the oldest that it still knows.
     let oldest = answer.min_api_version.as_deref().and_then(Version::parse).unwrap_or(API);
     let version = oldest.max(API);
+    let kept = keeping(endpoint).unwrap_or_else(|| Ok(docker.clone())).map_err(unreachable)?;
     let docker = docker.with_request_modifier(move |request| pin(request, version));
-    Ok(Session { docker, version, latest: spoken, endpoint: endpoint.to_owned(), last_base: Arc::default() })
+    Ok(Session {
+        docker,
+        kept,
+        version,
+        latest: spoken,
+        endpoint: endpoint.to_owned(),
+        last_base: Arc::default(),
+    })
+}
+
+/// The engine at a socket, over connections that are kept for the next call: bollard opens one for each, which makes a
+/// thousand inspections half as long again. `None` where the engine is elsewhere.
+fn keeping(endpoint: &str) -> Option<Result<Docker, Error>> {
+    let socket = PathBuf::from(endpoint.strip_prefix("unix://")?);
+    let client: Client<UnixConnector, Body> = Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(KEPT)
+        .build(UnixConnector);
+    let transport = move |mut request: BollardRequest| {
+        let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+        *request.uri_mut() = hyperlocal::Uri::new(&socket, path).into();
+        let answer = client.request(request);
+        Box::pin(async move { answer.await.map_err(Error::from) }) as Pin<Box<dyn Future<Output = _> + Send>>
+    };
+    let seconds = ANSWER.as_secs();
+    Some(Docker::connect_with_custom_transport(
+        transport,
+        Some("http://engine"),
+        seconds,
+        bollard::API_DEFAULT_VERSION,
+    ))
 }
 
 impl Session {

@@ -55,6 +55,8 @@ pub struct DockerReader {
 #[derive(Debug, Clone)]
 struct Session {
     docker: Docker,
+    /// The same, over connections that are kept from one look to the next.
+    kept: Docker,
     /// The API that is spoken.
     version: connect::Version,
     /// The latest API that the engine speaks.

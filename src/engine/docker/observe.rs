@@ -105,7 +105,7 @@ where
 
 /// The JSON at a path, as the engine answers it.
 pub(super) async fn asked(engine: &Session, what: &str, path: &str) -> Result<Value, EngineError> {
-    let docker = engine.at(path)?;
+    let docker = engine.kept_at(path)?;
     read(engine, what, || raw::json(&docker)).await
 }
 
@@ -139,7 +139,7 @@ pub(super) async fn volumes(engine: &Session) -> Result<Vec<Value>, EngineError>
 
 /// A container's inspection; `None` if it went since it was listed, in the engine's own words.
 pub(super) async fn container(engine: &Session, what: &str, id: &str) -> Result<Option<Value>, EngineError> {
-    let docker = engine.at(&format!("/containers/{}/json", segment(id)?))?;
+    let docker = engine.kept_at(&format!("/containers/{}/json", segment(id)?))?;
     let ask = || async {
         match raw::json(&docker).await {
             Ok(answer) => Ok(Some(answer)),

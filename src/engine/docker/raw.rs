@@ -26,7 +26,8 @@ const ANSWER_MAX: usize = 256 << 20;
 const LINE_MAX: usize = 16 << 20;
 
 /// A body as bollard takes it, under a name that it does not export.
-type Body = Either<Full<Bytes>, StreamBody<Pin<Box<dyn Stream<Item = io::Result<Frame<Bytes>>> + Send>>>>;
+pub(super) type Body =
+    Either<Full<Bytes>, StreamBody<Pin<Box<dyn Stream<Item = io::Result<Frame<Bytes>>> + Send>>>>;
 
 /// What is sent with a call.
 pub(super) struct Sent {
@@ -42,6 +43,12 @@ impl Session {
     pub(super) fn at(&self, path: &str) -> Result<Docker, EngineError> {
         let (path, version) = (parsed(path)?, self.version);
         Ok(self.docker.clone().with_request_modifier(move |request| directed(request, &path, version)))
+    }
+
+    /// The same, over a connection that another call has left, for short answers.
+    pub(super) fn kept_at(&self, path: &str) -> Result<Docker, EngineError> {
+        let (path, version) = (parsed(path)?, self.version);
+        Ok(self.kept.clone().with_request_modifier(move |request| directed(request, &path, version)))
     }
 
     /// The answer to a call with a body, in pieces. An answer that is an error is the first and only item.
