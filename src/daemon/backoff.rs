@@ -50,8 +50,12 @@ struct Entry {
     done_at: Option<Instant>,
     /// Until when it is held back now.
     held_until: Option<Instant>,
-    /// How often in a row what was there before could not be put back.
+    /// How often in a row what was there before could not be put back, or did not last then.
     unrescued: u32,
+    /// What was there before is not put back before.
+    rescue_at: Instant,
+    /// When it was last put back, if it was not found down since.
+    rescued_at: Option<Instant>,
 }
 
 /// When something is tried again.
@@ -72,6 +76,8 @@ pub struct Held {
     pub relapses: Vec<(ResourceId, Retry)>,
     /// Those whose predecessors were interrupted for them.
     pub interrupted: BTreeSet<ResourceId>,
+    /// Those whose predecessors are not put back now: that failed, or did not last, a moment ago.
+    pub resting: BTreeSet<ResourceId>,
 }
 
 /// What became of a plan, as far as trying again depends on it.
@@ -121,6 +127,10 @@ impl Backoff {
                 }
                 held.why.insert(change.id.clone(), entry.why.clone());
             }
+            if entry.rests(change, now, &mut jitter) {
+                entry.held_until = Some(entry.held_until.unwrap_or(entry.rescue_at).min(entry.rescue_at));
+                held.resting.insert(change.id.clone());
+            }
         }
         held
     }
@@ -141,9 +151,7 @@ impl Backoff {
         for id in &outcomes.done {
             if plan.waiting.contains_key(id) {
                 // Putting back what was there before is not what was asked for.
-                if let Some(entry) = self.entries.get_mut(id) {
-                    entry.unrescued = 0;
-                }
+                self.entry(id, desired, now).rescued_at = Some(now);
                 continue;
             }
             let entry = self.entry(id, desired, now);
@@ -158,7 +166,8 @@ impl Backoff {
             if plan.waiting.contains_key(id) {
                 entry.unrescued += 1;
                 let after = delay(entry.unrescued, jitter());
-                entry.held_until = Some(now + after);
+                (entry.rescue_at, entry.rescued_at) = (now + after, None);
+                entry.held_until = Some(entry.rescue_at);
                 retries.push((id.clone(), Retry { failures: entry.unrescued, after }));
                 continue;
             }
@@ -203,6 +212,8 @@ impl Backoff {
             done_at: None,
             held_until: None,
             unrescued: 0,
+            rescue_at: now,
+            rescued_at: None,
         })
     }
 }
@@ -216,6 +227,19 @@ impl Entry {
     /// Whether it may still say something about a resource that is in order now.
     fn is_fresh(&self, now: Instant) -> bool {
         now < self.done_at.unwrap_or(self.disturb_at) + LASTING
+    }
+
+    /// Whether what was there before is left down for now. That it is down again soon after it was put back counts
+    /// as if that had failed (law 7): it would be restarted in a tight loop.
+    fn rests(&mut self, change: &Change, now: Instant, mut jitter: impl FnMut() -> f64) -> bool {
+        let is_down = matches!(&change.act, Act::Replace { old, .. } if !old.up);
+        if let Some(rescued_at) = self.rescued_at.take_if(|_| is_down) {
+            self.unrescued = if now < rescued_at + LASTING { self.unrescued + 1 } else { 0 };
+            if self.unrescued > 0 {
+                self.rescue_at = now + delay(self.unrescued, jitter());
+            }
+        }
+        now < self.rescue_at
     }
 
     /// It was done, and the same is needed again. Once is forgiven: somebody may just have removed

@@ -279,7 +279,7 @@ impl<'a, E: Perform> Daemon<'a, E> {
         self.announced.diagnostics(&wanted.diagnostics);
         let changes = reconcile::compare(wanted, setup, self.engine).await?;
         let held = self.backoff.hold(&changes.changes, &wanted.desired, Instant::now(), jitter);
-        let plan = Plan::putting_back(changes, &setup.owner, &held.why, &held.interrupted);
+        let plan = Plan::putting_back(changes, &setup.owner, &held.why, &held.interrupted, &held.resting);
         let unsettled = plan.withheld.iter().any(|(_, why)| why == files::UNSETTLED);
         self.announced.undone(&plan, &held.why);
         for (id, retry) in &held.relapses {

@@ -5,9 +5,10 @@ use tokio::time::Instant;
 
 use super::{Attempt, Backoff, Retry};
 use crate::desired::Desired;
-use crate::diff::{Act, Change, Old, Operation};
+use crate::diff::{Act, Change, NewContainer, Old, Operation};
 use crate::execute::Outcomes;
 use crate::plan::Plan;
+use crate::resource::container::State;
 use crate::resource::name::ResourceId;
 use crate::resource::network::NetworkSpec;
 
@@ -185,6 +186,64 @@ fn law_7_a_predecessor_that_cannot_be_put_back_is_tried_soon_and_its_successor_n
     assert_eq!(waits, [1, 2, 4, 8]);
     scene.held(&replace());
     assert_eq!(scene.backoff.next_try(), Some(scene.now + Duration::from_secs(3600 - 15)));
+}
+
+/// A replacement of a container that is up or not.
+fn container(up: bool) -> Change {
+    let id: ResourceId = "container/web".parse().unwrap();
+    let old = Old { id: "a".repeat(64).parse().unwrap(), name: "web".to_owned(), up, collect: Vec::new() };
+    let container = NewContainer {
+        spec: serde_json::from_value(serde_json::json!({"image": "nginx:1.15"})).unwrap(),
+        files: Vec::new(),
+        image: "nginx:1.15".parse().unwrap(),
+        pull: false,
+        carried: Vec::new(),
+        state: State::Running,
+        checked: Some(false),
+    };
+    let act = Act::Replace { old, container: Box::new(container), leftovers: Vec::new() };
+    Change { id, act, reasons: Vec::new(), needs: Vec::new() }
+}
+
+/// Wakes every 100 ms for `seconds` after a replacement failed, and says in which second the predecessor was put back.
+/// It is down again `lasts` after that; where that is `None` it cannot be put back.
+fn puts_back(seconds: u32, lasts: Option<Duration>) -> Vec<u64> {
+    let Scene { mut backoff, now: begun, desired, .. } = Scene::new();
+    let id = container(true).id;
+    let disturbed = BTreeSet::from([id.clone()]);
+    let failed = Outcomes { failed: [(id.clone(), "it ended".to_owned())].into(), ..Outcomes::default() };
+    let plan = Plan { changes: vec![container(true)], ..Plan::default() };
+    let attempt = Attempt { plan: &plan, outcomes: &failed, disturbed: &disturbed };
+    backoff.settle(&attempt, &desired, begun, || 0.0);
+    let (mut times, mut down_at) = (Vec::new(), begun);
+    for tick in 1..=seconds * 10 {
+        let now = begun + SECOND / 10 * tick;
+        let change = container(now < down_at);
+        let held = backoff.hold(std::slice::from_ref(&change), &desired, now, || 0.0);
+        assert!(held.interrupted.contains(&id));
+        if now < down_at || held.resting.contains(&id) {
+            continue;
+        }
+        times.push((now - begun).as_secs());
+        down_at = now + lasts.unwrap_or_default();
+        let done = Outcomes { done: [id.clone()].into(), ..Outcomes::default() };
+        let plan = Plan { changes: vec![change], waiting: held.why, ..Plan::default() };
+        let outcomes = if lasts.is_some() { &done } else { &failed };
+        let attempt = Attempt { plan: &plan, outcomes, disturbed: &disturbed };
+        backoff.settle(&attempt, &desired, now, || 0.0);
+    }
+    times
+}
+
+#[test]
+fn law_7_a_predecessor_that_does_not_last_or_cannot_be_put_back_is_not_tried_in_a_tight_loop() {
+    assert_eq!(puts_back(60, None), [0, 1, 3, 7, 15, 31]);
+    assert_eq!(puts_back(60, Some(SECOND / 10)), [0, 1, 3, 7, 15, 31]);
+}
+
+#[test]
+fn law_7_a_predecessor_that_lasts_is_put_back_at_once_each_time() {
+    assert_eq!(puts_back(60, Some(Duration::from_secs(20))), [0, 20, 40]);
 }
 
 #[test]
