@@ -42,6 +42,8 @@ struct Entry {
     /// Failures and relapses in a row.
     failures: u32,
     why: String,
+    /// Whether only what nothing waits for failed: an image was there, and could not be put elsewhere.
+    is_made: bool,
     /// Not tried before.
     retry_at: Instant,
     /// Nothing that is there is interrupted before.
@@ -105,9 +107,15 @@ impl Backoff {
             entry.held_until = None;
             entry.fingerprint == fingerprint(desired, id) && (changing.contains(id) || entry.is_fresh(now))
         });
+        let making: BTreeSet<&ResourceId> =
+            changes.iter().filter(|change| change.act.makes()).map(|change| &change.id).collect();
         let mut held = Held::default();
         for change in changes.iter().filter(|change| !matches!(change.act, Act::Block(_))) {
             let Some(entry) = self.entries.get_mut(&change.id) else { continue };
+            // What has to be made anew, and is put elsewhere then, did not fail.
+            if entry.is_made && making.contains(&change.id) {
+                continue;
+            }
             if let Some(done_at) = entry.done_at.take() {
                 if now >= done_at + LASTING {
                     self.entries.remove(&change.id);
@@ -172,6 +180,7 @@ impl Backoff {
                 continue;
             }
             entry.done_at = None;
+            entry.is_made = !plan.changes.iter().any(|change| change.id == *id && change.act.makes());
             entry.failures += 1;
             entry.why = format!("failed: {why}");
             entry.retry_at = now + delay(entry.failures, jitter());
@@ -207,6 +216,7 @@ impl Backoff {
             fingerprint: fingerprint(desired, id),
             failures: 0,
             why: String::new(),
+            is_made: false,
             retry_at: now,
             disturb_at: now,
             done_at: None,

@@ -151,12 +151,17 @@ fn waiting(changes: &[Change], held: &BTreeMap<ResourceId, String>) -> BTreeMap<
         .filter(|change| matches!(change.act, Act::Block(_)))
         .map(|change| &change.id)
         .collect();
+    let made: BTreeSet<&ResourceId> =
+        changes.iter().filter(|change| change.act.makes()).map(|change| &change.id).collect();
+    let waits = |id: &ResourceId, waiting: &BTreeMap<ResourceId, String>| {
+        made.contains(id) && waiting.contains_key(id)
+    };
     loop {
         let before = waiting.len();
         for change in changes.iter().filter(|change| !matches!(change.act, Act::Block(_) | Act::Untag { .. }))
         {
             let cause =
-                change.needs.iter().find(|need| blocked.contains(&need.id) || waiting.contains_key(&need.id));
+                change.needs.iter().find(|need| blocked.contains(&need.id) || waits(&need.id, &waiting));
             if let Some(cause) = cause.filter(|_| !waiting.contains_key(&change.id)) {
                 waiting.insert(change.id.clone(), format!("waits for {}", cause.id));
             }

@@ -11,6 +11,7 @@ use crate::plan::Plan;
 use crate::resource::container::State;
 use crate::resource::name::ResourceId;
 use crate::resource::network::NetworkSpec;
+use crate::resource::reference::ImageReference;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -273,6 +274,23 @@ fn a_container_that_could_not_be_stopped_is_tried_again_when_it_was_said() {
     assert_eq!(scene.backoff.next_try(), Some(scene.now + SECOND));
     scene.now += SECOND;
     assert_eq!(scene.held(&stop), None);
+}
+
+#[test]
+fn an_image_whose_push_failed_is_made_anew_without_a_wait() {
+    let mut scene = Scene::new();
+    let tag: ImageReference = "registry.example/exam:1".parse().unwrap();
+    let push = change(Act::Push { tags: vec![tag.clone()] });
+    let pull = change(Act::Pull { reference: tag.clone(), platform: None, tags: vec![tag] });
+    let plan = Plan { changes: vec![push.clone()], ..Plan::default() };
+    assert_eq!(scene.settle_plan(&plan, &failed(), false).unwrap().after, SECOND);
+    assert!(scene.held(&push).is_some());
+    let mut held = |changes: &[Change]| scene.backoff.hold(changes, &scene.desired, scene.now, || 0.0).why;
+    assert_eq!(held(&[pull.clone(), push.clone()]), BTreeMap::new());
+    // One that could not be made is not pushed either.
+    let plan = Plan { changes: vec![pull.clone(), push.clone()], ..Plan::default() };
+    scene.settle_plan(&plan, &failed(), false);
+    assert!(scene.held(&pull).is_some() && scene.held(&push).is_some());
 }
 
 #[test]
