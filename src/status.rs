@@ -27,6 +27,8 @@ pub enum Condition {
     Stalled,
     /// It is left as it is because somebody said so.
     Suspended,
+    /// No manifest describes it, and it is there all the same, for a reason: no failure.
+    Kept,
 }
 
 impl Condition {
@@ -37,7 +39,13 @@ impl Condition {
             Self::Progressing => "Progressing",
             Self::Stalled => "Stalled",
             Self::Suspended => "Suspended",
+            Self::Kept => "Kept",
         }
+    }
+
+    /// Whether nobody has to wait for it, or to do something about it.
+    pub const fn is_fine(self) -> bool {
+        matches!(self, Self::Ready | Self::Suspended | Self::Kept)
     }
 }
 
@@ -95,6 +103,8 @@ pub struct Looked<'a> {
     pub errors: Vec<String>,
     /// The resources whose manifest is wrong.
     pub invalid: &'a BTreeSet<ResourceId>,
+    /// Why something is kept that goes by itself in a moment.
+    pub soon: &'a str,
     /// When what is held back is tried again.
     pub retries: BTreeMap<ResourceId, Timestamp>,
 }
@@ -158,7 +168,8 @@ impl Status {
             }
         }
         for (id, why) in &plan.withheld {
-            stands(id, Condition::Stalled, format!("kept, though no manifest describes it: {why}"));
+            let condition = if why == looked.soon { Condition::Progressing } else { Condition::Kept };
+            stands(id, condition, format!("no manifest describes it: {why}"));
         }
     }
 

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::backoff::{Backoff, Retry};
+use super::files::UNSETTLED;
 use crate::execute::Event;
 use crate::plan::Plan;
 use crate::reconcile::Wanted;
@@ -41,7 +42,7 @@ impl Board {
         let retries: BTreeMap<ResourceId, Timestamp> =
             backoff.held_back().map(|(id, at)| (id.clone(), in_the_world(at, now))).collect();
         let errors = wanted.diagnostics.iter().filter(|one| one.is_error()).map(ToString::to_string);
-        let looked = Looked { errors: errors.collect(), invalid: &wanted.desired.invalid, retries };
+        let looked = Looked { errors: errors.collect(), invalid: &wanted.desired.invalid, soon: UNSETTLED, retries };
         self.lock().looked(plan, looked, Timestamp::now());
     }
 

@@ -68,6 +68,26 @@ async fn who_asks_is_told_how_everything_stands() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn law_4_what_is_kept_is_no_failure_and_what_goes_soon_is_waited_for() {
+    let files = [("a.yaml", network("kept")), ("b.yaml", network("gone"))];
+    let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (*name, text.as_str())).collect();
+    let bench = Bench::started(&files).await;
+    sleep(MINUTE).await;
+    std::fs::remove_file(bench.root().join("b.yaml")).unwrap();
+    bench.files_changed().await;
+    let waits = "the manifests have just changed; removals wait until they stay the same";
+    let goes = format!("network/gone Progressing: no manifest describes it: {waits}");
+    assert_eq!(bench.status(), [&goes, "network/kept Ready"]);
+    sleep(Duration::from_secs(3)).await;
+    assert_eq!(bench.status(), ["network/kept Ready"]);
+
+    std::fs::remove_file(bench.root().join("a.yaml")).unwrap();
+    bench.files_changed().await;
+    let kept = "there is no manifest at all, so nothing is removed";
+    assert_eq!(bench.status(), [format!("network/kept Kept: no manifest describes it: {kept}")]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_engine_that_is_gone_is_not_asked_in_a_tight_loop_for_what_is_due() {
     let mut bench = Bench::with(&[("a.yaml", &network("bad"))]);
     bench.engine.state().refused.insert("create network bad".to_owned());

@@ -137,9 +137,9 @@ fn chosen<'a>(status: &'a Status, named: &[ResourceId]) -> Result<BTreeMap<&'a R
     named.iter().map(find).collect()
 }
 
-/// Whether everything that was asked for is ready, or suspended, and was looked at without trouble.
+/// Whether everything that was asked for is ready, or left as it is for a good reason, and was looked at without trouble.
 fn is_ready(status: &Status, chosen: Option<&BTreeMap<&ResourceId, &Standing>>) -> bool {
-    let fine = |standing: &&Standing| matches!(standing.condition, Condition::Ready | Condition::Suspended);
+    let fine = |standing: &&Standing| standing.condition.is_fine();
     status.looked.is_some()
         && status.trouble.is_none()
         && status.errors.is_empty()
@@ -187,7 +187,13 @@ fn summary(status: &Status, now: Timestamp) -> String {
         let count = status.resources.values().filter(|standing| standing.condition == condition).count();
         (count > 0).then(|| format!("{count} {}", condition.as_str().to_lowercase()))
     };
-    let all = [Condition::Ready, Condition::Progressing, Condition::Stalled, Condition::Suspended];
+    let all = [
+        Condition::Ready,
+        Condition::Progressing,
+        Condition::Stalled,
+        Condition::Suspended,
+        Condition::Kept,
+    ];
     let counts: Vec<String> = all.into_iter().filter_map(count).collect();
     let counts = if counts.is_empty() { "no resources".to_owned() } else { counts.join(", ") };
     match status.looked {
