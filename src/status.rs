@@ -86,6 +86,9 @@ pub struct Status {
     /// When everything was looked at last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub looked: Option<Timestamp>,
+    /// Whether the manifests have changed since.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub outdated: bool,
     /// Why not everything could be looked at since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<String>,
@@ -118,6 +121,7 @@ impl Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             started: now,
             looked: None,
+            outdated: false,
             trouble: None,
             errors: Vec::new(),
             resources: BTreeMap::new(),
@@ -205,11 +209,11 @@ impl Status {
         }
     }
 
-    /// A resource is done; how well it is shows the next pass.
+    /// A resource is done; how well it is shows the next look.
     pub fn done(&mut self, id: &ResourceId, now: Timestamp) {
         if let Some(standing) = self.resources.get_mut(id) {
-            standing.turn(Condition::Ready, now);
-            standing.reason.clear();
+            standing.turn(Condition::Progressing, now);
+            "done, and not looked at yet".clone_into(&mut standing.reason);
         }
     }
 

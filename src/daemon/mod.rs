@@ -56,6 +56,8 @@ const LOOK_AGAIN_MAX: Duration = Duration::from_secs(10);
 const REST_FACTOR: u32 = 4;
 /// The longest of these rests.
 const REST_MAX: Duration = Duration::from_secs(5);
+/// How long after this rest what was done is looked at, where no event of the engine asks for it sooner.
+const SEEN: Duration = Duration::from_millis(200);
 
 /// What a daemon is to do.
 #[derive(Debug, Clone)]
@@ -83,7 +85,7 @@ pub async fn serve<E: Perform + Events>(options: &Options, engine: &E) -> io::Re
     // Before the first pass, so that nothing falls between reading and watching.
     let files = watch::FileWatch::begin(&options.path, bell.clone()).await?;
     let systemd = Systemd::from_environment();
-    let board = Arc::new(Board::new(&options.setup.owner));
+    let board = Arc::new(Board::new(&options.setup.owner, &wakes));
     let answers = answers(options, &board);
     // On the heap: with all steps' futures in it, it is too large to be handed around.
     let passes = Box::pin(run(options, engine, wakes, shutdown, &systemd, &board));
@@ -193,6 +195,8 @@ struct Daemon<'a, E> {
     announced: Announcements,
     /// When removals that wait for the manifests to settle can be made.
     settled_at: Option<Instant>,
+    /// Whether something was done that was not looked at since.
+    unseen: bool,
     /// How many passes in a row could not look at everything.
     troubles: u32,
     /// What systemd waits to hear of.
@@ -217,6 +221,7 @@ impl<'a, E: Perform> Daemon<'a, E> {
             backoff: Backoff::default(),
             announced: Announcements::default(),
             settled_at: None,
+            unseen: false,
             troubles: 0,
             awaited: Awaited::Start,
         }
@@ -275,6 +280,7 @@ impl<'a, E: Perform> Daemon<'a, E> {
     /// Reads the manifests, looks at the engine, and plans.
     async fn look(&mut self) -> Result<Plan, Trouble> {
         let setup = &self.options.setup;
+        let woken = self.board.woken();
         let wanted = self.files.read().await?;
         self.announced.diagnostics(&wanted.diagnostics);
         let changes = reconcile::compare(wanted, setup, self.engine).await?;
@@ -287,7 +293,8 @@ impl<'a, E: Perform> Daemon<'a, E> {
             warn!(resource = %id, times = retry.failures, %after, "did not last, will be done again");
         }
         debug!("{}", plan.summary());
-        self.board.looked(&plan, wanted, &self.backoff);
+        self.board.looked(&plan, wanted, &self.backoff, woken);
+        self.unseen = false;
         self.settled_at = self.files.settles_at().filter(|_| unsettled);
         Ok(plan)
     }
@@ -300,6 +307,7 @@ impl<'a, E: Perform> Daemon<'a, E> {
             progress.note(&event);
         };
         let outcomes = reconcile::apply(plan, &self.options.setup, self.engine, shutdown, &note).await;
+        self.unseen = !outcomes.done.is_empty();
         let disturbed = progress.into_disturbed();
         self.board.done(outcomes.done.iter().filter(|id| !plan.waiting.contains_key(*id)));
         let attempt = Attempt { plan, outcomes: &outcomes, disturbed: &disturbed };
@@ -325,15 +333,20 @@ impl<'a, E: Perform> Daemon<'a, E> {
     fn next(&mut self, lost: bool, looking: Duration) -> Next {
         let now = Instant::now();
         self.troubles = if lost { self.troubles + 1 } else { 0 };
+        let rested = now + (looking * REST_FACTOR).min(REST_MAX);
         let timer = now + self.options.interval;
         let at = if lost {
             // What is due meanwhile cannot be done either.
             let doubled = LOOK_AGAIN.saturating_mul(1 << (self.troubles - 1).min(16));
             timer.min(now + doubled.min(LOOK_AGAIN_MAX))
         } else {
-            [self.backoff.next_try(), self.settled_at].into_iter().flatten().fold(timer, Instant::min)
+            let seen_at = self.unseen.then_some(rested + SEEN);
+            [self.backoff.next_try(), self.settled_at, seen_at]
+                .into_iter()
+                .flatten()
+                .fold(timer, Instant::min)
         };
-        Next { at, rested: now + (looking * REST_FACTOR).min(REST_MAX) }
+        Next { at, rested }
     }
 
     /// Takes everything as it is now for what is meant, and says again what is wrong with it.

@@ -23,6 +23,26 @@ async fn a_daemon_says_what_it_does_and_nothing_when_there_is_nothing_to_do() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_saved_or_done_just_now_is_ready_once_it_was_looked_at() {
+    let bench = Bench::started(&[("a.yaml", &network("exam"))]).await;
+    assert_eq!(bench.status(), ["network/exam Progressing: done, and not looked at yet"]);
+    sleep(Duration::from_millis(250)).await;
+    assert_eq!(bench.status(), ["network/exam Ready"]);
+    sleep(MINUTE).await;
+
+    bench.write("b.yaml", &network("more"));
+    bench.bell.files_changed();
+    assert_eq!(bench.status(), ["network/exam Ready", "outdated"]);
+    sleep(Duration::from_millis(160)).await;
+    assert_eq!(
+        bench.status(),
+        ["network/exam Ready", "network/more Progressing: done, and not looked at yet"]
+    );
+    sleep(Duration::from_millis(250)).await;
+    assert_eq!(bench.status(), ["network/exam Ready", "network/more Ready"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_asks_is_told_how_everything_stands() {
     let paused = network("left").replace("metadata: {", "metadata: {suspend: true, ");
     let files = [("a.yaml", network("good")), ("b.yaml", network("bad")), ("c.yaml", paused)];
@@ -41,7 +61,7 @@ async fn who_asks_is_told_how_everything_stands() {
         ]
     );
     sleep(Duration::from_millis(2500)).await;
-    let stalled = "network/bad Stalled: the toy refuses, next try";
+    let stalled = "network/bad Stalled: failed: the toy refuses, next try";
     assert_eq!(bench.status(), [stalled, "network/good Ready", "network/left Suspended: suspended"]);
 
     bench.write("a.yaml", "kind: Network\n");

@@ -137,10 +137,12 @@ fn chosen<'a>(status: &'a Status, named: &[ResourceId]) -> Result<BTreeMap<&'a R
     named.iter().map(find).collect()
 }
 
-/// Whether everything that was asked for is ready, or left as it is for a good reason, and was looked at without trouble.
+/// Whether everything that was asked for is ready, or left as it is for a good reason, and was looked at without trouble
+/// since the manifests last changed.
 fn is_ready(status: &Status, chosen: Option<&BTreeMap<&ResourceId, &Standing>>) -> bool {
     let fine = |standing: &&Standing| standing.condition.is_fine();
     status.looked.is_some()
+        && !status.outdated
         && status.trouble.is_none()
         && status.errors.is_empty()
         && chosen.is_some_and(|chosen| chosen.values().all(fine))
@@ -187,19 +189,56 @@ fn summary(status: &Status, now: Timestamp) -> String {
         let count = status.resources.values().filter(|standing| standing.condition == condition).count();
         (count > 0).then(|| format!("{count} {}", condition.as_str().to_lowercase()))
     };
-    let all = [
-        Condition::Ready,
-        Condition::Progressing,
-        Condition::Stalled,
-        Condition::Suspended,
-        Condition::Kept,
-    ];
+    let all =
+        [Condition::Ready, Condition::Progressing, Condition::Stalled, Condition::Suspended, Condition::Kept];
     let counts: Vec<String> = all.into_iter().filter_map(count).collect();
     let counts = if counts.is_empty() { "no resources".to_owned() } else { counts.join(", ") };
     match status.looked {
         Some(looked) => {
-            format!("Owner {}: {counts}; looked at {}.\n", status.owner, ago(looked.as_second(), now))
+            let since = if status.outdated { "; the manifests have changed since" } else { "" };
+            let (owner, looked) = (plain(&status.owner), ago(looked.as_second(), now));
+            format!("Owner {owner}: {counts}; looked at {looked}{since}.\n")
         }
-        None => format!("Owner {}: not looked at yet.\n", status.owner),
+        None => format!("Owner {}: not looked at yet.\n", plain(&status.owner)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use super::*;
+
+    fn status() -> Status {
+        let standing = |condition| Standing {
+            condition,
+            since: Timestamp::UNIX_EPOCH,
+            reason: String::new(),
+            stage: None,
+            next_try: None,
+            output: VecDeque::new(),
+        };
+        let resources = [
+            ("container/web", Condition::Ready),
+            ("container/left", Condition::Suspended),
+            ("network/old", Condition::Kept),
+        ];
+        let resources =
+            resources.map(|(id, condition)| (id.parse().unwrap(), standing(condition))).into_iter().collect();
+        let looked = Some(Timestamp::UNIX_EPOCH);
+        Status { looked, resources, ..Status::new("exam\u{1b}[31m", Timestamp::UNIX_EPOCH) }
+    }
+
+    #[test]
+    fn what_is_left_or_kept_for_a_reason_is_no_failure_and_what_changed_since_is_not_ready() {
+        let ready = |status: &Status| is_ready(status, chosen(status, &[]).as_ref().ok());
+        let mut status = status();
+        assert!(ready(&status));
+        status.outdated = true;
+        assert!(!ready(&status));
+        let told = summary(&status, Timestamp::UNIX_EPOCH);
+        assert!(told.contains("1 ready, 1 suspended, 1 kept; looked at "), "{told}");
+        assert!(told.ends_with("; the manifests have changed since.\n"), "{told}");
+        assert!(!told.contains('\u{1b}'), "{told}");
     }
 }

@@ -14,7 +14,7 @@ use tracing::subscriber::DefaultGuard;
 use crate::assembly::ExamServer;
 use crate::daemon::board::Board;
 use crate::daemon::systemd::Systemd;
-use crate::daemon::wake::{Bell, channel};
+use crate::daemon::wake::{Bell, Wakes, channel};
 use crate::daemon::{DEFAULT_INTERVAL, Options, run};
 use crate::diff::Budget;
 use crate::engine::{EngineError, Observe, Perform, Progress, Scope};
@@ -132,6 +132,7 @@ pub struct Bench {
     home: tempfile::TempDir,
     pub engine: Arc<Toy>,
     pub bell: Bell,
+    wakes: Option<Wakes>,
     log: Caught,
     told: Arc<Mutex<Vec<String>>>,
     stop: watch::Sender<bool>,
@@ -151,15 +152,17 @@ impl Bench {
             .with_ansi(false)
             .with_writer(move || writer.clone())
             .finish();
+        let (bell, wakes) = channel();
         let bench = Self {
             home: tempfile::tempdir().unwrap(),
             engine: Arc::new(Toy { state: Mutex::default(), begun: Instant::now() }),
-            bell: channel().0,
+            bell,
             log,
             told: Arc::default(),
             stop: watch::channel(false).0,
             daemon: None,
-            board: Arc::new(Board::new(&"test".parse().unwrap())),
+            board: Arc::new(Board::new(&"test".parse().unwrap(), &wakes)),
+            wakes: Some(wakes),
             _logging: tracing::subscriber::set_default(subscriber),
         };
         std::fs::create_dir(bench.root()).unwrap();
@@ -177,8 +180,7 @@ impl Bench {
     }
 
     pub async fn start(&mut self) {
-        let (bell, wakes) = channel();
-        self.bell = bell;
+        let wakes = self.wakes.take().unwrap();
         let options = Options {
             path: self.root(),
             setup: Setup {
@@ -221,7 +223,9 @@ impl Bench {
             format!("{id} {}{why}{next}", standing.condition.as_str())
         };
         let trouble = status.trouble.iter().map(|why| format!("trouble: {why}"));
-        status.resources.iter().map(told).chain(trouble).chain(status.errors.iter().cloned()).collect()
+        let outdated = status.outdated.then(|| "outdated".to_owned());
+        let errors = status.errors.iter().cloned();
+        status.resources.iter().map(told).chain(trouble).chain(errors).chain(outdated).collect()
     }
 
     pub fn root(&self) -> PathBuf {
