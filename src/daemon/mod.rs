@@ -8,6 +8,7 @@
 mod announce;
 mod backoff;
 mod board;
+mod brief;
 mod debounce;
 mod events;
 mod files;
@@ -34,6 +35,7 @@ use tracing::{debug, info, warn};
 use self::announce::Announcements;
 use self::backoff::{Attempt, Backoff};
 use self::board::Board;
+use self::brief::Brief;
 use self::files::Files;
 use self::progress::Progress;
 use self::pulse::Pulse;
@@ -58,6 +60,9 @@ const REST_FACTOR: u32 = 4;
 const REST_MAX: Duration = Duration::from_secs(5);
 /// How long after this rest what was done is looked at, where no event of the engine asks for it sooner.
 const SEEN: Duration = Duration::from_millis(200);
+
+/// How long after a pass the next one goes on waiting for what has come to no result.
+const GO_ON: Duration = Duration::from_secs(5);
 
 /// What a daemon is to do.
 #[derive(Debug, Clone)]
@@ -195,6 +200,8 @@ struct Daemon<'a, E> {
     announced: Announcements,
     /// When removals that wait for the manifests to settle can be made.
     settled_at: Option<Instant>,
+    /// Whether something that was waited for had come to no result.
+    undecided: bool,
     /// Whether something was done that was not looked at since.
     unseen: bool,
     /// How many passes in a row could not look at everything.
@@ -221,6 +228,7 @@ impl<'a, E: Perform> Daemon<'a, E> {
             backoff: Backoff::default(),
             announced: Announcements::default(),
             settled_at: None,
+            undecided: false,
             unseen: false,
             troubles: 0,
             awaited: Awaited::Start,
@@ -294,7 +302,7 @@ impl<'a, E: Perform> Daemon<'a, E> {
         }
         debug!("{}", plan.summary());
         self.board.looked(&plan, wanted, &self.backoff, woken);
-        self.unseen = false;
+        (self.unseen, self.undecided) = (false, false);
         self.settled_at = self.files.settles_at().filter(|_| unsettled);
         Ok(plan)
     }
@@ -306,7 +314,10 @@ impl<'a, E: Perform> Daemon<'a, E> {
             self.board.note(&event);
             progress.note(&event);
         };
-        let outcomes = reconcile::apply(plan, &self.options.setup, self.engine, shutdown, &note).await;
+        let desired = self.files.last().map(|wanted| &wanted.desired);
+        let engine = Brief::new(self.engine, desired, shutdown);
+        let outcomes = reconcile::apply(plan, &self.options.setup, &engine, shutdown, &note).await;
+        self.undecided = outcomes.undecided;
         self.unseen = !outcomes.done.is_empty();
         let disturbed = progress.into_disturbed();
         self.board.done(outcomes.done.iter().filter(|id| !plan.waiting.contains_key(*id)));
@@ -341,7 +352,8 @@ impl<'a, E: Perform> Daemon<'a, E> {
             timer.min(now + doubled.min(LOOK_AGAIN_MAX))
         } else {
             let seen_at = self.unseen.then_some(rested + SEEN);
-            [self.backoff.next_try(), self.settled_at, seen_at]
+            let goes_on = self.undecided.then_some(now + GO_ON);
+            [self.backoff.next_try(), self.settled_at, seen_at, goes_on]
                 .into_iter()
                 .flatten()
                 .fold(timer, Instant::min)
