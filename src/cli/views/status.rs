@@ -86,24 +86,28 @@ pub(super) async fn status(args: &StatusArgs) -> Result<ExitCode> {
 
 /// Asks the daemon.
 async fn asked(owner: &Owner) -> Result<Status> {
-    let socket = Turns::of(owner)?.socket();
-    let answer = timeout(ANSWER, get(&socket)).await.unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()));
-    let bytes = match answer {
-        Ok(bytes) => bytes,
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {
-            return Err(Advised {
-                message: format!("no daemon of owner {owner} runs on this host"),
-                hint: "start it with `invigil run`, or name another owner with --owner; `invigil plan` needs no daemon",
+    for socket in Turns::sockets(owner) {
+        let answer = timeout(ANSWER, get(&socket)).await.unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()));
+        match answer {
+            Ok(bytes) => return read(&bytes),
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {}
+            Err(error) => {
+                return Err(error).with_context(|| {
+                    format!("while asking the daemon of owner {owner} at {}", socket.display())
+                });
             }
-            .into());
         }
-        Err(error) => {
-            return Err(error).with_context(|| {
-                format!("while asking the daemon of owner {owner} at {}", socket.display())
-            });
-        }
-    };
-    serde_json::from_slice(&bytes).context("the daemon's answer cannot be read; is it of another version?")
+    }
+    Err(Advised {
+        message: format!("no daemon of owner {owner} runs on this host"),
+        hint: "start it with `invigil run`, or name another owner with --owner; `invigil plan` needs no daemon",
+    }
+    .into())
+}
+
+/// The daemon's answer.
+fn read(bytes: &[u8]) -> Result<Status> {
+    serde_json::from_slice(bytes).context("the daemon's answer cannot be read; is it of another version?")
 }
 
 async fn get(socket: &Path) -> io::Result<Bytes> {
