@@ -14,6 +14,7 @@ use hyper::client::conn::http1;
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
+use serde::Deserialize;
 use tokio::net::UnixStream;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -26,7 +27,7 @@ use crate::fields::plain;
 use crate::manifest::suggestion::did_you_mean;
 use crate::resource::duration::Duration as Span;
 use crate::resource::name::{Owner, ResourceId};
-use crate::status::{Condition, Standing, Status};
+use crate::status::{Condition, STATUS_FORMAT_VERSION, Standing, Status};
 use crate::turn::Turns;
 
 /// How long the daemon may take to answer.
@@ -107,6 +108,20 @@ async fn asked(owner: &Owner) -> Result<Status> {
 
 /// The daemon's answer.
 fn read(bytes: &[u8]) -> Result<Status> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Form {
+        format_version: u32,
+    }
+    if let Ok(Form { format_version }) = serde_json::from_slice(bytes)
+        && format_version != STATUS_FORMAT_VERSION
+    {
+        let hint = "use the `invigil` that the daemon was started from, or restart the daemon with this one";
+        let message = format!(
+            "the daemon answers in form {format_version}, and this program reads form {STATUS_FORMAT_VERSION}"
+        );
+        return Err(Advised { message, hint }.into());
+    }
     serde_json::from_slice(bytes).context("the daemon's answer cannot be read; is it of another version?")
 }
 
@@ -231,6 +246,19 @@ mod tests {
             resources.map(|(id, condition)| (id.parse().unwrap(), standing(condition))).into_iter().collect();
         let looked = Some(Timestamp::UNIX_EPOCH);
         Status { looked, resources, ..Status::new("exam\u{1b}[31m", Timestamp::UNIX_EPOCH) }
+    }
+
+    #[test]
+    fn an_answer_in_another_form_is_told_as_that() {
+        let bytes = |status: &Status| serde_json::to_vec(status).unwrap();
+        let mut status = status();
+        assert_eq!(read(&bytes(&status)).unwrap(), status);
+        status.format_version += 1;
+        assert_eq!(
+            read(&bytes(&status)).unwrap_err().to_string(),
+            "the daemon answers in form 2, and this program reads form 1"
+        );
+        assert!(read(b"{}").unwrap_err().to_string().starts_with("the daemon's answer cannot be read"));
     }
 
     #[test]
