@@ -106,6 +106,18 @@ impl Turns {
         self.try_take("daemon")
     }
 
+    /// Whether the owner has a daemon on this host.
+    ///
+    /// # Errors
+    /// If the file cannot be used.
+    pub fn has_daemon(&self) -> io::Result<bool> {
+        match self.open("daemon")?.try_lock_shared() {
+            Ok(()) => Ok(false),
+            Err(TryLockError::WouldBlock) => Ok(true),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
     /// The right to make a pass; waits until it is free, and says once who has it.
     ///
     /// # Errors
@@ -249,7 +261,10 @@ mod tests {
         let other = Turns { owner: "other".parse().unwrap(), ..turns.clone() };
         let first = turns.pass(|_| panic!("nobody has it")).await.unwrap();
         assert!(other.try_take("pass").unwrap().is_ok());
-        assert!(turns.daemon().unwrap().is_ok());
+        assert!(!turns.has_daemon().unwrap());
+        let daemon = turns.daemon().unwrap().unwrap();
+        assert!(turns.has_daemon().unwrap() && !other.has_daemon().unwrap());
+        drop(daemon);
         let holder = turns.try_take("pass").unwrap().unwrap_err();
         assert_eq!(holder.to_string(), format!("process {}", std::process::id()));
         let mut said = 0;
