@@ -86,9 +86,13 @@ pub struct Options {
 pub async fn serve<E: Perform + Events>(options: &Options, engine: &E) -> io::Result<()> {
     let (bell, wakes) = wake::channel();
     let mut signals = signals::Signals::new()?;
-    let (stop, shutdown) = tokio::sync::watch::channel(false);
-    // Before the first pass, so that nothing falls between reading and watching.
-    let files = watch::FileWatch::begin(&options.path, bell.clone()).await?;
+    let (stop, mut shutdown) = tokio::sync::watch::channel(false);
+    // Before the first pass, so that nothing falls between reading and watching. A file system may hang there.
+    let files = tokio::select! {
+        files = watch::FileWatch::begin(&options.path, bell.clone()) => files?,
+        never = signals.obey(&bell, &stop) => match never {},
+        _ = shutdown.wait_for(|stop| *stop) => return Ok(()),
+    };
     let systemd = Systemd::from_environment();
     let board = Arc::new(Board::new(&options.setup.owner, &wakes));
     let answers = answers(options, &board);
