@@ -4,9 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::fingerprint::fingerprint;
+use super::memory::Failed;
 use crate::desired::Desired;
 use crate::diff::{Act, Change};
 use crate::execute::Outcomes;
@@ -206,14 +208,47 @@ impl Backoff {
         self.entries.values().filter_map(|entry| entry.held_until).min()
     }
 
+    /// The replacements that failed after they had interrupted what was there, for the next daemon.
+    pub fn interrupted(&self, now: Instant, wall: Timestamp) -> BTreeMap<ResourceId, Failed> {
+        let interrupted = self.entries.iter().filter(|(_, entry)| now.max(entry.retry_at) < entry.disturb_at);
+        let failed = |(id, entry): (&ResourceId, &Entry)| {
+            let disturb_at = wall.checked_add(entry.disturb_at - now).unwrap_or(Timestamp::MAX);
+            let (fingerprint, failures) = (entry.fingerprint.clone(), entry.failures);
+            (id.clone(), Failed { fingerprint, failures, why: entry.why.clone(), disturb_at })
+        };
+        interrupted.map(failed).collect()
+    }
+
+    /// Goes on from what the daemon before knew. A clock that was set wrong makes no wait longer than the longest.
+    pub fn recall(&mut self, failed: &BTreeMap<ResourceId, Failed>, now: Instant, wall: Timestamp) {
+        for (id, failed) in failed {
+            let left = Duration::try_from(failed.disturb_at.duration_since(wall)).unwrap_or_default();
+            self.entries.insert(
+                id.clone(),
+                Entry {
+                    failures: failed.failures,
+                    why: failed.why.clone(),
+                    disturb_at: now + left.min(AFTER_DISTURBANCE_LONGEST),
+                    ..Entry::new(failed.fingerprint.clone(), now)
+                },
+            );
+        }
+    }
+
     /// Forgets everything: all is tried again at once.
     pub fn reset(&mut self) {
         self.entries.clear();
     }
 
     fn entry(&mut self, id: &ResourceId, desired: &Desired, now: Instant) -> &mut Entry {
-        self.entries.entry(id.clone()).or_insert_with(|| Entry {
-            fingerprint: fingerprint(desired, id),
+        self.entries.entry(id.clone()).or_insert_with(|| Entry::new(fingerprint(desired, id), now))
+    }
+}
+
+impl Entry {
+    const fn new(fingerprint: String, now: Instant) -> Self {
+        Self {
+            fingerprint,
             failures: 0,
             why: String::new(),
             is_made: false,
@@ -224,11 +259,9 @@ impl Backoff {
             unrescued: 0,
             rescue_at: now,
             rescued_at: None,
-        })
+        }
     }
-}
 
-impl Entry {
     /// When a change may be tried again.
     const fn until(&self, change: &Change) -> Instant {
         if replaces(change) { self.disturb_at } else { self.retry_at }

@@ -1,5 +1,5 @@
 //! What a resource is asked to be, in one short text. In: what should be. Out: a text that changes when
-//! the manifests ask something else of the resource, and only then. It stays in memory.
+//! the manifests ask something else of the resource, and only then. It stays in memory, or in a file that is root's alone.
 
 use crate::desired::{Desired, DesiredImage, ImageOrigin};
 use crate::resource::digest::{canonical_json, sha256_hex};

@@ -14,6 +14,7 @@ mod events;
 mod files;
 mod fingerprint;
 pub mod logging;
+mod memory;
 mod progress;
 mod pulse;
 mod signals;
@@ -28,6 +29,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::watch::Receiver;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
@@ -37,6 +39,7 @@ use self::backoff::{Attempt, Backoff};
 use self::board::Board;
 use self::brief::Brief;
 use self::files::Files;
+use self::memory::Memory;
 use self::progress::Progress;
 use self::pulse::Pulse;
 use self::systemd::Systemd;
@@ -139,6 +142,11 @@ pub async fn run<E: Perform>(
     );
     let pulse = Arc::new(Pulse::default());
     let mut daemon = Daemon::new(options, engine, systemd, &pulse, board);
+    tokio::select! {
+        biased;
+        _ = shutdown.wait_for(|stop| *stop) => {}
+        () = daemon.recall() => {}
+    }
     loop {
         pulse.beat();
         let next = systemd.while_alive(&pulse, daemon.pass(&shutdown)).await;
@@ -201,6 +209,7 @@ struct Daemon<'a, E> {
     board: &'a Board,
     files: Files,
     backoff: Backoff,
+    memory: Memory,
     announced: Announcements,
     /// When removals that wait for the manifests to settle can be made.
     settled_at: Option<Instant>,
@@ -230,6 +239,7 @@ impl<'a, E: Perform> Daemon<'a, E> {
             board,
             files: Files::new(options.path.clone(), options.setup.server.clone()).heard_by(pulse),
             backoff: Backoff::default(),
+            memory: Memory::beside(options.setup.records.file()),
             announced: Announcements::default(),
             settled_at: None,
             undecided: false,
@@ -237,6 +247,12 @@ impl<'a, E: Perform> Daemon<'a, E> {
             troubles: 0,
             awaited: Awaited::Start,
         }
+    }
+
+    /// Learns what the daemon before knew.
+    async fn recall(&mut self) {
+        let kept = self.memory.read().await;
+        self.backoff.recall(kept, Instant::now(), Timestamp::now());
     }
 
     /// Makes one pass, and says when the next is due. Ends early when `shutdown` turns true.
@@ -333,6 +349,7 @@ impl<'a, E: Perform> Daemon<'a, E> {
                 self.board.retried(&id, &retry);
             }
         }
+        self.memory.keep(self.backoff.interrupted(Instant::now(), Timestamp::now())).await;
         outcomes.engine_lost
     }
 

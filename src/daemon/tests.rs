@@ -176,7 +176,7 @@ async fn what_does_not_last_is_not_made_again_in_a_tight_loop() {
 
 #[tokio::test(start_paused = true)]
 async fn law_7_a_replacement_that_failed_waits_an_hour_unless_its_manifest_changes() {
-    let bench = Bench::started(&[("a.yaml", &network("exam"))]).await;
+    let mut bench = Bench::started(&[("a.yaml", &network("exam"))]).await;
     let first = "remove network 000000000000";
     bench.engine.state().refused.insert(first.to_owned());
     sleep(MINUTE).await;
@@ -191,6 +191,13 @@ async fn law_7_a_replacement_that_failed_waits_an_hour_unless_its_manifest_chang
     }
     sleep(MINUTE * 2).await;
     assert_eq!(bench.steps(), [first]);
+
+    // The next daemon does not try sooner.
+    bench.stop();
+    bench.stopped().await;
+    bench.start().await;
+    sleep(MINUTE * 100).await;
+    assert_eq!(bench.steps(), [""; 0]);
 
     bench.engine.state().refused.clear();
     bench.write("a.yaml", &network("exam").replace("bridge}", "bridge, attachable: true}"));

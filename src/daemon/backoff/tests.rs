@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::{Attempt, Backoff, Retry};
@@ -149,6 +150,37 @@ fn law_7_an_interrupted_predecessor_is_left_in_peace_for_an_hour_and_then_for_lo
     let hours: Vec<u64> =
         (0..6).map(|_| scene.settle(&failed(), true).unwrap().after.as_secs() / 3600).collect();
     assert_eq!(hours, [2, 4, 8, 16, 24, 24]);
+}
+
+#[test]
+fn law_7_the_next_daemon_leaves_an_interrupted_predecessor_in_peace_too() {
+    let mut scene = Scene::new();
+    scene.settle(&failed(), true);
+    scene.now += 600 * SECOND;
+    let wall = Timestamp::UNIX_EPOCH;
+    let kept = scene.backoff.interrupted(scene.now, wall);
+    // A failure that interrupted nothing is nothing to keep.
+    let mut other = Scene::new();
+    other.settle(&failed(), false);
+    assert_eq!(other.backoff.interrupted(other.now, wall).len(), 0);
+
+    let mut next = Scene { now: scene.now, ..Scene::new() };
+    next.backoff.recall(&kept, next.now, wall.checked_add(1000 * SECOND).unwrap());
+    assert_eq!(next.held(&replace()), Some("failed: port 80 is taken".to_owned()));
+    assert_eq!(next.backoff.next_try(), Some(next.now + (3600 - 600 - 1000) * SECOND));
+    assert_eq!(next.held(&create()), None);
+    next.now += 2000 * SECOND;
+    assert_eq!(next.held(&replace()), None);
+    assert_eq!(next.settle(&failed(), true).unwrap().after, Duration::from_hours(2));
+
+    // Another wish is a fresh start; a clock that was set back is not believed for long.
+    let mut next = Scene { desired: desired("macvlan"), ..Scene::new() };
+    next.backoff.recall(&kept, next.now, wall);
+    assert_eq!(next.held(&replace()), None);
+    let mut next = Scene::new();
+    next.backoff.recall(&kept, next.now, Timestamp::MIN);
+    assert!(next.held(&replace()).is_some());
+    assert_eq!(next.backoff.next_try(), Some(next.now + Duration::from_hours(24)));
 }
 
 /// The plan of a pass in which a replacement is held back and what was there before is put back.

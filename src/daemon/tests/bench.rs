@@ -14,7 +14,7 @@ use tracing::subscriber::DefaultGuard;
 use crate::assembly::ExamServer;
 use crate::daemon::board::Board;
 use crate::daemon::systemd::Systemd;
-use crate::daemon::wake::{Bell, Wakes, channel};
+use crate::daemon::wake::{Bell, channel};
 use crate::daemon::{DEFAULT_INTERVAL, Options, run};
 use crate::diff::Budget;
 use crate::engine::{EngineError, Observe, Perform, Progress, Scope};
@@ -132,12 +132,11 @@ pub struct Bench {
     home: tempfile::TempDir,
     pub engine: Arc<Toy>,
     pub bell: Bell,
-    wakes: Option<Wakes>,
     log: Caught,
     told: Arc<Mutex<Vec<String>>>,
     stop: watch::Sender<bool>,
     daemon: Option<JoinHandle<()>>,
-    board: Arc<Board>,
+    board: Option<Arc<Board>>,
     _logging: DefaultGuard,
 }
 
@@ -152,17 +151,15 @@ impl Bench {
             .with_ansi(false)
             .with_writer(move || writer.clone())
             .finish();
-        let (bell, wakes) = channel();
         let bench = Self {
             home: tempfile::tempdir().unwrap(),
             engine: Arc::new(Toy { state: Mutex::default(), begun: Instant::now() }),
-            bell,
+            bell: channel().0,
             log,
             told: Arc::default(),
             stop: watch::channel(false).0,
             daemon: None,
-            board: Arc::new(Board::new(&"test".parse().unwrap(), &wakes)),
-            wakes: Some(wakes),
+            board: None,
             _logging: tracing::subscriber::set_default(subscriber),
         };
         std::fs::create_dir(bench.root()).unwrap();
@@ -180,7 +177,9 @@ impl Bench {
     }
 
     pub async fn start(&mut self) {
-        let wakes = self.wakes.take().unwrap();
+        let (bell, wakes) = channel();
+        self.bell = bell;
+        self.stop.send_replace(false);
         let options = Options {
             path: self.root(),
             setup: Setup {
@@ -189,11 +188,11 @@ impl Bench {
                 parallelism: 4,
                 budget: Budget { share: 100, ..Budget::default() },
                 suspension: crate::suspension::Suspension::of(
-                    std::path::Path::new("/nonexistent"),
+                    &self.home.path().join("state"),
                     &"test".parse().unwrap(),
                 ),
                 records: crate::records::Records::of(
-                    std::path::Path::new("/nonexistent"),
+                    &self.home.path().join("state"),
                     &"test".parse().unwrap(),
                 ),
                 registries: crate::registries::Registries::default(),
@@ -207,7 +206,8 @@ impl Bench {
         let told = Arc::clone(&self.told);
         let systemd = Systemd::new(move |message| told.lock().unwrap().push(message.to_owned()), None);
         let (engine, shutdown) = (Arc::clone(&self.engine), self.stop.subscribe());
-        let shown = Arc::clone(&self.board);
+        let shown = Arc::new(Board::new(&options.setup.owner, &wakes));
+        self.board = Some(Arc::clone(&shown));
         let daemon = async move { run(&options, engine.as_ref(), wakes, shutdown, &systemd, &shown).await };
         self.daemon = Some(tokio::spawn(daemon));
         sleep(Duration::from_millis(10)).await;
@@ -215,7 +215,7 @@ impl Bench {
 
     /// How the resources stand: `network/exam Ready`, `network/bad Stalled: why`, with `, next try` where there is one.
     pub fn status(&self) -> Vec<String> {
-        let status = self.board.status();
+        let status = self.board.as_ref().unwrap().status();
         let told = |(id, standing): (&ResourceId, &Standing)| {
             let why =
                 if standing.reason.is_empty() { String::new() } else { format!(": {}", standing.reason) };
