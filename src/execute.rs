@@ -22,6 +22,8 @@ pub enum Event<'a> {
     Done(usize, &'a Node, Duration),
     /// A step failed.
     Failed(usize, &'a Node, &'a EngineError),
+    /// A step that waits was broken off before there was a result.
+    Left(usize, &'a Node),
     /// What a failed step had interrupted was undone, after this long if a program was stopped for it; or could not be.
     Rescued(usize, &'a Node, Result<Option<Duration>, String>),
     /// A step was not tried because one that it needs failed, or because it was time to stop.
@@ -37,6 +39,8 @@ pub struct Outcomes {
     pub failed: BTreeMap<ResourceId, String>,
     /// Resources that were not finished for another's failure or because it was time to stop.
     pub skipped: BTreeSet<ResourceId>,
+    /// Whether something that was waited for came to no result: a later plan goes on with it.
+    pub undecided: bool,
     /// Whether the engine was lost on the way.
     pub engine_lost: bool,
 }
@@ -89,6 +93,10 @@ pub async fn execute<E: Perform>(
         let Some((index, result)) = flying.next().await else { break };
         match result {
             Ok(()) => walk.succeeded(index),
+            Err(EngineError::Undecided) => {
+                outcomes.undecided = true;
+                outcomes.skipped.extend(plan.nodes[index].resources.iter().cloned());
+            }
             Err(error) => {
                 outcomes.engine_lost |= error.is_unreachable();
                 for id in &plan.nodes[index].resources {
@@ -99,10 +107,9 @@ pub async fn execute<E: Perform>(
     }
     for (index, node) in plan.nodes.iter().enumerate().filter(|(index, _)| !walk.is_started(*index)) {
         report(Event::Skipped(index, node));
-        outcomes
-            .skipped
-            .extend(node.resources.iter().filter(|id| !outcomes.failed.contains_key(*id)).cloned());
+        outcomes.skipped.extend(node.resources.iter().cloned());
     }
+    outcomes.skipped.retain(|id| !outcomes.failed.contains_key(id));
     let all = plan.nodes.iter().flat_map(|node| &node.resources);
     let unfinished = |id: &&ResourceId| !outcomes.failed.contains_key(*id) && !outcomes.skipped.contains(*id);
     outcomes.done = all.filter(unfinished).cloned().collect();
@@ -122,6 +129,7 @@ async fn run<E: Perform>(
     let result = engine.perform(&node.step, &progress).await;
     match &result {
         Ok(()) => report(Event::Done(index, node, begun.elapsed())),
+        Err(EngineError::Undecided) => report(Event::Left(index, node)),
         Err(error) => {
             report(Event::Failed(index, node, error));
             if !node.rescue.is_empty() {

@@ -95,6 +95,16 @@ pub async fn reading<T: Send + 'static>(
     tokio::task::spawn_blocking(read).await.unwrap_or_else(|broken_off| Err(io::Error::other(broken_off)))
 }
 
+/// Writes a small file of this host, in the same way.
+///
+/// # Errors
+/// As `write`'s.
+pub async fn writing<T: Send + 'static>(
+    write: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    reading(write).await
+}
+
 /// How many bytes are free on the disk of a directory, for those who are not root; `None` if that cannot be seen.
 pub async fn free_space(directory: &str) -> Option<u64> {
     if hangs(directory) || hanging().len() >= HANGING_MAX {

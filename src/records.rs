@@ -83,15 +83,22 @@ impl Records {
         fs::rename(beside, &self.file)
     }
 
-    fn put(&self, container: &str, applied: &Applied) -> Result<(), EngineError> {
+    async fn put(&self, container: &str, applied: &Applied) -> Result<(), EngineError> {
         let id: EngineId = container.parse().map_err(EngineError::refused)?;
-        self.change(|containers| containers.insert(id, applied.clone()).as_ref() != Some(applied))
-            .map_err(|error| self.failed(&error))
+        let (records, applied) = (self.clone(), applied.clone());
+        host::writing(move || {
+            records.change(|containers| containers.insert(id, applied.clone()).as_ref() != Some(&applied))
+        })
+        .await
+        .map_err(|error| self.failed(&error))
     }
 
-    fn forget(&self, container: &str) -> Result<(), EngineError> {
+    async fn forget(&self, container: &str) -> Result<(), EngineError> {
         let Ok(id) = container.parse::<EngineId>() else { return Ok(()) };
-        self.change(|containers| containers.remove(&id).is_some()).map_err(|error| self.failed(&error))
+        let records = self.clone();
+        host::writing(move || records.change(|containers| containers.remove(&id).is_some()))
+            .await
+            .map_err(|error| self.failed(&error))
     }
 
     fn failed(&self, error: &io::Error) -> EngineError {
@@ -136,10 +143,10 @@ impl<E: Observe> Observe for Recorded<'_, E> {
 impl<E: Perform> Perform for Recorded<'_, E> {
     async fn perform(&self, step: &Step, progress: &Progress<'_>) -> Result<(), EngineError> {
         match step {
-            Step::Record { container, applied } => self.records.put(container, applied),
+            Step::Record { container, applied } => self.records.put(container, applied).await,
             Step::RemoveContainer(container) => {
                 self.engine.perform(step, progress).await?;
-                self.records.forget(container)
+                self.records.forget(container).await
             }
             step => self.engine.perform(step, progress).await,
         }
@@ -150,20 +157,20 @@ impl<E: Perform> Perform for Recorded<'_, E> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn what_was_done_is_remembered_until_its_container_goes_and_damage_is_never_taken_for_nothing() {
+    #[tokio::test]
+    async fn what_was_done_is_remembered_until_its_container_goes_and_damage_is_never_taken_for_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let records = Records::of(&dir.path().join("state"), &"exam".parse().unwrap());
         let (one, other) = ("a".repeat(64), "b".repeat(64));
         let applied = Applied { restart_token: Some("第二次".to_owned()), ..Applied::default() };
         assert_eq!(records.read().unwrap(), BTreeMap::new());
-        records.put(&one, &applied).unwrap();
-        records.put(&other, &Applied::default()).unwrap();
-        records.forget(&other).unwrap();
-        records.forget("seat-01.invigil-next").unwrap();
+        records.put(&one, &applied).await.unwrap();
+        records.put(&other, &Applied::default()).await.unwrap();
+        records.forget(&other).await.unwrap();
+        records.forget("seat-01.invigil-next").await.unwrap();
         assert_eq!(records.read().unwrap(), [(one.parse().unwrap(), applied)].into());
         fs::write(records.file(), "{").unwrap();
-        assert!(records.read().is_err() && records.forget(&one).is_err());
+        assert!(records.read().is_err() && records.forget(&one).await.is_err());
         assert_eq!(fs::read_to_string(records.file()).unwrap(), "{");
     }
 }

@@ -27,6 +27,8 @@ pub enum Condition {
     Stalled,
     /// It is left as it is because somebody said so.
     Suspended,
+    /// No manifest describes it, and it is there all the same, for a reason: no failure.
+    Kept,
 }
 
 impl Condition {
@@ -37,7 +39,13 @@ impl Condition {
             Self::Progressing => "Progressing",
             Self::Stalled => "Stalled",
             Self::Suspended => "Suspended",
+            Self::Kept => "Kept",
         }
+    }
+
+    /// Whether nobody has to wait for it, or to do something about it.
+    pub const fn is_fine(self) -> bool {
+        matches!(self, Self::Ready | Self::Suspended | Self::Kept)
     }
 }
 
@@ -78,6 +86,9 @@ pub struct Status {
     /// When everything was looked at last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub looked: Option<Timestamp>,
+    /// Whether the manifests have changed since.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub outdated: bool,
     /// Why not everything could be looked at since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<String>,
@@ -95,6 +106,8 @@ pub struct Looked<'a> {
     pub errors: Vec<String>,
     /// The resources whose manifest is wrong.
     pub invalid: &'a BTreeSet<ResourceId>,
+    /// Why something is kept that goes by itself in a moment.
+    pub soon: &'a str,
     /// When what is held back is tried again.
     pub retries: BTreeMap<ResourceId, Timestamp>,
 }
@@ -108,6 +121,7 @@ impl Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             started: now,
             looked: None,
+            outdated: false,
             trouble: None,
             errors: Vec::new(),
             resources: BTreeMap::new(),
@@ -158,7 +172,8 @@ impl Status {
             }
         }
         for (id, why) in &plan.withheld {
-            stands(id, Condition::Stalled, format!("kept, though no manifest describes it: {why}"));
+            let condition = if why == looked.soon { Condition::Progressing } else { Condition::Kept };
+            stands(id, condition, format!("no manifest describes it: {why}"));
         }
     }
 
@@ -194,11 +209,11 @@ impl Status {
         }
     }
 
-    /// A resource is done; how well it is shows the next pass.
+    /// A resource is done; how well it is shows the next look.
     pub fn done(&mut self, id: &ResourceId, now: Timestamp) {
         if let Some(standing) = self.resources.get_mut(id) {
-            standing.turn(Condition::Ready, now);
-            standing.reason.clear();
+            standing.turn(Condition::Progressing, now);
+            "done, and not looked at yet".clone_into(&mut standing.reason);
         }
     }
 

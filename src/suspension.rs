@@ -1,8 +1,9 @@
 //! Whether an owner's host is suspended: nothing is changed until it is resumed. In: the directory that
 //! remembers it, across restarts. Out: why, if it is.
 
-use std::fs;
-use std::io::{self, ErrorKind};
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::resource::name::Owner;
@@ -55,7 +56,11 @@ impl Suspension {
         }
         // Renamed into place: half a reason would be a suspension too, but none would not.
         let beside = self.file.with_extension("suspended.new");
-        fs::write(&beside, format!("{reason}\n"))?;
+        let mut file = File::create(&beside)?;
+        file.write_all(format!("{reason}\n").as_bytes())?;
+        // Whoever may plan may see it.
+        file.set_permissions(fs::Permissions::from_mode(0o644))?;
+        file.sync_all()?;
         fs::rename(beside, &self.file)
     }
 

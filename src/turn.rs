@@ -7,8 +7,12 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use rustix::fs::OFlags;
+use rustix::process::geteuid;
 
 use crate::resource::name::Owner;
 
@@ -57,13 +61,18 @@ pub struct Unusable {
 
 impl Turns {
     /// The turns of `owner`, kept in `/run/invigil`. Where that is not there and cannot be made, nobody has
-    /// it: they are kept in the user's own runtime directory then, or in the one for temporary files.
+    /// it: they are kept in the user's own runtime directory then, or in one of the user's among the temporary files.
     ///
     /// # Errors
     /// If `/run/invigil` is there and may not be used: others take their turns there.
     pub fn of(owner: &Owner) -> Result<Self, Unusable> {
-        let own = std::env::var_os("XDG_RUNTIME_DIR").map(|dir| Path::new(&dir).join("invigil"));
-        Self::in_first(owner, Path::new(SHARED), own.into_iter().chain([std::env::temp_dir()]))
+        Self::in_first(owner, Path::new(SHARED), own())
+    }
+
+    /// Where the daemon of `owner` may answer. Makes nothing, and takes no turn.
+    pub fn sockets(owner: &Owner) -> impl Iterator<Item = PathBuf> {
+        let own = own().filter(|dir| check_own(dir).is_ok());
+        std::iter::once(PathBuf::from(SHARED)).chain(own).map(move |dir| socket(&dir, owner))
     }
 
     fn in_first(owner: &Owner, shared: &Path, own: impl Iterator<Item = PathBuf>) -> Result<Self, Unusable> {
@@ -72,7 +81,8 @@ impl Turns {
             decided => return decided,
         };
         for dir in own {
-            match Self::at(owner, &dir) {
+            let made = make_own(&dir).map_err(|source| Unusable { dir: dir.clone(), source });
+            match made.and_then(|()| Self::at(owner, &dir)) {
                 Ok(turns) => return Ok(turns),
                 Err(error) => refusal = error,
             }
@@ -96,6 +106,18 @@ impl Turns {
         self.try_take("daemon")
     }
 
+    /// Whether the owner has a daemon on this host.
+    ///
+    /// # Errors
+    /// If the file cannot be used.
+    pub fn has_daemon(&self) -> io::Result<bool> {
+        match self.open("daemon")?.try_lock_shared() {
+            Ok(()) => Ok(false),
+            Err(TryLockError::WouldBlock) => Ok(true),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
     /// The right to make a pass; waits until it is free, and says once who has it.
     ///
     /// # Errors
@@ -117,12 +139,13 @@ impl Turns {
 
     /// Where the daemon of the owner answers.
     pub fn socket(&self) -> PathBuf {
-        self.dir.join(format!("{}.sock", self.owner))
+        socket(&self.dir, &self.owner)
     }
 
     fn open(&self, what: &str) -> io::Result<File> {
         let path = self.dir.join(format!("{}.{what}.lock", self.owner));
-        OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)
+        let flags = OFlags::NOFOLLOW.bits().cast_signed();
+        OpenOptions::new().read(true).write(true).create(true).truncate(false).custom_flags(flags).open(path)
     }
 
     fn try_take(&self, what: &str) -> io::Result<Result<Turn, Holder>> {
@@ -145,6 +168,32 @@ impl Turns {
     }
 }
 
+fn socket(dir: &Path, owner: &Owner) -> PathBuf {
+    dir.join(format!("{owner}.sock"))
+}
+
+/// The directories that a user has alone.
+fn own() -> impl Iterator<Item = PathBuf> {
+    let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(|dir| Path::new(&dir).join("invigil"));
+    let temporary = std::env::temp_dir().join(format!("invigil-{}", geteuid().as_raw()));
+    runtime.into_iter().chain([temporary])
+}
+
+fn make_own(dir: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    check_own(dir)
+}
+
+/// Whether nobody else can put something there: everybody may make a directory among the temporary files.
+fn check_own(dir: &Path) -> io::Result<()> {
+    let metadata = fs::symlink_metadata(dir)?;
+    if metadata.is_dir() && metadata.uid() == geteuid().as_raw() && metadata.mode() & 0o022 == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::other("it is not this user's alone"))
+    }
+}
+
 /// What cannot be looked at is there, for all that anybody knows.
 fn is_there(dir: &Path) -> bool {
     !matches!(fs::symlink_metadata(dir), Err(error) if error.kind() == io::ErrorKind::NotFound)
@@ -152,6 +201,8 @@ fn is_there(dir: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]
@@ -179,6 +230,30 @@ mod tests {
         assert_eq!(kept(Path::new("/proc/invigil")).unwrap().dir, own);
     }
 
+    #[test]
+    fn turns_are_taken_nowhere_where_somebody_else_can_put_something() {
+        let home = tempfile::tempdir().unwrap();
+        let owner: Owner = "exam".parse().unwrap();
+        let kept =
+            |own: &Path| Turns::in_first(&owner, Path::new("/proc/invigil"), [own.to_owned()].into_iter());
+        let own = home.path().join("own");
+        kept(&own).unwrap();
+        assert_eq!(fs::metadata(&own).unwrap().mode() & 0o777, 0o700);
+        let link = home.path().join("link");
+        std::os::unix::fs::symlink(&own, &link).unwrap();
+        assert!(kept(&link).is_err());
+        fs::set_permissions(&own, fs::Permissions::from_mode(0o777)).unwrap();
+        assert!(kept(&own).is_err());
+        // Nor is a file written that somebody put a link to.
+        fs::set_permissions(&own, fs::Permissions::from_mode(0o700)).unwrap();
+        let victim = home.path().join("victim");
+        fs::write(&victim, "precious").unwrap();
+        std::os::unix::fs::symlink(&victim, own.join("other.daemon.lock")).unwrap();
+        let turns = Turns { dir: own, owner: "other".parse().unwrap() };
+        assert!(turns.daemon().is_err());
+        assert_eq!(fs::read_to_string(victim).unwrap(), "precious");
+    }
+
     #[tokio::test]
     async fn a_turn_is_had_by_one_and_ends_when_it_is_dropped() {
         let dir = tempfile::tempdir().unwrap();
@@ -186,7 +261,10 @@ mod tests {
         let other = Turns { owner: "other".parse().unwrap(), ..turns.clone() };
         let first = turns.pass(|_| panic!("nobody has it")).await.unwrap();
         assert!(other.try_take("pass").unwrap().is_ok());
-        assert!(turns.daemon().unwrap().is_ok());
+        assert!(!turns.has_daemon().unwrap());
+        let daemon = turns.daemon().unwrap().unwrap();
+        assert!(turns.has_daemon().unwrap() && !other.has_daemon().unwrap());
+        drop(daemon);
         let holder = turns.try_take("pass").unwrap().unwrap_err();
         assert_eq!(holder.to_string(), format!("process {}", std::process::id()));
         let mut said = 0;

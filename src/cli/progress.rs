@@ -72,7 +72,7 @@ impl Progress {
                 who(node),
                 plain(error)
             )),
-            Event::Skipped(_, node) => {
+            Event::Skipped(_, node) | Event::Left(_, node) => {
                 self.count();
                 self.say(&format!("{}skipped{} {}: {}", colours.dim, colours.reset, who(node), node.step));
             }

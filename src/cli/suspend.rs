@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use super::apply::turn;
 use super::args::{ResumeArgs, SuspendArgs};
 use super::print;
+use super::report::talk;
 use crate::fields::plain;
 use crate::turn::Turns;
 
@@ -23,6 +24,12 @@ pub(super) async fn suspend(args: &SuspendArgs) -> Result<ExitCode> {
         "Suspended: nothing of owner {} is changed on this host until `invigil resume`.\n",
         args.owner
     ))?;
+    if !turns.has_daemon().context("while looking for the daemon")? {
+        talk(&format!(
+            "No daemon of owner {} runs on this host. One of another owner goes on: `--owner` says which is meant.\n",
+            args.owner
+        ));
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -4,9 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::fingerprint::fingerprint;
+use super::memory::Failed;
 use crate::desired::Desired;
 use crate::diff::{Act, Change};
 use crate::execute::Outcomes;
@@ -42,6 +44,8 @@ struct Entry {
     /// Failures and relapses in a row.
     failures: u32,
     why: String,
+    /// Whether only what nothing waits for failed: an image was there, and could not be put elsewhere.
+    is_made: bool,
     /// Not tried before.
     retry_at: Instant,
     /// Nothing that is there is interrupted before.
@@ -50,8 +54,12 @@ struct Entry {
     done_at: Option<Instant>,
     /// Until when it is held back now.
     held_until: Option<Instant>,
-    /// How often in a row what was there before could not be put back.
+    /// How often in a row what was there before could not be put back, or did not last then.
     unrescued: u32,
+    /// What was there before is not put back before.
+    rescue_at: Instant,
+    /// When it was last put back, if it was not found down since.
+    rescued_at: Option<Instant>,
 }
 
 /// When something is tried again.
@@ -72,6 +80,8 @@ pub struct Held {
     pub relapses: Vec<(ResourceId, Retry)>,
     /// Those whose predecessors were interrupted for them.
     pub interrupted: BTreeSet<ResourceId>,
+    /// Those whose predecessors are not put back now: that failed, or did not last, a moment ago.
+    pub resting: BTreeSet<ResourceId>,
 }
 
 /// What became of a plan, as far as trying again depends on it.
@@ -99,9 +109,15 @@ impl Backoff {
             entry.held_until = None;
             entry.fingerprint == fingerprint(desired, id) && (changing.contains(id) || entry.is_fresh(now))
         });
+        let making: BTreeSet<&ResourceId> =
+            changes.iter().filter(|change| change.act.makes()).map(|change| &change.id).collect();
         let mut held = Held::default();
         for change in changes.iter().filter(|change| !matches!(change.act, Act::Block(_))) {
             let Some(entry) = self.entries.get_mut(&change.id) else { continue };
+            // What has to be made anew, and is put elsewhere then, did not fail.
+            if entry.is_made && making.contains(&change.id) {
+                continue;
+            }
             if let Some(done_at) = entry.done_at.take() {
                 if now >= done_at + LASTING {
                     self.entries.remove(&change.id);
@@ -120,6 +136,10 @@ impl Backoff {
                     held.interrupted.insert(change.id.clone());
                 }
                 held.why.insert(change.id.clone(), entry.why.clone());
+            }
+            if entry.rests(change, now, &mut jitter) {
+                entry.held_until = Some(entry.held_until.unwrap_or(entry.rescue_at).min(entry.rescue_at));
+                held.resting.insert(change.id.clone());
             }
         }
         held
@@ -141,9 +161,7 @@ impl Backoff {
         for id in &outcomes.done {
             if plan.waiting.contains_key(id) {
                 // Putting back what was there before is not what was asked for.
-                if let Some(entry) = self.entries.get_mut(id) {
-                    entry.unrescued = 0;
-                }
+                self.entry(id, desired, now).rescued_at = Some(now);
                 continue;
             }
             let entry = self.entry(id, desired, now);
@@ -158,11 +176,13 @@ impl Backoff {
             if plan.waiting.contains_key(id) {
                 entry.unrescued += 1;
                 let after = delay(entry.unrescued, jitter());
-                entry.held_until = Some(now + after);
+                (entry.rescue_at, entry.rescued_at) = (now + after, None);
+                entry.held_until = Some(entry.rescue_at);
                 retries.push((id.clone(), Retry { failures: entry.unrescued, after }));
                 continue;
             }
             entry.done_at = None;
+            entry.is_made = !plan.changes.iter().any(|change| change.id == *id && change.act.makes());
             entry.failures += 1;
             entry.why = format!("failed: {why}");
             entry.retry_at = now + delay(entry.failures, jitter());
@@ -188,26 +208,60 @@ impl Backoff {
         self.entries.values().filter_map(|entry| entry.held_until).min()
     }
 
+    /// The replacements that failed after they had interrupted what was there, for the next daemon.
+    pub fn interrupted(&self, now: Instant, wall: Timestamp) -> BTreeMap<ResourceId, Failed> {
+        let interrupted = self.entries.iter().filter(|(_, entry)| now.max(entry.retry_at) < entry.disturb_at);
+        let failed = |(id, entry): (&ResourceId, &Entry)| {
+            let disturb_at = wall.checked_add(entry.disturb_at - now).unwrap_or(Timestamp::MAX);
+            let (fingerprint, failures) = (entry.fingerprint.clone(), entry.failures);
+            (id.clone(), Failed { fingerprint, failures, why: entry.why.clone(), disturb_at })
+        };
+        interrupted.map(failed).collect()
+    }
+
+    /// Goes on from what the daemon before knew. A clock that was set wrong makes no wait longer than the longest.
+    pub fn recall(&mut self, failed: &BTreeMap<ResourceId, Failed>, now: Instant, wall: Timestamp) {
+        for (id, failed) in failed {
+            let left = Duration::try_from(failed.disturb_at.duration_since(wall)).unwrap_or_default();
+            self.entries.insert(
+                id.clone(),
+                Entry {
+                    failures: failed.failures,
+                    why: failed.why.clone(),
+                    disturb_at: now + left.min(AFTER_DISTURBANCE_LONGEST),
+                    ..Entry::new(failed.fingerprint.clone(), now)
+                },
+            );
+        }
+    }
+
     /// Forgets everything: all is tried again at once.
     pub fn reset(&mut self) {
         self.entries.clear();
     }
 
     fn entry(&mut self, id: &ResourceId, desired: &Desired, now: Instant) -> &mut Entry {
-        self.entries.entry(id.clone()).or_insert_with(|| Entry {
-            fingerprint: fingerprint(desired, id),
+        self.entries.entry(id.clone()).or_insert_with(|| Entry::new(fingerprint(desired, id), now))
+    }
+}
+
+impl Entry {
+    const fn new(fingerprint: String, now: Instant) -> Self {
+        Self {
+            fingerprint,
             failures: 0,
             why: String::new(),
+            is_made: false,
             retry_at: now,
             disturb_at: now,
             done_at: None,
             held_until: None,
             unrescued: 0,
-        })
+            rescue_at: now,
+            rescued_at: None,
+        }
     }
-}
 
-impl Entry {
     /// When a change may be tried again.
     const fn until(&self, change: &Change) -> Instant {
         if replaces(change) { self.disturb_at } else { self.retry_at }
@@ -216,6 +270,19 @@ impl Entry {
     /// Whether it may still say something about a resource that is in order now.
     fn is_fresh(&self, now: Instant) -> bool {
         now < self.done_at.unwrap_or(self.disturb_at) + LASTING
+    }
+
+    /// Whether what was there before is left down for now. That it is down again soon after it was put back counts
+    /// as if that had failed (law 7): it would be restarted in a tight loop.
+    fn rests(&mut self, change: &Change, now: Instant, mut jitter: impl FnMut() -> f64) -> bool {
+        let is_down = matches!(&change.act, Act::Replace { old, .. } if !old.up);
+        if let Some(rescued_at) = self.rescued_at.take_if(|_| is_down) {
+            self.unrescued = if now < rescued_at + LASTING { self.unrescued + 1 } else { 0 };
+            if self.unrescued > 0 {
+                self.rescue_at = now + delay(self.unrescued, jitter());
+            }
+        }
+        now < self.rescue_at
     }
 
     /// It was done, and the same is needed again. Once is forgiven: somebody may just have removed

@@ -2,12 +2,16 @@
 //! [`Status`] for whoever asks, at any moment. Whoever asks never holds up a pass.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::backoff::{Backoff, Retry};
+use super::files::UNSETTLED;
+use super::wake::{Counts, Wakes};
 use crate::execute::Event;
 use crate::plan::Plan;
 use crate::reconcile::Wanted;
@@ -17,17 +21,32 @@ use crate::status::{Looked, Status};
 
 /// The status of now.
 #[derive(Debug)]
-pub struct Board(Mutex<Status>);
+pub struct Board {
+    status: Mutex<Status>,
+    /// How often the daemon was woken for the manifests.
+    wakes: watch::Receiver<Counts>,
+    /// How often it had been when they were read for this status.
+    read_at: AtomicU64,
+}
 
 impl Board {
     /// Nothing is known yet.
-    pub fn new(owner: &Owner) -> Self {
-        Self(Mutex::new(Status::new(owner.as_str(), Timestamp::now())))
+    pub fn new(owner: &Owner, wakes: &Wakes) -> Self {
+        let status = Mutex::new(Status::new(owner.as_str(), Timestamp::now()));
+        Self { status, wakes: wakes.counts.clone(), read_at: AtomicU64::default() }
     }
 
     /// How things stand.
     pub fn status(&self) -> Status {
-        self.lock().clone()
+        let mut status = self.lock().clone();
+        status.outdated = status.looked.is_some() && self.woken() != self.read_at.load(Ordering::Relaxed);
+        status
+    }
+
+    /// How often the daemon was woken so far because the manifests may be others now.
+    pub(super) fn woken(&self) -> u64 {
+        let counts = self.wakes.borrow();
+        counts.files + counts.reload
     }
 
     /// A pass could not look at everything.
@@ -35,14 +54,17 @@ impl Board {
         self.lock().trouble(why);
     }
 
-    /// A pass looked, and is going to do this.
-    pub(super) fn looked(&self, plan: &Plan, wanted: &Wanted, backoff: &Backoff) {
+    /// A pass looked, and is going to do this. Before it read the manifests, the daemon had been [`Self::woken`] so often.
+    pub(super) fn looked(&self, plan: &Plan, wanted: &Wanted, backoff: &Backoff, read_at: u64) {
         let now = Instant::now();
         let retries: BTreeMap<ResourceId, Timestamp> =
             backoff.held_back().map(|(id, at)| (id.clone(), in_the_world(at, now))).collect();
         let errors = wanted.diagnostics.iter().filter(|one| one.is_error()).map(ToString::to_string);
-        let looked = Looked { errors: errors.collect(), invalid: &wanted.desired.invalid, retries };
-        self.lock().looked(plan, looked, Timestamp::now());
+        let looked =
+            Looked { errors: errors.collect(), invalid: &wanted.desired.invalid, soon: UNSETTLED, retries };
+        let mut status = self.lock();
+        status.looked(plan, looked, Timestamp::now());
+        self.read_at.store(read_at, Ordering::Relaxed);
     }
 
     /// A plan is being walked.
@@ -52,7 +74,7 @@ impl Board {
         match event {
             Event::Started(_, node) => status.begun(node, now),
             Event::Progress(_, node, text) => status.said(node, &printable(text)),
-            Event::Done(_, node, _) => status.ended(node, None, now),
+            Event::Done(_, node, _) | Event::Left(_, node) => status.ended(node, None, now),
             Event::Failed(_, node, why) => status.ended(node, Some(&why.to_string()), now),
             Event::Rescued(_, node, Ok(_)) => status.said(node, "what was there before is put back"),
             Event::Rescued(_, node, Err(why)) => {
@@ -77,7 +99,7 @@ impl Board {
 
     fn lock(&self) -> MutexGuard<'_, Status> {
         // Each change leaves it whole.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.status.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,5 +1,5 @@
 //! What a resource is asked to be, in one short text. In: what should be. Out: a text that changes when
-//! the manifests ask something else of the resource, and only then. It stays in memory.
+//! the manifests ask something else of the resource, and only then. It stays in memory, or in a file that is root's alone.
 
 use crate::desired::{Desired, DesiredImage, ImageOrigin};
 use crate::resource::digest::{canonical_json, sha256_hex};
@@ -25,7 +25,7 @@ pub(super) fn fingerprint(desired: &Desired, id: &ResourceId) -> String {
 }
 
 fn image(image: &DesiredImage) -> String {
-    // An archive elsewhere and a pull that is allowed now are new chances too.
+    // An archive elsewhere, another registry to push to, and a pull that is allowed now are new chances too.
     let how = match &image.source {
         ImageOrigin::Paper(paper) => paper.id().to_string(),
         ImageOrigin::OnBase(image) => image.base.to_string(),
@@ -33,7 +33,8 @@ fn image(image: &DesiredImage) -> String {
         ImageOrigin::Load { archive, .. } => archive.display().to_string(),
         ImageOrigin::Made(recipe) => recipe.ingredients.to_string(),
     };
-    format!("{} {how} {:?}", image.source.identity(), image.tags)
+    let kept = image.archive.as_ref().map(|archive| &archive.path);
+    format!("{} {how} {:?} {kept:?} {:?}", image.source.identity(), image.tags, image.push)
 }
 
 fn json(spec: &impl serde::Serialize) -> String {
@@ -43,11 +44,34 @@ fn json(spec: &impl serde::Serialize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use serde_json::json;
 
     use super::*;
-    use crate::desired::DesiredContainer;
+    use crate::desired::{DesiredContainer, KeptArchive};
     use crate::resource::container::PlacedFile;
+
+    #[test]
+    fn another_place_for_an_image_asks_for_something_else() {
+        let of = |archive: &str, push: &str| {
+            let source =
+                ImageOrigin::Load { archive: "in.tar".into(), ids: Vec::new(), brings: BTreeSet::new() };
+            let image = DesiredImage {
+                source,
+                tags: BTreeSet::new(),
+                bases: BTreeSet::new(),
+                uncertain: false,
+                archive: Some(KeptArchive { path: archive.into(), holds: Vec::new() }),
+                push: [push.parse().unwrap()].into(),
+            };
+            let images = [("exam".parse().unwrap(), image)].into();
+            fingerprint(&Desired { images, ..Desired::default() }, &"image/exam".parse().unwrap())
+        };
+        assert_eq!(of("/srv/a.tar", "registry.example/a:1"), of("/srv/a.tar", "registry.example/a:1"));
+        assert_ne!(of("/srv/a.tar", "registry.example/a:1"), of("/srv/b.tar", "registry.example/a:1"));
+        assert_ne!(of("/srv/a.tar", "registry.example/a:1"), of("/srv/a.tar", "registry.example/b:1"));
+    }
 
     #[test]
     fn another_content_of_a_file_asks_for_something_else() {

@@ -11,7 +11,7 @@ use tracing::{debug, error, info, warn};
 use super::pulse::Pulse;
 use crate::diff::Change;
 use crate::execute::Event;
-use crate::plan::{Node, Plan, action, because};
+use crate::plan::{Node, Plan, Step, action, because};
 use crate::resource::name::ResourceId;
 use crate::resource::printable::printable;
 
@@ -59,13 +59,16 @@ impl<'a> Progress<'a> {
                     error!(resource = %id, action, reasons, step = %node.step, why = %printable(&why), "failed");
                 }
             }
+            Event::Left(_, node) => debug!(step = %node.step, "no result yet, a later pass goes on"),
             Event::Rescued(_, node, Ok(away)) => {
+                self.rescued(node);
                 let away = away.map(seconds);
                 for id in &node.resources {
                     warn!(resource = %id, away, "what was there before is put back");
                 }
             }
             Event::Rescued(_, node, Err(why)) => {
+                self.rescued(node);
                 for id in &node.resources {
                     error!(resource = %id, why = %printable(why), "what was there before cannot be put back");
                 }
@@ -89,6 +92,13 @@ impl<'a> Progress<'a> {
             if let Some((_, begun)) = state.left.get_mut(id) {
                 begun.get_or_insert_with(Instant::now);
             }
+        }
+    }
+
+    /// What has to be started again was interrupted, maybe by an earlier pass.
+    fn rescued(&self, node: &Node) {
+        if node.rescue.iter().any(|step| matches!(step, Step::Start(_))) {
+            self.state().disturbed.extend(node.resources.iter().cloned());
         }
     }
 
@@ -126,4 +136,25 @@ impl<'a> Progress<'a> {
 /// A time as people say it: `0.42s`.
 pub(super) fn seconds(time: Duration) -> String {
     format!("{:.2}s", time.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn law_7_a_predecessor_that_an_earlier_pass_stopped_was_interrupted_when_it_is_put_back() {
+        let (web, start) = ("container/web".parse::<ResourceId>().unwrap(), Step::Start("old".to_owned()));
+        let interrupted = |rescue: Vec<Step>| {
+            let step = Step::Pause("web".to_owned());
+            let node = Node { step, resources: vec![web.clone()], needs: Vec::new(), rescue };
+            let plan = Plan { nodes: vec![node], ..Plan::default() };
+            let pulse = Pulse::default();
+            let progress = Progress::of(&plan, &pulse);
+            progress.note(&Event::Rescued(0, &plan.nodes[0], Ok(None)));
+            progress.into_disturbed().contains(&web)
+        };
+        assert!(interrupted(vec![Step::RemoveContainer("web".to_owned()), start]));
+        assert!(!interrupted(vec![Step::RemoveContainer("web.invigil-next".to_owned())]));
+    }
 }

@@ -23,6 +23,26 @@ async fn a_daemon_says_what_it_does_and_nothing_when_there_is_nothing_to_do() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_saved_or_done_just_now_is_ready_once_it_was_looked_at() {
+    let bench = Bench::started(&[("a.yaml", &network("exam"))]).await;
+    assert_eq!(bench.status(), ["network/exam Progressing: done, and not looked at yet"]);
+    sleep(Duration::from_millis(250)).await;
+    assert_eq!(bench.status(), ["network/exam Ready"]);
+    sleep(MINUTE).await;
+
+    bench.write("b.yaml", &network("more"));
+    bench.bell.files_changed();
+    assert_eq!(bench.status(), ["network/exam Ready", "outdated"]);
+    sleep(Duration::from_millis(160)).await;
+    assert_eq!(
+        bench.status(),
+        ["network/exam Ready", "network/more Progressing: done, and not looked at yet"]
+    );
+    sleep(Duration::from_millis(250)).await;
+    assert_eq!(bench.status(), ["network/exam Ready", "network/more Ready"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_asks_is_told_how_everything_stands() {
     let paused = network("left").replace("metadata: {", "metadata: {suspend: true, ");
     let files = [("a.yaml", network("good")), ("b.yaml", network("bad")), ("c.yaml", paused)];
@@ -41,7 +61,7 @@ async fn who_asks_is_told_how_everything_stands() {
         ]
     );
     sleep(Duration::from_millis(2500)).await;
-    let stalled = "network/bad Stalled: the toy refuses, next try";
+    let stalled = "network/bad Stalled: failed: the toy refuses, next try";
     assert_eq!(bench.status(), [stalled, "network/good Ready", "network/left Suspended: suspended"]);
 
     bench.write("a.yaml", "kind: Network\n");
@@ -65,6 +85,26 @@ async fn who_asks_is_told_how_everything_stands() {
         bench.status(),
         ["network/bad Ready", "network/good Ready", "network/left Suspended: suspended"]
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn law_4_what_is_kept_is_no_failure_and_what_goes_soon_is_waited_for() {
+    let files = [("a.yaml", network("kept")), ("b.yaml", network("gone"))];
+    let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (*name, text.as_str())).collect();
+    let bench = Bench::started(&files).await;
+    sleep(MINUTE).await;
+    std::fs::remove_file(bench.root().join("b.yaml")).unwrap();
+    bench.files_changed().await;
+    let waits = "the manifests have just changed; removals wait until they stay the same";
+    let goes = format!("network/gone Progressing: no manifest describes it: {waits}");
+    assert_eq!(bench.status(), [&goes, "network/kept Ready"]);
+    sleep(Duration::from_secs(3)).await;
+    assert_eq!(bench.status(), ["network/kept Ready"]);
+
+    std::fs::remove_file(bench.root().join("a.yaml")).unwrap();
+    bench.files_changed().await;
+    let kept = "there is no manifest at all, so nothing is removed";
+    assert_eq!(bench.status(), [format!("network/kept Kept: no manifest describes it: {kept}")]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -136,7 +176,7 @@ async fn what_does_not_last_is_not_made_again_in_a_tight_loop() {
 
 #[tokio::test(start_paused = true)]
 async fn law_7_a_replacement_that_failed_waits_an_hour_unless_its_manifest_changes() {
-    let bench = Bench::started(&[("a.yaml", &network("exam"))]).await;
+    let mut bench = Bench::started(&[("a.yaml", &network("exam"))]).await;
     let first = "remove network 000000000000";
     bench.engine.state().refused.insert(first.to_owned());
     sleep(MINUTE).await;
@@ -151,6 +191,13 @@ async fn law_7_a_replacement_that_failed_waits_an_hour_unless_its_manifest_chang
     }
     sleep(MINUTE * 2).await;
     assert_eq!(bench.steps(), [first]);
+
+    // The next daemon does not try sooner.
+    bench.stop();
+    bench.stopped().await;
+    bench.start().await;
+    sleep(MINUTE * 100).await;
+    assert_eq!(bench.steps(), [""; 0]);
 
     bench.engine.state().refused.clear();
     bench.write("a.yaml", &network("exam").replace("bridge}", "bridge, attachable: true}"));

@@ -472,6 +472,12 @@ impl Act {
         }
     }
 
+    /// Whether its resource is as others need it only once it is done. Nothing waits for an image to be put elsewhere, or
+    /// for its former tags to go.
+    pub fn makes(&self) -> bool {
+        !matches!(self, Self::Push { .. } | Self::Save { .. } | Self::Untag { .. })
+    }
+
     /// Whether it brings an image to the engine.
     fn takes_room(&self) -> bool {
         match self {

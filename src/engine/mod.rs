@@ -287,6 +287,9 @@ pub enum EngineError {
         /// A sentence for a person.
         sentence: String,
     },
+    /// What was waited for has come to no result, and the wait was broken off. A later plan goes on with it.
+    #[error("it has come to no result yet")]
+    Undecided,
 }
 
 impl EngineError {

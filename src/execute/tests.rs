@@ -164,6 +164,36 @@ async fn law_7_a_failed_step_is_undone_in_order_and_every_part_is_tried() {
     assert_eq!(engine.inspect("a2").expect("it is there")["State"]["Status"], "running");
 }
 
+#[tokio::test]
+async fn law_7_what_has_come_to_no_result_is_left_as_it_is_and_neither_done_nor_failed() {
+    struct Patient(MemoryEngine);
+    impl Observe for Patient {
+        async fn observe(&self, scope: &Scope) -> Result<Observed, EngineError> {
+            self.0.observe(scope).await
+        }
+    }
+    impl Perform for Patient {
+        async fn perform(&self, step: &Step, progress: &Progress<'_>) -> Result<(), EngineError> {
+            match step {
+                Step::Await { .. } => Err(EngineError::Undecided),
+                step => self.0.perform(step, progress).await,
+            }
+        }
+    }
+    let until = crate::plan::Await::Healthy;
+    let wait = Step::Await { container: "a1".to_owned(), until };
+    let mut node = node("container/a1", wait, &[0]);
+    node.rescue = vec![Step::RemoveContainer("a1".to_owned())];
+    let engine = Patient(engine());
+    let (_stop, watched) = watch::channel(false);
+    let plan = plan(vec![start("a1", &[]), node, start("a2", &[1]), start("a3", &[])]);
+    let outcomes = execute(&plan, &engine, 1, &watched, &|_| {}).await;
+    assert_eq!(engine.0.take_log(), ["start a1", "start a3"]);
+    assert!(outcomes.undecided && outcomes.failed.is_empty());
+    assert_eq!(names(&outcomes.done), ["a3"]);
+    assert_eq!(names(&outcomes.skipped), ["a1", "a2"]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_a_long_step_is_at_is_heard() {
     let engine = engine();

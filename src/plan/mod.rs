@@ -52,23 +52,26 @@ pub struct Node {
 impl Plan {
     /// Orders changes. What is in `held` (resource and why) is left out, and so is what needs it.
     pub fn new(changes: Changes, owner: &Owner, held: &BTreeMap<ResourceId, String>) -> Self {
-        Self::putting_back(changes, owner, held, &BTreeSet::new())
+        Self::putting_back(changes, owner, held, &BTreeSet::new(), &BTreeSet::new())
     }
 
     /// The same where replacements of `interrupted` failed after they had stopped what was there: it is
-    /// put back, should it not be there again. That one was stopped shows from names, too, but not always.
+    /// put back, should it not be there again. That one was stopped shows from names, too, but not always. What was there
+    /// before those that are `resting` is left as it is for now.
     pub fn putting_back(
         mut changes: Changes,
         owner: &Owner,
         held: &BTreeMap<ResourceId, String>,
         interrupted: &BTreeSet<ResourceId>,
+        resting: &BTreeSet<ResourceId>,
     ) -> Self {
         let mut held = held.clone();
         held.extend(std::mem::take(&mut changes.waiting));
         held.extend(changes.suspended.clone());
         let waiting = waiting(&changes.changes, &held);
         keep_used_images(&mut changes, &waiting);
-        let nodes = build::nodes(&changes.changes, owner, &waiting, &changes.suspended, interrupted);
+        let left = changes.suspended.keys().chain(resting).collect();
+        let nodes = build::nodes(&changes.changes, owner, &waiting, &left, interrupted);
         Self {
             changes: changes.changes,
             nodes,
@@ -148,12 +151,17 @@ fn waiting(changes: &[Change], held: &BTreeMap<ResourceId, String>) -> BTreeMap<
         .filter(|change| matches!(change.act, Act::Block(_)))
         .map(|change| &change.id)
         .collect();
+    let made: BTreeSet<&ResourceId> =
+        changes.iter().filter(|change| change.act.makes()).map(|change| &change.id).collect();
+    let waits = |id: &ResourceId, waiting: &BTreeMap<ResourceId, String>| {
+        made.contains(id) && waiting.contains_key(id)
+    };
     loop {
         let before = waiting.len();
         for change in changes.iter().filter(|change| !matches!(change.act, Act::Block(_) | Act::Untag { .. }))
         {
             let cause =
-                change.needs.iter().find(|need| blocked.contains(&need.id) || waiting.contains_key(&need.id));
+                change.needs.iter().find(|need| blocked.contains(&need.id) || waits(&need.id, &waiting));
             if let Some(cause) = cause.filter(|_| !waiting.contains_key(&change.id)) {
                 waiting.insert(change.id.clone(), format!("waits for {}", cause.id));
             }

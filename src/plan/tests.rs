@@ -51,8 +51,13 @@ fn law_7_a_predecessor_that_is_down_is_brought_back_while_its_replacement_is_hel
     let id: ResourceId = "container/web".parse().unwrap();
     let (held, interrupted) = (BTreeMap::from([(id.clone(), "failed".to_owned())]), BTreeSet::from([id]));
     let owner = "default".parse().unwrap();
-    let plan = Plan::putting_back(replacement("web", false), &owner, &held, &interrupted);
+    let plan = Plan::putting_back(replacement("web", false), &owner, &held, &interrupted, &BTreeSet::new());
     assert_eq!(plan.steps_text(), "1. start aaaaaaaaaaaa\n");
+    // It was put back a moment ago, and did not last.
+    for name in ["web", "web.invigil-prev"] {
+        let plan = Plan::putting_back(replacement(name, false), &owner, &held, &interrupted, &interrupted);
+        assert_eq!(plan.steps_text(), "");
+    }
 }
 
 #[test]

@@ -64,6 +64,7 @@ cases!(
     image_that_cannot_be_pulled_stops_nothing,
     image_that_is_built_anew_moves_its_container,
     image_that_was_pushed_is_pushed_once,
+    image_whose_push_is_held_holds_back_no_container,
     job_that_changed_runs_again,
     job_that_failed_is_told_and_not_run_again,
     job_that_ran_gives_its_answers_once,

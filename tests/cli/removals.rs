@@ -158,8 +158,11 @@ fn prune_removes_what_no_manifest_describes_and_nothing_else() {
 fn a_suspended_host_is_left_as_it_is_until_it_is_resumed() {
     let networks = Networks::new("pause", 1);
     let owner = networks.prefix.clone();
-    let suspended =
-        format!("Suspended: nothing of owner {owner} is changed on this host until `invigil resume`.\n");
+    let suspended = format!(
+        "Suspended: nothing of owner {owner} is changed on this host until `invigil resume`.\n"
+    ) + &format!(
+        "No daemon of owner {owner} runs on this host. One of another owner goes on: `--owner` says which is meant.\n"
+    );
     assert_eq!(networks.invigil(&["suspend", "--reason", "the exam runs"], ""), (Some(0), suspended));
     let told = "network/@1  create   (the host is suspended: the exam runs)\n\
                 warning: the host is suspended: the exam runs; nothing is changed until `invigil resume`\n\n\

@@ -238,6 +238,43 @@ async fn law_11_sigterm_stops_the_daemon_and_no_container() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_slow_health_check_holds_up_nothing_else_and_a_stop_ends_the_wait() {
+    let host = Host::new("slow").await;
+    let check = "healthcheck: {test: [CMD, test, '-e', /well], interval: 1s, startPeriod: 10m}";
+    let slow = |value: u32| sleeper(&format!(", env: {{A: '{value}'}}, {check}"));
+    let is = |value: u32| {
+        look(&host, "slow", "{{index .Config.Env 0}}") == format!("A={value}") && running(&host, "slow")
+    };
+    let is_proved = || look(&host, "slow.invigil-prev", "{{.Id}}").is_empty();
+    let becomes_well = || docker(&["exec", &host.name("slow"), "touch", "/well"]);
+    host.container("slow", &slow(1));
+    let mut daemon = Daemon::start(&host);
+    daemon.until("it runs", || is(1));
+    host.container("slow", &slow(2));
+    daemon.until("its successor runs", || is(2));
+    host.container("other", &sleeper(""));
+    // A pass waits for half a minute.
+    std::thread::sleep(Duration::from_secs(15));
+    daemon.until("the other one runs", || running(&host, "other"));
+    assert!(!is_proved());
+    becomes_well();
+    daemon.until("it has proved itself", is_proved);
+    assert!(is(2));
+
+    host.container("slow", &slow(3));
+    daemon.until("another successor runs", || is(3));
+    daemon.signal("-TERM");
+    let begun = Instant::now();
+    assert!(daemon.child.wait().unwrap().success());
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert!(is(3) && !is_proved());
+    let daemon = Daemon::start(&host);
+    becomes_well();
+    daemon.until("the next daemon has seen it proved", is_proved);
+    assert_eq!(daemon.said("failed"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_engine_that_comes_late_or_goes_for_a_while_is_waited_for() {
     let host = Host::new("gone").await;
     host.container("c", &sleeper(""));

@@ -14,6 +14,7 @@ use hyper::client::conn::http1;
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
+use serde::Deserialize;
 use tokio::net::UnixStream;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -26,7 +27,7 @@ use crate::fields::plain;
 use crate::manifest::suggestion::did_you_mean;
 use crate::resource::duration::Duration as Span;
 use crate::resource::name::{Owner, ResourceId};
-use crate::status::{Condition, Standing, Status};
+use crate::status::{Condition, STATUS_FORMAT_VERSION, Standing, Status};
 use crate::turn::Turns;
 
 /// How long the daemon may take to answer.
@@ -86,24 +87,42 @@ pub(super) async fn status(args: &StatusArgs) -> Result<ExitCode> {
 
 /// Asks the daemon.
 async fn asked(owner: &Owner) -> Result<Status> {
-    let socket = Turns::of(owner)?.socket();
-    let answer = timeout(ANSWER, get(&socket)).await.unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()));
-    let bytes = match answer {
-        Ok(bytes) => bytes,
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {
-            return Err(Advised {
-                message: format!("no daemon of owner {owner} runs on this host"),
-                hint: "start it with `invigil run`, or name another owner with --owner; `invigil plan` needs no daemon",
+    for socket in Turns::sockets(owner) {
+        let answer = timeout(ANSWER, get(&socket)).await.unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()));
+        match answer {
+            Ok(bytes) => return read(&bytes),
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {}
+            Err(error) => {
+                return Err(error).with_context(|| {
+                    format!("while asking the daemon of owner {owner} at {}", socket.display())
+                });
             }
-            .into());
         }
-        Err(error) => {
-            return Err(error).with_context(|| {
-                format!("while asking the daemon of owner {owner} at {}", socket.display())
-            });
-        }
-    };
-    serde_json::from_slice(&bytes).context("the daemon's answer cannot be read; is it of another version?")
+    }
+    Err(Advised {
+        message: format!("no daemon of owner {owner} runs on this host"),
+        hint: "start it with `invigil run`, or name another owner with --owner; `invigil plan` needs no daemon",
+    }
+    .into())
+}
+
+/// The daemon's answer.
+fn read(bytes: &[u8]) -> Result<Status> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Form {
+        format_version: u32,
+    }
+    if let Ok(Form { format_version }) = serde_json::from_slice(bytes)
+        && format_version != STATUS_FORMAT_VERSION
+    {
+        let hint = "use the `invigil` that the daemon was started from, or restart the daemon with this one";
+        let message = format!(
+            "the daemon answers in form {format_version}, and this program reads form {STATUS_FORMAT_VERSION}"
+        );
+        return Err(Advised { message, hint }.into());
+    }
+    serde_json::from_slice(bytes).context("the daemon's answer cannot be read; is it of another version?")
 }
 
 async fn get(socket: &Path) -> io::Result<Bytes> {
@@ -137,10 +156,12 @@ fn chosen<'a>(status: &'a Status, named: &[ResourceId]) -> Result<BTreeMap<&'a R
     named.iter().map(find).collect()
 }
 
-/// Whether everything that was asked for is ready, or suspended, and was looked at without trouble.
+/// Whether everything that was asked for is ready, or left as it is for a good reason, and was looked at without trouble
+/// since the manifests last changed.
 fn is_ready(status: &Status, chosen: Option<&BTreeMap<&ResourceId, &Standing>>) -> bool {
-    let fine = |standing: &&Standing| matches!(standing.condition, Condition::Ready | Condition::Suspended);
+    let fine = |standing: &&Standing| standing.condition.is_fine();
     status.looked.is_some()
+        && !status.outdated
         && status.trouble.is_none()
         && status.errors.is_empty()
         && chosen.is_some_and(|chosen| chosen.values().all(fine))
@@ -187,13 +208,69 @@ fn summary(status: &Status, now: Timestamp) -> String {
         let count = status.resources.values().filter(|standing| standing.condition == condition).count();
         (count > 0).then(|| format!("{count} {}", condition.as_str().to_lowercase()))
     };
-    let all = [Condition::Ready, Condition::Progressing, Condition::Stalled, Condition::Suspended];
+    let all =
+        [Condition::Ready, Condition::Progressing, Condition::Stalled, Condition::Suspended, Condition::Kept];
     let counts: Vec<String> = all.into_iter().filter_map(count).collect();
     let counts = if counts.is_empty() { "no resources".to_owned() } else { counts.join(", ") };
     match status.looked {
         Some(looked) => {
-            format!("Owner {}: {counts}; looked at {}.\n", status.owner, ago(looked.as_second(), now))
+            let since = if status.outdated { "; the manifests have changed since" } else { "" };
+            let (owner, looked) = (plain(&status.owner), ago(looked.as_second(), now));
+            format!("Owner {owner}: {counts}; looked at {looked}{since}.\n")
         }
-        None => format!("Owner {}: not looked at yet.\n", status.owner),
+        None => format!("Owner {}: not looked at yet.\n", plain(&status.owner)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use super::*;
+
+    fn status() -> Status {
+        let standing = |condition| Standing {
+            condition,
+            since: Timestamp::UNIX_EPOCH,
+            reason: String::new(),
+            stage: None,
+            next_try: None,
+            output: VecDeque::new(),
+        };
+        let resources = [
+            ("container/web", Condition::Ready),
+            ("container/left", Condition::Suspended),
+            ("network/old", Condition::Kept),
+        ];
+        let resources =
+            resources.map(|(id, condition)| (id.parse().unwrap(), standing(condition))).into_iter().collect();
+        let looked = Some(Timestamp::UNIX_EPOCH);
+        Status { looked, resources, ..Status::new("exam\u{1b}[31m", Timestamp::UNIX_EPOCH) }
+    }
+
+    #[test]
+    fn an_answer_in_another_form_is_told_as_that() {
+        let bytes = |status: &Status| serde_json::to_vec(status).unwrap();
+        let mut status = status();
+        assert_eq!(read(&bytes(&status)).unwrap(), status);
+        status.format_version += 1;
+        assert_eq!(
+            read(&bytes(&status)).unwrap_err().to_string(),
+            "the daemon answers in form 2, and this program reads form 1"
+        );
+        assert!(read(b"{}").unwrap_err().to_string().starts_with("the daemon's answer cannot be read"));
+    }
+
+    #[test]
+    fn what_is_left_or_kept_for_a_reason_is_no_failure_and_what_changed_since_is_not_ready() {
+        let ready = |status: &Status| is_ready(status, chosen(status, &[]).as_ref().ok());
+        let mut status = status();
+        assert!(ready(&status));
+        status.outdated = true;
+        assert!(!ready(&status));
+        let told = summary(&status, Timestamp::UNIX_EPOCH);
+        assert!(told.contains("1 ready, 1 suspended, 1 kept; looked at "), "{told}");
+        assert!(told.ends_with("; the manifests have changed since.\n"), "{told}");
+        assert!(!told.contains('\u{1b}'), "{told}");
     }
 }

@@ -1,15 +1,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::{Attempt, Backoff, Retry};
 use crate::desired::Desired;
-use crate::diff::{Act, Change, Old, Operation};
+use crate::diff::{Act, Change, NewContainer, Old, Operation};
 use crate::execute::Outcomes;
 use crate::plan::Plan;
+use crate::resource::container::State;
 use crate::resource::name::ResourceId;
 use crate::resource::network::NetworkSpec;
+use crate::resource::reference::ImageReference;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -149,6 +152,37 @@ fn law_7_an_interrupted_predecessor_is_left_in_peace_for_an_hour_and_then_for_lo
     assert_eq!(hours, [2, 4, 8, 16, 24, 24]);
 }
 
+#[test]
+fn law_7_the_next_daemon_leaves_an_interrupted_predecessor_in_peace_too() {
+    let mut scene = Scene::new();
+    scene.settle(&failed(), true);
+    scene.now += 600 * SECOND;
+    let wall = Timestamp::UNIX_EPOCH;
+    let kept = scene.backoff.interrupted(scene.now, wall);
+    // A failure that interrupted nothing is nothing to keep.
+    let mut other = Scene::new();
+    other.settle(&failed(), false);
+    assert_eq!(other.backoff.interrupted(other.now, wall).len(), 0);
+
+    let mut next = Scene { now: scene.now, ..Scene::new() };
+    next.backoff.recall(&kept, next.now, wall.checked_add(1000 * SECOND).unwrap());
+    assert_eq!(next.held(&replace()), Some("failed: port 80 is taken".to_owned()));
+    assert_eq!(next.backoff.next_try(), Some(next.now + (3600 - 600 - 1000) * SECOND));
+    assert_eq!(next.held(&create()), None);
+    next.now += 2000 * SECOND;
+    assert_eq!(next.held(&replace()), None);
+    assert_eq!(next.settle(&failed(), true).unwrap().after, Duration::from_hours(2));
+
+    // Another wish is a fresh start; a clock that was set back is not believed for long.
+    let mut next = Scene { desired: desired("macvlan"), ..Scene::new() };
+    next.backoff.recall(&kept, next.now, wall);
+    assert_eq!(next.held(&replace()), None);
+    let mut next = Scene::new();
+    next.backoff.recall(&kept, next.now, Timestamp::MIN);
+    assert!(next.held(&replace()).is_some());
+    assert_eq!(next.backoff.next_try(), Some(next.now + Duration::from_hours(24)));
+}
+
 /// The plan of a pass in which a replacement is held back and what was there before is put back.
 fn putting_back() -> Plan {
     let waiting = [(id(), "failed: port 80 is taken".to_owned())].into();
@@ -187,6 +221,64 @@ fn law_7_a_predecessor_that_cannot_be_put_back_is_tried_soon_and_its_successor_n
     assert_eq!(scene.backoff.next_try(), Some(scene.now + Duration::from_secs(3600 - 15)));
 }
 
+/// A replacement of a container that is up or not.
+fn container(up: bool) -> Change {
+    let id: ResourceId = "container/web".parse().unwrap();
+    let old = Old { id: "a".repeat(64).parse().unwrap(), name: "web".to_owned(), up, collect: Vec::new() };
+    let container = NewContainer {
+        spec: serde_json::from_value(serde_json::json!({"image": "nginx:1.15"})).unwrap(),
+        files: Vec::new(),
+        image: "nginx:1.15".parse().unwrap(),
+        pull: false,
+        carried: Vec::new(),
+        state: State::Running,
+        checked: Some(false),
+    };
+    let act = Act::Replace { old, container: Box::new(container), leftovers: Vec::new() };
+    Change { id, act, reasons: Vec::new(), needs: Vec::new() }
+}
+
+/// Wakes every 100 ms for `seconds` after a replacement failed, and says in which second the predecessor was put back.
+/// It is down again `lasts` after that; where that is `None` it cannot be put back.
+fn puts_back(seconds: u32, lasts: Option<Duration>) -> Vec<u64> {
+    let Scene { mut backoff, now: begun, desired, .. } = Scene::new();
+    let id = container(true).id;
+    let disturbed = BTreeSet::from([id.clone()]);
+    let failed = Outcomes { failed: [(id.clone(), "it ended".to_owned())].into(), ..Outcomes::default() };
+    let plan = Plan { changes: vec![container(true)], ..Plan::default() };
+    let attempt = Attempt { plan: &plan, outcomes: &failed, disturbed: &disturbed };
+    backoff.settle(&attempt, &desired, begun, || 0.0);
+    let (mut times, mut down_at) = (Vec::new(), begun);
+    for tick in 1..=seconds * 10 {
+        let now = begun + SECOND / 10 * tick;
+        let change = container(now < down_at);
+        let held = backoff.hold(std::slice::from_ref(&change), &desired, now, || 0.0);
+        assert!(held.interrupted.contains(&id));
+        if now < down_at || held.resting.contains(&id) {
+            continue;
+        }
+        times.push((now - begun).as_secs());
+        down_at = now + lasts.unwrap_or_default();
+        let done = Outcomes { done: [id.clone()].into(), ..Outcomes::default() };
+        let plan = Plan { changes: vec![change], waiting: held.why, ..Plan::default() };
+        let outcomes = if lasts.is_some() { &done } else { &failed };
+        let attempt = Attempt { plan: &plan, outcomes, disturbed: &disturbed };
+        backoff.settle(&attempt, &desired, now, || 0.0);
+    }
+    times
+}
+
+#[test]
+fn law_7_a_predecessor_that_does_not_last_or_cannot_be_put_back_is_not_tried_in_a_tight_loop() {
+    assert_eq!(puts_back(60, None), [0, 1, 3, 7, 15, 31]);
+    assert_eq!(puts_back(60, Some(SECOND / 10)), [0, 1, 3, 7, 15, 31]);
+}
+
+#[test]
+fn law_7_a_predecessor_that_lasts_is_put_back_at_once_each_time() {
+    assert_eq!(puts_back(60, Some(Duration::from_secs(20))), [0, 20, 40]);
+}
+
 #[test]
 fn law_7_what_was_interrupted_is_told_as_long_as_its_successor_is_held() {
     let mut scene = Scene::new();
@@ -214,6 +306,23 @@ fn a_container_that_could_not_be_stopped_is_tried_again_when_it_was_said() {
     assert_eq!(scene.backoff.next_try(), Some(scene.now + SECOND));
     scene.now += SECOND;
     assert_eq!(scene.held(&stop), None);
+}
+
+#[test]
+fn an_image_whose_push_failed_is_made_anew_without_a_wait() {
+    let mut scene = Scene::new();
+    let tag: ImageReference = "registry.example/exam:1".parse().unwrap();
+    let push = change(Act::Push { tags: vec![tag.clone()] });
+    let pull = change(Act::Pull { reference: tag.clone(), platform: None, tags: vec![tag] });
+    let plan = Plan { changes: vec![push.clone()], ..Plan::default() };
+    assert_eq!(scene.settle_plan(&plan, &failed(), false).unwrap().after, SECOND);
+    assert!(scene.held(&push).is_some());
+    let mut held = |changes: &[Change]| scene.backoff.hold(changes, &scene.desired, scene.now, || 0.0).why;
+    assert_eq!(held(&[pull.clone(), push.clone()]), BTreeMap::new());
+    // One that could not be made is not pushed either.
+    let plan = Plan { changes: vec![pull.clone(), push.clone()], ..Plan::default() };
+    scene.settle_plan(&plan, &failed(), false);
+    assert!(scene.held(&pull).is_some() && scene.held(&push).is_some());
 }
 
 #[test]

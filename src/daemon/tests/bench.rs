@@ -136,7 +136,7 @@ pub struct Bench {
     told: Arc<Mutex<Vec<String>>>,
     stop: watch::Sender<bool>,
     daemon: Option<JoinHandle<()>>,
-    board: Arc<Board>,
+    board: Option<Arc<Board>>,
     _logging: DefaultGuard,
 }
 
@@ -159,7 +159,7 @@ impl Bench {
             told: Arc::default(),
             stop: watch::channel(false).0,
             daemon: None,
-            board: Arc::new(Board::new(&"test".parse().unwrap())),
+            board: None,
             _logging: tracing::subscriber::set_default(subscriber),
         };
         std::fs::create_dir(bench.root()).unwrap();
@@ -179,6 +179,7 @@ impl Bench {
     pub async fn start(&mut self) {
         let (bell, wakes) = channel();
         self.bell = bell;
+        self.stop.send_replace(false);
         let options = Options {
             path: self.root(),
             setup: Setup {
@@ -187,11 +188,11 @@ impl Bench {
                 parallelism: 4,
                 budget: Budget { share: 100, ..Budget::default() },
                 suspension: crate::suspension::Suspension::of(
-                    std::path::Path::new("/nonexistent"),
+                    &self.home.path().join("state"),
                     &"test".parse().unwrap(),
                 ),
                 records: crate::records::Records::of(
-                    std::path::Path::new("/nonexistent"),
+                    &self.home.path().join("state"),
                     &"test".parse().unwrap(),
                 ),
                 registries: crate::registries::Registries::default(),
@@ -205,7 +206,8 @@ impl Bench {
         let told = Arc::clone(&self.told);
         let systemd = Systemd::new(move |message| told.lock().unwrap().push(message.to_owned()), None);
         let (engine, shutdown) = (Arc::clone(&self.engine), self.stop.subscribe());
-        let shown = Arc::clone(&self.board);
+        let shown = Arc::new(Board::new(&options.setup.owner, &wakes));
+        self.board = Some(Arc::clone(&shown));
         let daemon = async move { run(&options, engine.as_ref(), wakes, shutdown, &systemd, &shown).await };
         self.daemon = Some(tokio::spawn(daemon));
         sleep(Duration::from_millis(10)).await;
@@ -213,7 +215,7 @@ impl Bench {
 
     /// How the resources stand: `network/exam Ready`, `network/bad Stalled: why`, with `, next try` where there is one.
     pub fn status(&self) -> Vec<String> {
-        let status = self.board.status();
+        let status = self.board.as_ref().unwrap().status();
         let told = |(id, standing): (&ResourceId, &Standing)| {
             let why =
                 if standing.reason.is_empty() { String::new() } else { format!(": {}", standing.reason) };
@@ -221,7 +223,9 @@ impl Bench {
             format!("{id} {}{why}{next}", standing.condition.as_str())
         };
         let trouble = status.trouble.iter().map(|why| format!("trouble: {why}"));
-        status.resources.iter().map(told).chain(trouble).chain(status.errors.iter().cloned()).collect()
+        let outdated = status.outdated.then(|| "outdated".to_owned());
+        let errors = status.errors.iter().cloned();
+        status.resources.iter().map(told).chain(trouble).chain(errors).chain(outdated).collect()
     }
 
     pub fn root(&self) -> PathBuf {

@@ -15,7 +15,7 @@ use crate::engine::{EngineError, Events};
 const TYPES: [&str; 4] = ["container", "network", "volume", "image"];
 /// The events that can change what is observed: neither a health check's `exec_*` nor `top` or `attach`.
 /// Podman's names stand beside Docker's.
-const ACTIONS: [&str; 22] = [
+const ACTIONS: [&str; 23] = [
     "create",
     "start",
     "die",
@@ -30,6 +30,8 @@ const ACTIONS: [&str; 22] = [
     "pause",
     "unpause",
     "restart",
+    // Only when a check's result is another than before.
+    "health_status",
     "connect",
     "disconnect",
     "tag",

@@ -1,6 +1,8 @@
 //! Waits for containers: until they are well, have stayed up, or have run to their end. Only looks.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bollard::models::HealthConfig;
@@ -22,6 +24,8 @@ const HEALTH: Duration = Duration::from_mins(5);
 const HEALTH_MAX: Duration = Duration::from_hours(24);
 /// How often it is told that a health check has come to no result yet.
 const TELL: Duration = Duration::from_mins(1);
+/// A wait that was broken off goes on if it is taken up again within this time.
+const GOES_ON: Duration = Duration::from_mins(5);
 /// How many of a failed container's last lines are told, and how much of them.
 const LAST_LINES: &str = "5";
 const LAST_LINES_BYTES: usize = 2000;
@@ -35,15 +39,27 @@ pub(super) async fn until(
     until: Await,
     progress: &Progress<'_>,
 ) -> Result<(), EngineError> {
-    let waited = match until {
-        Await::Healthy => healthy(engine, container, progress).await,
-        Await::Steady(time) => steady(engine, container, time.into()).await,
-        Await::Well(time) => match glance(engine, container).await?.health.as_deref() {
-            None | Some("" | "none") => steady(engine, container, time.into()).await,
-            Some(_) => healthy(engine, container, progress).await,
-        },
-        Await::Completed => completed(engine, container).await,
+    let first = glance(engine, container).await?;
+    let is_checked = !matches!(first.health.as_deref(), None | Some("" | "none"));
+    // One that was started anew in between has its time before it once more.
+    let since = match until {
+        Await::Steady(_) => first.started_at.as_str(),
+        Await::Well(_) if !is_checked => first.started_at.as_str(),
+        _ => "",
     };
+    let wait = Wait::of(format!("{} {until:?} {since}", first.id));
+    let waited = match until {
+        Await::Healthy => healthy(engine, container, &wait, progress).await,
+        Await::Well(_) if is_checked => healthy(engine, container, &wait, progress).await,
+        Await::Steady(time) | Await::Well(time) => {
+            steady(engine, container, &wait, (&first.started_at, time.into())).await
+        }
+        Await::Completed => completed(engine, container, &wait).await,
+    };
+    // What was lost with the engine goes on when it is back.
+    if !waited.as_ref().is_err_and(EngineError::is_unreachable) {
+        waits().remove(&wait.what);
+    }
     match waited {
         Err(EngineError::Refused { sentence }) => {
             let told = sentence + &last_words(engine, container).await;
@@ -53,8 +69,43 @@ pub(super) async fn until(
     }
 }
 
+/// What is waited for, also over waits that were broken off.
+struct Wait {
+    what: String,
+    /// Since when.
+    begun: Instant,
+}
+
+/// The waits that have not come to a result, of all passes of this process: when they began and were seen last.
+fn waits() -> MutexGuard<'static, BTreeMap<String, (Instant, Instant)>> {
+    static WAITS: Mutex<BTreeMap<String, (Instant, Instant)>> = Mutex::new(BTreeMap::new());
+    let mut waits = WAITS.lock().unwrap_or_else(PoisonError::into_inner);
+    waits.retain(|_, (_, seen)| seen.elapsed() < GOES_ON);
+    waits
+}
+
+impl Wait {
+    /// Goes on with a wait for `what`, or begins one.
+    fn of(what: String) -> Self {
+        let mut waits = waits();
+        let now = Instant::now();
+        let (begun, seen) = waits.entry(what.clone()).or_insert((now, now));
+        *seen = now;
+        Self { what, begun: *begun }
+    }
+
+    /// Waits a moment.
+    async fn moment(&self) {
+        sleep(LOOK).await;
+        if let Some((_, seen)) = waits().get_mut(&self.what) {
+            *seen = Instant::now();
+        }
+    }
+}
+
 /// What a container that is waited for is doing.
 struct Glance {
+    id: String,
     status: String,
     health: Option<String>,
     exit_code: i64,
@@ -77,6 +128,7 @@ async fn glance(engine: &Session, container: &str) -> Result<Glance, EngineError
         .and_then(|health| health.log.as_ref()?.last()?.output.clone())
         .map(|output| fields::plain(output.trim()));
     Ok(Glance {
+        id: answer.id.unwrap_or_default(),
         status: state.status.map(|status| status.to_string()).unwrap_or_default(),
         health: health.and_then(|health| health.status).map(|status| status.to_string()),
         exit_code: state.exit_code.unwrap_or_default(),
@@ -114,9 +166,13 @@ impl Glance {
     }
 }
 
-async fn healthy(engine: &Session, container: &str, progress: &Progress<'_>) -> Result<(), EngineError> {
-    let begun = Instant::now();
-    let (mut told, mut next) = (String::new(), begun + TELL);
+async fn healthy(
+    engine: &Session,
+    container: &str,
+    wait: &Wait,
+    progress: &Progress<'_>,
+) -> Result<(), EngineError> {
+    let (mut told, mut next) = (String::new(), Instant::now() + TELL);
     loop {
         let glance = glance(engine, container).await?;
         // What the engine restarts by itself may still become well.
@@ -140,35 +196,42 @@ async fn healthy(engine: &Session, container: &str, progress: &Progress<'_>) -> 
             Some(still) => {
                 if Instant::now() >= next {
                     next += TELL;
-                    progress(format!("{still} for {} s", begun.elapsed().as_secs()));
+                    progress(format!("{still} for {} s", wait.begun.elapsed().as_secs()));
                 }
             }
         }
-        if begun.elapsed() >= glance.patience {
+        if wait.begun.elapsed() >= glance.patience {
             let seconds = glance.patience.as_secs();
             return Err(EngineError::refused(format!("it did not become healthy in {seconds} s")));
         }
-        sleep(LOOK).await;
+        wait.moment().await;
     }
 }
 
-async fn steady(engine: &Session, container: &str, time: Duration) -> Result<(), EngineError> {
-    let first = glance(engine, container).await?;
-    first.up()?;
-    let end = Instant::now() + time;
-    while Instant::now() < end {
-        sleep(LOOK).await;
+async fn steady(
+    engine: &Session,
+    container: &str,
+    wait: &Wait,
+    (started_at, time): (&str, Duration),
+) -> Result<(), EngineError> {
+    let end = wait.begun + time;
+    loop {
+        // Time first: what is seen then is how it is at the end.
+        let is_over = Instant::now() >= end;
         let now = glance(engine, container).await?;
         now.up()?;
-        if now.started_at != first.started_at {
+        if now.started_at != started_at {
             return Err(EngineError::refused("it ended, and the engine started it again"));
         }
+        if is_over {
+            return Ok(());
+        }
+        wait.moment().await;
     }
-    Ok(())
 }
 
-async fn completed(engine: &Session, container: &str) -> Result<(), EngineError> {
-    let deadline = Instant::now() + HEALTH;
+async fn completed(engine: &Session, container: &str, wait: &Wait) -> Result<(), EngineError> {
+    let deadline = wait.begun + HEALTH;
     loop {
         let glance = glance(engine, container).await?;
         match (glance.status.as_str(), glance.exit_code) {
@@ -177,7 +240,7 @@ async fn completed(engine: &Session, container: &str) -> Result<(), EngineError>
             _ if Instant::now() >= deadline => {
                 return Err(EngineError::refused(format!("it still runs after {} s", HEALTH.as_secs())));
             }
-            _ => sleep(LOOK).await,
+            _ => wait.moment().await,
         }
     }
 }
@@ -240,6 +303,20 @@ mod tests {
         let endless =
             HealthConfig { interval: Some(i64::MAX), retries: Some(i64::MAX), ..HealthConfig::default() };
         assert_eq!(seconds(Some(&endless)), 24 * 3600);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_that_was_broken_off_goes_on_when_it_is_soon_taken_up_again() {
+        let wait = || Wait::of("one that is waited for".to_owned());
+        let begun = wait().begun;
+        for _ in 0..10 {
+            tokio::time::advance(Duration::from_mins(4)).await;
+            let wait = wait();
+            wait.moment().await;
+            assert_eq!(wait.begun, begun);
+        }
+        tokio::time::advance(Duration::from_mins(6)).await;
+        assert_ne!(wait().begun, begun);
     }
 
     #[test]

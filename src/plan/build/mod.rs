@@ -21,12 +21,12 @@ use crate::resource::reference::ImageReference;
 /// past some dozens nothing is gained, and the first container waits longer.
 const BATCH: usize = 32;
 
-/// The steps of `changes`, without those of changes that wait.
+/// The steps of `changes`, without those of changes that wait. What was there before those in `left` is not put back.
 pub(super) fn nodes(
     changes: &[Change],
     owner: &Owner,
     waiting: &BTreeMap<ResourceId, String>,
-    suspended: &BTreeMap<ResourceId, String>,
+    left: &BTreeSet<&ResourceId>,
     interrupted: &BTreeSet<ResourceId>,
 ) -> Vec<Node> {
     let mut builder = Builder {
@@ -59,7 +59,7 @@ pub(super) fn nodes(
         builder.change(change);
     }
     let held = changes.iter().filter(|change| waiting.contains_key(&change.id));
-    for change in held.filter(|change| !suspended.contains_key(&change.id)) {
+    for change in held.filter(|change| !left.contains(&change.id)) {
         builder.bring_back(change, interrupted.contains(&change.id));
     }
     builder.nodes
