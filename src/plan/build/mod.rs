@@ -65,15 +65,19 @@ fn needs_container(change: &Change) -> bool {
     change.needs.iter().any(|need| need.id.kind == Kind::Container)
 }
 
-/// Sorts changes so that one comes after those it depends on. The manifests have no cycles; were there one, its
-/// members would keep their order and their waiting would be cut.
+/// Sorts changes so that one comes after those it depends on; those of one resource stay together, so that what is made
+/// is pushed or saved once it is. The manifests have no cycles; were there one, its members would keep their order and
+/// their waiting would be cut.
 fn in_order(mut left: Vec<&Change>) -> Vec<&Change> {
     let mut ordered = Vec::with_capacity(left.len());
     while !left.is_empty() {
-        let ids: BTreeSet<ResourceId> = left.iter().map(|change| change.id.clone()).collect();
-        let (free, bound): (Vec<&Change>, Vec<&Change>) = left.iter().partition(|change| {
-            !change.needs.iter().any(|need| ids.contains(&need.id) && need.id != change.id)
-        });
+        let ids: BTreeSet<&ResourceId> = left.iter().map(|change| &change.id).collect();
+        let waits = |change: &&&Change| {
+            change.needs.iter().any(|need| ids.contains(&need.id) && need.id != change.id)
+        };
+        let bound: BTreeSet<&ResourceId> = left.iter().filter(waits).map(|change| &change.id).collect();
+        let (bound, free): (Vec<&Change>, Vec<&Change>) =
+            left.iter().partition(|change| bound.contains(&change.id));
         if free.is_empty() {
             ordered.extend(bound);
             break;
