@@ -16,6 +16,7 @@ cases!(
     changed_file_restarts,
     changed_file_signals,
     changed_file_that_was_put_in_is_put_in_once,
+    changed_file_waits_for_the_snapshot_of_its_container,
     changed_image_is_pulled_before_anything_stops,
     changed_memory_updates_in_place,
     changed_network_is_made_anew_before_its_container_is_replaced,

@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{Node, Step};
+use crate::desired::Ingredients;
 use crate::diff::{Act, Change, Need, Operation};
 use crate::resource::label::{self, Mark, Purpose};
 use crate::resource::name::{Kind, Owner, ResourceId};
@@ -22,9 +23,9 @@ use crate::resource::reference::ImageReference;
 const BATCH: usize = 32;
 
 /// The steps of `changes`, without those of changes that wait.
-pub(super) fn nodes(
-    changes: &[Change],
-    owner: &Owner,
+pub(super) fn nodes<'a>(
+    changes: &'a [Change],
+    owner: &'a Owner,
     waiting: &BTreeMap<ResourceId, String>,
     suspended: &BTreeMap<ResourceId, String>,
     interrupted: &BTreeSet<ResourceId>,
@@ -35,6 +36,11 @@ pub(super) fn nodes(
         ready: BTreeMap::new(),
         pulls: BTreeMap::new(),
         awaited: BTreeMap::new(),
+        snapshots: changes
+            .iter()
+            .filter(|change| is_snapshot(&change.act))
+            .map(|change| &change.id)
+            .collect(),
     };
     let tried = |change: &&Change| !waiting.contains_key(&change.id);
     builder.load_papers(changes.iter().filter(tried));
@@ -59,6 +65,10 @@ pub(super) fn nodes(
         builder.bring_back(change, interrupted.contains(&change.id));
     }
     builder.nodes
+}
+
+fn is_snapshot(act: &Act) -> bool {
+    matches!(act, Act::Make { recipe, .. } if matches!(recipe.ingredients, Ingredients::Commit(_)))
 }
 
 fn needs_container(change: &Change) -> bool {
@@ -97,6 +107,8 @@ struct Builder<'a> {
     pulls: BTreeMap<ImageReference, usize>,
     /// The nodes that wait for a container's health, or for a job's end.
     awaited: BTreeMap<ResourceId, usize>,
+    /// What is taken of containers.
+    snapshots: BTreeSet<&'a ResourceId>,
 }
 
 impl Builder<'_> {
