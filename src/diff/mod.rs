@@ -351,9 +351,9 @@ pub enum Operation {
 
 /// Compares what should be with what is. Only resources that bear `owner`'s labels are changed.
 pub fn diff(desired: &Desired, observed: &Observed, owner: &Owner, budget: Budget) -> Changes {
-    let over_budget = budget::withheld(desired, observed, owner, budget);
-    let mut changes = Changes { over_budget, ..Changes::default() };
     let images = Images::of(desired, observed, owner);
+    let over_budget = budget::withheld(desired, observed, &images, owner, budget);
+    let mut changes = Changes { over_budget, ..Changes::default() };
     image::diff(desired, observed, &images, owner, &mut changes);
     network::diff(desired, observed, &mut changes);
     volume::diff(desired, observed, &mut changes);

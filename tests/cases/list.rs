@@ -97,6 +97,7 @@ cases!(
     law_4_pulled_images_have_a_budget,
     law_4_removals_past_the_budget_are_withheld,
     law_4_removals_that_were_approved_are_made,
+    law_4_snapshots_that_stay_are_no_removals,
     law_6_a_bind_that_may_be_made_is_made,
     law_6_a_bind_whose_source_is_missing_keeps_the_old_one,
     law_6_a_disk_that_is_nearly_full_gets_no_image,
