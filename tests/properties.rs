@@ -365,7 +365,7 @@ fn removes_a_volume(step: &Step) -> bool {
         | Step::Save { .. }
         | Step::Push(_)
         | Step::Tag { .. }
-        | Step::Untag(_)
+        | Step::Untag { .. }
         | Step::CreateNetwork { .. }
         | Step::RemoveNetwork(_)
         | Step::CreateVolume { .. }

@@ -177,6 +177,8 @@ pub enum Act {
     },
     /// Take tags away; the engine removes an image with its last tag.
     Untag {
+        /// The image.
+        image: ImageId,
         /// The tags.
         tags: Vec<ImageReference>,
         /// How many bytes the image has that goes with them, as far as is known.

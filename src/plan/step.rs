@@ -80,7 +80,12 @@ pub enum Step {
     /// Put an image where its tag says.
     Push(ImageReference),
     /// Take a tag away, and with its last tag an image. Never forced.
-    Untag(ImageReference),
+    Untag {
+        /// The image. A tag that points to another one by then is somebody else's.
+        image: ImageId,
+        /// The tag.
+        tag: ImageReference,
+    },
     /// Make a network.
     CreateNetwork {
         /// Its name.
@@ -234,7 +239,7 @@ impl Step {
             | Self::Tag { .. }
             | Self::Save { .. }
             | Self::Push(_)
-            | Self::Untag(_)
+            | Self::Untag { .. }
             | Self::CreateNetwork { .. }
             | Self::RemoveNetwork(_)
             | Self::CreateVolume { .. }
@@ -285,7 +290,7 @@ impl Step {
             Self::Await { until: Await::Completed, .. } => "wait until completed".to_owned(),
             Self::Make { recipe, .. } => recipe.words(),
             Self::LoadOnBase { image, .. } => format!("put the paper on {}", image.base),
-            Self::LoadArchive { .. } | Self::Pull { .. } | Self::Push(_) | Self::Untag(_) => self.words(),
+            Self::LoadArchive { .. } | Self::Pull { .. } | Self::Push(_) | Self::Untag { .. } => self.words(),
             Self::Save { archive, .. } => format!("save into {}", archive.display()),
         };
         printable(&task).into_owned()
@@ -322,7 +327,7 @@ impl Step {
                 format!("save {} into {}", short_image(image.first()), archive.display())
             }
             Self::Push(tag) => format!("push {tag}"),
-            Self::Untag(tag) => format!("untag {tag}"),
+            Self::Untag { tag, .. } => format!("untag {tag}"),
             Self::CreateNetwork { name, .. } => format!("create network {name}"),
             Self::RemoveNetwork(network) => format!("remove network {}", short(network)),
             Self::CreateVolume { name, .. } => format!("create volume {name}"),

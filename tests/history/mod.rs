@@ -200,7 +200,7 @@ fn happen(engine: &MemoryEngine, line: &str, directory: &Path) {
                 all.filter_map(Value::as_str).filter(|reference| reference.starts_with(&of)).collect();
             assert!(!marks.is_empty(), "{line}: there is none");
             for mark in marks {
-                engine.by_hand(&Step::Untag(image(mark))).expect("an untagged image");
+                engine.untag(&image(mark)).expect("an untagged image");
             }
         }
         ["newer", "Invigil", "made", name, "from", reference] => {
@@ -274,7 +274,7 @@ fn docker(engine: &MemoryEngine, command: &[&str]) -> Result<(), EngineError> {
         ["tag", from, to] => {
             engine.by_hand(&Step::Tag { image: vec![text(from)], tags: vec![image(to)], mark: None })
         }
-        ["rmi", reference] => engine.by_hand(&Step::Untag(image(reference))),
+        ["rmi", reference] => engine.untag(&image(reference)),
         ["run", "--rm", "--name", name, reference] => {
             engine.run_foreign(name, json!({"Image": reference, "HostConfig": {"AutoRemove": true}}))
         }

@@ -77,7 +77,7 @@ pub(in crate::diff) fn diff_leftovers(
         let but = if stays { ", but for tags that others set" } else { "" };
         let frees = there.size.filter(|_| !stays);
         let reasons = vec![told("", None, Some(format!("{why}, {}{but}", there.id)))];
-        changes.push(id, Act::Untag { tags, frees }, reasons, needs);
+        changes.push(id, Act::Untag { image: there.id.clone(), tags, frees }, reasons, needs);
     }
 }
 

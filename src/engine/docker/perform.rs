@@ -90,7 +90,7 @@ async fn act(engine: &Session, step: &Step, progress: &Progress<'_>) -> Result<(
         Step::Save { image, archive } => save::save(&patient(engine), &what, image, archive, progress).await,
         Step::Make { recipe, tag } => make_marked(engine, &what, recipe, tag, progress).await,
         Step::Tag { image, tags, mark } => tag(engine, &what, image, tags, mark.as_ref()).await,
-        Step::Untag(tag) => untag(engine, &what, tag).await,
+        Step::Untag { image, tag } => untag_of(engine, &what, image, tag).await,
         Step::CreateNetwork { name, spec, labels } => {
             create_network(engine, &what, name, &fields::network_body(name, spec, labels)).await
         }
@@ -310,6 +310,19 @@ async fn untagged(engine: &Session) -> Result<BTreeSet<ImageId>, EngineError> {
     Ok(images.into_iter().filter(|image| !image.has_tag()).map(|image| image.id).collect())
 }
 
+/// Takes a tag away from an image. One that points to another by now was moved by somebody, and is theirs.
+async fn untag_of(
+    engine: &Session,
+    what: &str,
+    image: &ImageId,
+    tag: &ImageReference,
+) -> Result<(), EngineError> {
+    match there(engine, what, &[tag.to_string()]).await? {
+        Some(id) if id == *image => untag(engine, what, tag).await,
+        _ => Ok(()),
+    }
+}
+
 async fn untag(engine: &Session, what: &str, tag: &ImageReference) -> Result<(), EngineError> {
     let options = RemoveImageOptionsBuilder::new().force(false).noprune(false).build();
     match engine.docker.remove_image(segment(&tag.to_string())?, Some(options), None).await {
@@ -330,19 +343,24 @@ pub(super) async fn image_id(
     what: &str,
     images: &[String],
 ) -> Result<ImageId, EngineError> {
+    let absent = || format!("{what}: the image {} is not on this host", images.join(" or "));
+    there(engine, what, images).await?.ok_or_else(|| EngineError::refused(absent()))
+}
+
+/// The same; `None` if none of them is there.
+async fn there(engine: &Session, what: &str, images: &[String]) -> Result<Option<ImageId>, EngineError> {
     for image in images {
         match engine.docker.inspect_image(segment(image)?).await {
             Ok(answer) => {
-                return answer.id.unwrap_or_default().parse().map_err(|cause| EngineError::Unreadable {
-                    what: format!("the image of: {what}"),
-                    cause,
-                });
+                let id = answer.id.unwrap_or_default().parse();
+                let what = || format!("the image of: {what}");
+                return id.map(Some).map_err(|cause| EngineError::Unreadable { what: what(), cause });
             }
             Err(error) if is_absent(&error) => {}
             Err(error) => return Err(failed(&engine.endpoint, what, error)),
         }
     }
-    Err(EngineError::refused(format!("{what}: the image {} is not on this host", images.join(" or "))))
+    Ok(None)
 }
 
 /// Waits until a container that is being removed is gone, so that its name is free.

@@ -135,7 +135,9 @@ impl World {
                 self.store(found, &tags);
                 Ok(())
             }
-            Step::Untag(tag) => self.untag(tag),
+            Step::Untag { image, tag } if self.image(&tag.to_string()).is_some_and(|at| at.id == *image) => {
+                self.untag(tag)
+            }
             _ => Ok(()),
         }
     }
@@ -154,7 +156,7 @@ impl World {
         }
     }
 
-    fn untag(&mut self, tag: &ImageReference) -> Result<(), EngineError> {
+    pub(super) fn untag(&mut self, tag: &ImageReference) -> Result<(), EngineError> {
         let Some(index) = self.images.iter().position(|image| image.references.contains(tag)) else {
             return Ok(());
         };

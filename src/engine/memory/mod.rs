@@ -91,6 +91,14 @@ impl MemoryEngine {
         change(&mut self.lock().world.host);
     }
 
+    /// `docker rmi REFERENCE`.
+    ///
+    /// # Errors
+    /// If a container uses the image, and has no other reference to it.
+    pub fn untag(&self, reference: &ImageReference) -> Result<(), EngineError> {
+        self.lock().world.untag(reference)
+    }
+
     /// `docker rm -f NAME`: volumes stay.
     ///
     /// # Errors

@@ -93,7 +93,7 @@ impl World {
             | Step::Save { .. }
             | Step::Push(_)
             | Step::Tag { .. }
-            | Step::Untag(_) => self.act_on_image(step),
+            | Step::Untag { .. } => self.act_on_image(step),
             Step::CreateNetwork { name, spec, labels } => self.create_network(name, spec, labels),
             Step::RemoveNetwork(network) => self.remove_network(network),
             Step::CreateVolume { name, spec, labels } => {

@@ -199,13 +199,14 @@ impl Builder<'_> {
                 self.push(id, Step::Save { image: image.clone(), archive: archive.clone() }, needs);
                 None
             }
-            Act::Untag { tags, .. } => {
+            Act::Untag { image, tags, .. } => {
                 let mut needs = self.ready_nodes(&change.needs);
                 // The next generation takes the tags over. Were the mark gone before that, they would
                 // belong to an image that is nobody's.
                 needs.extend(self.ready.get(id).into_iter().flatten());
                 for tag in tags {
-                    needs = vec![self.push(id, Step::Untag(tag.clone()), needs)];
+                    let step = Step::Untag { image: image.clone(), tag: tag.clone() };
+                    needs = vec![self.push(id, step, needs)];
                 }
                 self.ready.entry(id.clone()).or_default().extend(needs);
                 None
