@@ -49,8 +49,7 @@ pub enum Step {
         reference: ImageReference,
         /// The platform, where it is not the engine's.
         platform: Option<Platform>,
-        /// As whose it is marked, where no step after this one does: unless it was there already without a tag, and
-        /// is somebody else's.
+        /// As whose it is marked: unless it was there already without a tag, and is somebody else's.
         mark: Option<Mark>,
     },
     /// Make an image under a tag, with a label that says what it was made from.

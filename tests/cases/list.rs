@@ -128,6 +128,7 @@ cases!(
     law_7_the_proved_one_is_kept_for_a_third_one_that_starts_first,
     law_8_a_changed_network_with_a_foreign_container_is_left,
     law_8_a_container_from_an_image_committed_from_ours_is_left_alone,
+    law_8_a_described_image_that_somebody_keeps_by_its_digest_stays,
     law_8_a_foreign_container_of_the_name_is_left_alone,
     law_8_a_foreign_network_of_the_name_is_left_alone,
     law_8_a_foreign_tag_is_not_moved,

@@ -271,6 +271,16 @@ fn docker(engine: &MemoryEngine, command: &[&str]) -> Result<(), EngineError> {
         ["pull", reference] => {
             engine.by_hand(&Step::Pull { reference: image(reference), platform: None, mark: None })
         }
+        ["pull", reference, "by", "digest"] => {
+            docker(engine, &["pull", reference])?;
+            let everything = engine.everything();
+            let has = |references: &Value| references.as_array().expect("some").contains(&json!(reference));
+            let mut images = everything["images"].as_object().expect("images").iter();
+            let (id, _) = images.find(|(_, references)| has(references)).expect("it is there");
+            let tags = vec![image(reference).at_digest(&id.parse().expect("an id"))];
+            engine.by_hand(&Step::Tag { image: vec![id.clone()], tags, mark: None })?;
+            docker(engine, &["rmi", reference])
+        }
         ["tag", from, to] => {
             engine.by_hand(&Step::Tag { image: vec![text(from)], tags: vec![image(to)], mark: None })
         }

@@ -171,10 +171,12 @@ impl Builder<'_> {
                 Some(self.mark(id, image.collect(), tags, brings, load))
             }
             Act::Pull { reference, platform, tags } => {
+                let (platform, purpose) = (platform.clone(), Purpose::Resource(id.name.clone()));
+                let mark = Some(self.pulled(reference, purpose));
                 let pull =
-                    Step::Pull { reference: reference.clone(), platform: platform.clone(), mark: None };
-                let pull = self.push(id, pull, Vec::new());
-                Some(self.mark(id, vec![reference.to_string()], tags, [reference], pull))
+                    self.push(id, Step::Pull { reference: reference.clone(), platform, mark }, Vec::new());
+                let image = || vec![reference.to_string()];
+                Some(if tags.is_empty() { pull } else { self.mark(id, image(), tags, [], pull) })
             }
             Act::Make { recipe, tags } => tags.split_first().map(|(tag, tags)| {
                 let needs = self.ready_nodes(&change.needs);
@@ -288,13 +290,17 @@ impl Builder<'_> {
         needs.iter().filter_map(|need| self.ready.get(&need.id)).flatten().copied().collect()
     }
 
+    /// The mark of an image that is pulled.
+    fn pulled(&self, reference: &ImageReference, purpose: Purpose) -> Mark {
+        Mark { owner: self.owner.clone(), purpose, set: [reference.clone()].into(), base: None }
+    }
+
     /// Pulls an image that no manifest describes, for all containers that name it.
     fn pull(&mut self, id: &ResourceId, reference: &ImageReference, platform: Option<&Platform>) -> usize {
         if let Some(node) = self.pulls.get(reference) {
             return *node;
         }
-        let set = [reference.clone()].into();
-        let mark = Some(Mark { owner: self.owner.clone(), purpose: Purpose::Containers, set, base: None });
+        let mark = Some(self.pulled(reference, Purpose::Containers));
         let step = Step::Pull { reference: reference.clone(), platform: platform.cloned(), mark };
         let node = self.push(id, step, Vec::new());
         self.pulls.insert(reference.clone(), node);
