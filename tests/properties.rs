@@ -251,7 +251,12 @@ fn engine() -> MemoryEngine {
     for (image, config) in images {
         engine.publish(&image.parse().expect("a reference"), config, Program::Runs);
     }
-    let pull = Step::Pull { reference: "plain:1".parse().expect("a reference"), platform: None, mark: None };
+    let pull = Step::Pull {
+        reference: "plain:1".parse().expect("a reference"),
+        platform: None,
+        digest: None,
+        mark: None,
+    };
     engine.by_hand(&pull).expect("pulled");
     let network = Step::CreateNetwork {
         name: "theirs".parse().expect("a name"),

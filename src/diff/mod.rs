@@ -146,6 +146,8 @@ pub enum Act {
         reference: ImageReference,
         /// The platform, where it is not the engine's.
         platform: Option<Platform>,
+        /// What the registry has now, where an image that it had before is there.
+        digest: Option<ImageId>,
         /// The tags it is to bear.
         tags: Vec<ImageReference>,
     },

@@ -13,7 +13,9 @@ fn engine() -> MemoryEngine {
     let engine = MemoryEngine::default();
     let image = "web:1".parse().expect("a reference");
     engine.publish(&image, json!({}), Program::Runs);
-    engine.by_hand(&Step::Pull { reference: image, platform: None, mark: None }).expect("pulled");
+    engine
+        .by_hand(&Step::Pull { reference: image, platform: None, digest: None, mark: None })
+        .expect("pulled");
     for number in 1..=9 {
         let create = Step::CreateContainer {
             name: format!("a{number}"),

@@ -49,6 +49,9 @@ pub enum Step {
         reference: ImageReference,
         /// The platform, where it is not the engine's.
         platform: Option<Platform>,
+        /// What its registry has now, where an image that it had before is there: that one has to be another
+        /// afterwards.
+        digest: Option<ImageId>,
         /// As whose it is marked: unless it was there already without a tag, and is somebody else's.
         mark: Option<Mark>,
     },
@@ -245,6 +248,14 @@ impl Step {
             | Self::CreateContainer { .. } => None,
         }
     }
+}
+
+/// Why a pull has failed that changed nothing.
+pub fn nothing_new(reference: &ImageReference, digest: &ImageId) -> String {
+    format!(
+        "pull {reference}: the registry has {digest} now, and what came is the image that was there before; a mirror may be \
+         behind"
+    )
 }
 
 /// What a step waits for.

@@ -224,6 +224,7 @@ cases!(
     suspended_host_changes_nothing,
     suspended_resource_is_left_as_it_is,
     tag_on_an_image_that_was_there_is_marked,
+    tag_that_moved_in_its_registry_and_is_not_brought_replaces_nothing,
     tag_that_moved_in_its_registry_is_followed_where_it_is_asked_for,
     tag_that_moved_in_its_registry_is_pulled_and_its_container_kept,
     tag_that_was_set_on_an_image_that_was_there_moves,

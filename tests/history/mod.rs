@@ -175,6 +175,7 @@ fn happen(engine: &MemoryEngine, line: &str, directory: &Path) {
         ["publish", reference, how @ ..] => {
             engine.publish(&image(reference), config(how), program(how));
         }
+        ["mirror", "keeps", reference] => engine.keep_in_mirror(&image(reference)),
         ["apply", manifests] => {
             let outcomes = apply(engine, &directory.join(manifests), NOW);
             assert!(outcomes.is_success(), "{line}: {outcomes:?}");
@@ -268,9 +269,12 @@ fn config(how: &[&str]) -> Value {
 fn docker(engine: &MemoryEngine, command: &[&str]) -> Result<(), EngineError> {
     let text = |word: &&str| (*word).to_owned();
     match command {
-        ["pull", reference] => {
-            engine.by_hand(&Step::Pull { reference: image(reference), platform: None, mark: None })
-        }
+        ["pull", reference] => engine.by_hand(&Step::Pull {
+            reference: image(reference),
+            platform: None,
+            digest: None,
+            mark: None,
+        }),
         ["pull", reference, "by", "digest"] => {
             docker(engine, &["pull", reference])?;
             let everything = engine.everything();

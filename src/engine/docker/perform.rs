@@ -27,7 +27,7 @@ use crate::desired::{Ingredients, Recipe};
 use crate::engine::{EngineError, PATIENCE_MAX, Progress};
 use crate::fields;
 use crate::observed::ObservedImage;
-use crate::plan::Step;
+use crate::plan::{Step, nothing_new};
 use crate::resource::label::{self, Mark};
 use crate::resource::name::Name;
 use crate::resource::platform::Platform;
@@ -77,10 +77,11 @@ async fn act(engine: &Session, step: &Step, progress: &Progress<'_>) -> Result<(
             let ids: Vec<String> = ids.iter().map(|id| id.as_str().to_owned()).collect();
             image_id(engine, &what, &ids).await.map(|_| ())
         }
-        Step::Pull { reference, platform, mark } => {
+        Step::Pull { reference, platform, digest, mark } => {
             // The engine answers only once a registry, or its mirrors one after the other, did.
             let patient = patient(engine);
             let pulled = registry::pull(&patient, reference, platform.as_ref(), progress);
+            let pulled = brings(engine, &what, reference, digest.as_ref(), pulled);
             match mark {
                 Some(mark) => pull_and_mark(engine, &what, reference, mark, pulled).await,
                 None => pulled.await,
@@ -281,6 +282,28 @@ pub(super) async fn tag(
             TagImageOptionsBuilder::new().repo(&tag.repository()).tag(tag.tag().unwrap_or("latest")).build();
         let tagged = engine.docker.tag_image(id.as_str(), Some(options)).await;
         tagged.map_err(|error| failed(&engine.endpoint, what, error))?;
+    }
+    Ok(())
+}
+
+/// A pull that is to bring what the registry has now under `digest`. It has failed where what was there before is what
+/// is there after it; where the registry has yet another by then, that one has come.
+async fn brings(
+    engine: &Session,
+    what: &str,
+    reference: &ImageReference,
+    digest: Option<&ImageId>,
+    pulled: impl Future<Output = Result<(), EngineError>>,
+) -> Result<(), EngineError> {
+    let Some(digest) = digest else { return pulled.await };
+    let tag = [reference.to_string()];
+    let before = there(engine, what, &tag).await?;
+    pulled.await?;
+    let after = there(engine, what, &tag).await?;
+    // Another digest may stand for the same image: of an index that was put together anew.
+    let names = [reference.at_digest(digest).to_string()];
+    if after == before && after.as_ref() != Some(digest) && there(engine, what, &names).await? != after {
+        return Err(EngineError::refused(nothing_new(reference, digest)));
     }
     Ok(())
 }

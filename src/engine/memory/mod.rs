@@ -68,6 +68,11 @@ impl MemoryEngine {
         self.lock().world.publish(reference, config, program)
     }
 
+    /// Lets pulls bring what the registry has now, whatever is put there later, as a mirror that lags behind does.
+    pub fn keep_in_mirror(&self, reference: &ImageReference) {
+        self.lock().world.keep_in_mirror(reference);
+    }
+
     /// Does a step as an operator would: no fault strikes it, no log tells of it.
     ///
     /// # Errors

@@ -11,7 +11,12 @@ fn engine() -> MemoryEngine {
         Program::Runs,
     );
     engine
-        .by_hand(&Step::Pull { reference: "web:1".parse().expect("a reference"), platform: None, mark: None })
+        .by_hand(&Step::Pull {
+            reference: "web:1".parse().expect("a reference"),
+            platform: None,
+            digest: None,
+            mark: None,
+        })
         .expect("pulled");
     engine
 }

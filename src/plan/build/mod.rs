@@ -170,11 +170,12 @@ impl Builder<'_> {
                 let load = self.push(id, load, Vec::new());
                 Some(self.mark(id, image.collect(), tags, brings, load))
             }
-            Act::Pull { reference, platform, tags } => {
+            Act::Pull { reference, platform, digest, tags } => {
                 let (platform, purpose) = (platform.clone(), Purpose::Resource(id.name.clone()));
                 let mark = Some(self.pulled(reference, purpose));
-                let pull =
-                    self.push(id, Step::Pull { reference: reference.clone(), platform, mark }, Vec::new());
+                let (what, digest) = (reference.clone(), digest.clone());
+                let step = Step::Pull { reference: what, platform, digest, mark };
+                let pull = self.push(id, step, Vec::new());
                 let image = || vec![reference.to_string()];
                 Some(if tags.is_empty() { pull } else { self.mark(id, image(), tags, [], pull) })
             }
@@ -301,7 +302,8 @@ impl Builder<'_> {
             return *node;
         }
         let mark = Some(self.pulled(reference, Purpose::Containers));
-        let step = Step::Pull { reference: reference.clone(), platform: platform.cloned(), mark };
+        let (what, platform) = (reference.clone(), platform.cloned());
+        let step = Step::Pull { reference: what, platform, digest: None, mark };
         let node = self.push(id, step, Vec::new());
         self.pulls.insert(reference.clone(), node);
         node
