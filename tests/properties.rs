@@ -328,6 +328,7 @@ fn comparable(engine: &MemoryEngine) -> Value {
     for (_, container) in everything["containers"].as_object_mut().expect("containers") {
         container["Id"] = Value::Null;
         container["Config"]["Hostname"] = Value::Null;
+        container["Config"]["Labels"].as_object_mut().expect("labels").remove("io.invigil.made");
         container["HostConfig"]["Mounts"] = Value::Null;
         let mode = container["HostConfig"]["NetworkMode"].as_str().expect("a mode");
         container["HostConfig"]["NetworkMode"] = json!(mode.split_once(':').map_or(mode, |(kind, _)| kind));

@@ -145,6 +145,7 @@ cases!(
     law_9_paper_on_an_image_that_went_and_moved_is_put_on_what_is_pulled,
     limited_by_hand_is_replaced,
     limits_above_the_hosts_memory_are_told,
+    made_again_from_an_image_committed_from_it_stays_ours,
     names_that_were_exchanged_by_hand_are_told,
     nothing_to_do,
     paper_is_taken_from_an_image_to_the_exam_server,

@@ -262,7 +262,11 @@ async fn create_container(
     if let Some(platform) = platform {
         options = options.platform(platform.as_str());
     }
-    let docker = engine.sending(body);
+    let mut body = body.clone();
+    if body["Labels"].is_object() {
+        body["Labels"][label::MADE] = nonce().into();
+    }
+    let docker = engine.sending(&body);
     let created = docker.create_container(Some(options.build()), ContainerCreateBody::default()).await;
     created.map(|_| ()).map_err(|error| failed(&engine.endpoint, what, error))
 }
@@ -354,7 +358,7 @@ async fn untag(engine: &Session, what: &str, tag: &ImageReference) -> Result<(),
     }
 }
 
-/// Twelve characters that no other attempt has.
+/// Twelve characters that no other attempt or container has.
 fn nonce() -> String {
     // Every state is seeded at random.
     format!("{:012x}", RandomState::new().hash_one(std::process::id()) >> 16)
