@@ -5,7 +5,9 @@ use tokio::net::UnixListener;
 
 use super::{DockerEngine, DockerReader};
 use crate::engine::{EngineError, Inspect, Perform};
+use crate::observed::AtRegistry;
 use crate::plan::Step;
+use crate::resource::reference::ImageReference;
 
 /// An engine that knows no API older than `oldest`, and no image. Keeps what was asked for.
 fn engine(listener: UnixListener, oldest: Arc<Mutex<&'static str>>, asked: Arc<Mutex<Vec<String>>>) {
@@ -104,4 +106,21 @@ async fn an_archive_that_cannot_be_read_to_its_end_is_no_lost_engine() {
         error.to_string(),
         format!("{} cannot be read: Is a directory (os error 21)", archive.display())
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_registry_that_is_silent_holds_up_a_pass_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("engine.sock");
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    silent_engine(UnixListener::bind(&socket).unwrap(), Arc::clone(&asked));
+    let reader = DockerReader::at(&format!("unix://{}", socket.display()));
+    let tag = |number: usize| -> ImageReference { format!("10.0.0.7:5000/exam:{number}").parse().unwrap() };
+    let tags = (0..100).map(tag).collect();
+    let begun = tokio::time::Instant::now();
+    let answers = reader.at_registries(&tags).await.unwrap();
+    assert_eq!(begun.elapsed().as_secs(), 10);
+    let silent = AtRegistry::Silent("no answer within 10 s".to_owned());
+    assert!(answers.len() == 100 && answers.values().all(|answer| *answer == silent), "{answers:?}");
+    assert_eq!(asked.lock().unwrap().len(), 8);
 }
