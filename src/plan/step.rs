@@ -207,6 +207,11 @@ impl Step {
         }
     }
 
+    /// Whether it is done by itself among its like: more of them would only wait for each other, in others' places.
+    pub const fn is_done_alone(&self) -> bool {
+        matches!(self, Self::LoadOnBase { .. })
+    }
+
     /// Whether it takes something from where it was, so that its resource is out of order until the
     /// steps after it are done too.
     pub const fn interrupts(&self) -> bool {
