@@ -74,12 +74,17 @@ pub async fn execute<E: Perform>(
     let mut outcomes = Outcomes::default();
     let mut interrupted: BTreeSet<&ResourceId> = BTreeSet::new();
     let mut stopped: BTreeMap<&ResourceId, Instant> = BTreeMap::new();
+    let mut is_alone = false;
     loop {
         while flying.len() < parallelism.max(1) && !outcomes.engine_lost {
             let stopping = *stop.borrow();
             let is_owed =
                 |index: usize| plan.nodes[index].resources.iter().any(|id| interrupted.contains(id));
-            let Some(index) = walk.next(|index| !stopping || is_owed(index)) else { break };
+            let may = |index: usize| {
+                (!stopping || is_owed(index)) && !(is_alone && plan.nodes[index].step.is_done_alone())
+            };
+            let Some(index) = walk.next(may) else { break };
+            is_alone |= plan.nodes[index].step.is_done_alone();
             if plan.nodes[index].step.interrupts() {
                 interrupted.extend(&plan.nodes[index].resources);
             }
@@ -91,6 +96,7 @@ pub async fn execute<E: Perform>(
             flying.push(run(index, &plan.nodes[index], since, engine, report));
         }
         let Some((index, result)) = flying.next().await else { break };
+        is_alone &= !plan.nodes[index].step.is_done_alone();
         match result {
             Ok(()) => walk.succeeded(index),
             Err(EngineError::Undecided) => {

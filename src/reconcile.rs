@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
@@ -20,6 +20,7 @@ use crate::records::{Recorded, Records};
 use crate::registries::Registries;
 use crate::resource::name::{Owner, ResourceId};
 use crate::resource::quantity::ByteSize;
+use crate::resource::reference::ImageReference;
 use crate::source::attachment::{AttachmentReader, Attachments};
 use crate::source::{Extent, Revision, Snapshot};
 use crate::suspension::Suspension;
@@ -108,13 +109,32 @@ impl Wanted {
 /// # Errors
 /// If anything of ours cannot be read: the pass ends (law 1).
 pub async fn compare<E: Observe>(wanted: &Wanted, setup: &Setup, engine: &E) -> Result<Changes, EngineError> {
+    let mut observed = observe(wanted, setup, engine, &wanted.desired.at_registries()).await?;
+    let changes = diff(&wanted.desired, &observed, &setup.owner, setup.budget);
+    // The engine takes longer to say where it keeps images than to list them: it is asked where one is brought.
+    if setup.socket.is_none() || !changes.take_room() {
+        return Ok(changes);
+    }
+    observed.host.space = match engine.data_directory().await? {
+        Some(directory) => space(directory, setup.min_free_space).await,
+        None => None,
+    };
+    Ok(diff(&wanted.desired, &observed, &setup.owner, setup.budget))
+}
+
+/// Looks at the engine and its host, and asks registries for these references, as far as they are due.
+async fn observe<E: Observe>(
+    wanted: &Wanted,
+    setup: &Setup,
+    engine: &E,
+    at_registries: &BTreeMap<ImageReference, Duration>,
+) -> Result<Observed, EngineError> {
     let desired = &wanted.desired;
-    let at_registries = desired.at_registries();
     let scope = Scope {
         owner: setup.owner.clone(),
         images: desired.references(),
         adopted: desired.adopted(),
-        at_registries: setup.registries.due(&at_registries, Instant::now()),
+        at_registries: setup.registries.due(at_registries, Instant::now()),
     };
     let at_host = async {
         match &setup.socket {
@@ -132,17 +152,8 @@ pub async fn compare<E: Observe>(wanted: &Wanted, setup: &Setup, engine: &E) -> 
         })?;
     let mut observed = Observed { host, ..observed? };
     observed.at_registries =
-        setup.registries.heard(std::mem::take(&mut observed.at_registries), &at_registries, Instant::now());
-    let changes = diff(&wanted.desired, &observed, &setup.owner, setup.budget);
-    // The engine takes longer to say where it keeps images than to list them: it is asked where one is brought.
-    if setup.socket.is_none() || !changes.take_room() {
-        return Ok(changes);
-    }
-    observed.host.space = match engine.data_directory().await? {
-        Some(directory) => space(directory, setup.min_free_space).await,
-        None => None,
-    };
-    Ok(diff(&wanted.desired, &observed, &setup.owner, setup.budget))
+        setup.registries.heard(std::mem::take(&mut observed.at_registries), at_registries, Instant::now());
+    Ok(observed)
 }
 
 async fn space(directory: String, needed: ByteSize) -> Option<Space> {
@@ -163,7 +174,7 @@ pub async fn plan<E: Observe>(
     Ok(Plan::new(compare(wanted, setup, engine).await?, &setup.owner, held))
 }
 
-/// The same of nothing but what no manifest describes any more.
+/// The same of nothing but what no manifest describes any more. That needs no registry, and no room.
 ///
 /// # Errors
 /// If anything of ours cannot be read: the pass ends (law 1).
@@ -172,7 +183,8 @@ pub async fn plan_removals<E: Observe>(
     setup: &Setup,
     engine: &E,
 ) -> Result<Plan, EngineError> {
-    let removals = compare(wanted, setup, engine).await?.only_removals();
+    let observed = observe(wanted, setup, engine, &BTreeMap::new()).await?;
+    let removals = diff(&wanted.desired, &observed, &setup.owner, setup.budget).only_removals();
     Ok(Plan::new(removals, &setup.owner, &BTreeMap::new()))
 }
 
@@ -191,3 +203,6 @@ pub async fn apply<E: Perform>(
     }
     outcomes
 }
+
+#[cfg(test)]
+mod tests;

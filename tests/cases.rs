@@ -10,6 +10,7 @@
 //!   - apply before               # the manifests in the case's directory of this name were applied
 //!   - apply before calls 3       # the same, but the engine was lost with the fourth step
 //!   - apply before with another server   # the same, by an Invigil with another exam server
+//!   - mirror keeps web:1         # pulls bring what can be pulled now, whatever is published later
 //!   - docker stop web            # an operator's hand
 //! held: {container/web: why}     # changes that are not tried
 //! prune: true                    # only removals are planned

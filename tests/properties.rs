@@ -251,7 +251,12 @@ fn engine() -> MemoryEngine {
     for (image, config) in images {
         engine.publish(&image.parse().expect("a reference"), config, Program::Runs);
     }
-    let pull = Step::Pull { reference: "plain:1".parse().expect("a reference"), platform: None, mark: None };
+    let pull = Step::Pull {
+        reference: "plain:1".parse().expect("a reference"),
+        platform: None,
+        digest: None,
+        mark: None,
+    };
     engine.by_hand(&pull).expect("pulled");
     let network = Step::CreateNetwork {
         name: "theirs".parse().expect("a name"),
@@ -323,6 +328,7 @@ fn comparable(engine: &MemoryEngine) -> Value {
     for (_, container) in everything["containers"].as_object_mut().expect("containers") {
         container["Id"] = Value::Null;
         container["Config"]["Hostname"] = Value::Null;
+        container["Config"]["Labels"].as_object_mut().expect("labels").remove("io.invigil.made");
         container["HostConfig"]["Mounts"] = Value::Null;
         let mode = container["HostConfig"]["NetworkMode"].as_str().expect("a mode");
         container["HostConfig"]["NetworkMode"] = json!(mode.split_once(':').map_or(mode, |(kind, _)| kind));
@@ -365,7 +371,7 @@ fn removes_a_volume(step: &Step) -> bool {
         | Step::Save { .. }
         | Step::Push(_)
         | Step::Tag { .. }
-        | Step::Untag(_)
+        | Step::Untag { .. }
         | Step::CreateNetwork { .. }
         | Step::RemoveNetwork(_)
         | Step::CreateVolume { .. }

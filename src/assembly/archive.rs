@@ -11,7 +11,7 @@ use std::io;
 use serde_json::{Value, json};
 
 use super::PaperImage;
-use super::blob::Blob;
+use super::blob::{Blob, MediaType};
 use super::tar::{Account, Tar};
 use crate::resource::reference::{ImageId, ImageReference};
 
@@ -108,7 +108,7 @@ pub(super) fn named<'t>(descriptor: &Value, tags: impl Iterator<Item = &'t Tag>)
 pub(super) fn index_of(manifests: &[Value]) -> Value {
     json!({
         "schemaVersion": 2,
-        "mediaType": "application/vnd.oci.image.index.v1+json",
+        "mediaType": MediaType::OciIndex.as_str(),
         "manifests": manifests,
     })
 }

@@ -25,6 +25,9 @@ pub(super) enum MediaType {
     Manifest,
     /// The same in OCI's words, on a base that speaks them.
     OciManifest,
+    /// An uncompressed layer in OCI's words, on such a base.
+    OciLayer,
+    OciIndex,
     Config,
     Layer,
 }
@@ -34,11 +37,18 @@ impl MediaType {
         match self {
             Self::Manifest => "application/vnd.docker.distribution.manifest.v2+json",
             Self::OciManifest => "application/vnd.oci.image.manifest.v1+json",
+            Self::OciLayer => "application/vnd.oci.image.layer.v1.tar",
+            Self::OciIndex => "application/vnd.oci.image.index.v1+json",
             Self::Config => "application/vnd.docker.container.image.v1+json",
             // Uncompressed, so that a layer's digest is its diff id and no compressor's version enters it.
             Self::Layer => "application/vnd.docker.image.rootfs.diff.tar",
         }
     }
+}
+
+/// Whether a media type is in OCI's words.
+pub(super) fn is_oci(media_type: &str) -> bool {
+    media_type.starts_with("application/vnd.oci.")
 }
 
 impl Blob {

@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 use tar::{Builder, EntryType, Header};
 
 use super::archive::{Tag, index_of, layout, named};
-use super::blob::{Blob, MediaType};
+use super::blob::{Blob, MediaType, is_oci};
 use super::{EPOCH, PROBLEM_SET_LABEL, Responses, TITLE_LABEL, paper_layer};
 use crate::problemset::paper::Paper;
 use crate::resource::digest::canonical_json;
@@ -163,11 +163,10 @@ impl Order {
 
     /// The base's manifest with the paper's layer, in the words that the base uses.
     fn manifest(&self, base: &Value, config: &Blob) -> io::Result<Blob> {
-        const OCI: &str = "application/vnd.oci.";
         let config_type = base["config"]["mediaType"].as_str().unwrap_or(MediaType::Config.as_str());
         let mut layer = self.paper.layer.descriptor();
-        if config_type.starts_with(OCI) {
-            layer["mediaType"] = "application/vnd.oci.image.layer.v1.tar".into();
+        if is_oci(config_type) {
+            layer["mediaType"] = MediaType::OciLayer.as_str().into();
         }
         let mut described = config.descriptor();
         described["mediaType"] = config_type.into();
@@ -181,11 +180,7 @@ impl Order {
         if let Some(media_type) = media_type {
             manifest["mediaType"] = media_type.into();
         }
-        let kind = if media_type.unwrap_or(OCI).starts_with(OCI) {
-            MediaType::OciManifest
-        } else {
-            MediaType::Manifest
-        };
+        let kind = if media_type.is_none_or(is_oci) { MediaType::OciManifest } else { MediaType::Manifest };
         Ok(Blob::new(kind, canonical_json(&manifest)?.into_bytes()))
     }
 }

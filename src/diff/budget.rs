@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::image;
+use super::image::{self, Images};
 use crate::desired::{Desired, Removals};
 use crate::observed::Observed;
 use crate::resource::name::{Kind, Name, Owner, ResourceId};
@@ -41,6 +41,7 @@ impl Budget {
 pub(super) fn withheld(
     desired: &Desired,
     observed: &Observed,
+    images: &Images<'_>,
     owner: &Owner,
     budget: Budget,
 ) -> BTreeMap<Kind, String> {
@@ -51,7 +52,7 @@ pub(super) fn withheld(
     let containers: BTreeSet<&Name> = managed.map(|managed| &managed.resource).collect();
     let networks: BTreeSet<&Name> =
         observed.networks.iter().filter_map(|network| network.resource.as_ref()).collect();
-    let images = image::gone(desired, observed, owner);
+    let images = image::gone(desired, observed, images, owner);
     let is_gone = |kind, name: &Name| !desired.describes(&ResourceId::new(kind, name.clone()));
     let gone = |kind, names: BTreeSet<&Name>| {
         names.into_iter().filter(|name| is_gone(kind, name)).cloned().collect()

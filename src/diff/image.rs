@@ -305,7 +305,8 @@ fn make(
                 reasons.push(super::told("digest", Some(there.id.to_string()), Some(digest.to_string())));
             }
             tags.retain(|tag| tag != reference);
-            Act::Pull { reference: reference.clone(), platform: platform.clone(), tags }
+            let digest = images.moved_to(name).cloned();
+            Act::Pull { reference: reference.clone(), platform: platform.clone(), digest, tags }
         }
         ImageOrigin::Made(recipe) => {
             let before = images.generations(name).next();

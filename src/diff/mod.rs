@@ -146,6 +146,8 @@ pub enum Act {
         reference: ImageReference,
         /// The platform, where it is not the engine's.
         platform: Option<Platform>,
+        /// What the registry has now, where an image that it had before is there.
+        digest: Option<ImageId>,
         /// The tags it is to bear.
         tags: Vec<ImageReference>,
     },
@@ -177,6 +179,8 @@ pub enum Act {
     },
     /// Take tags away; the engine removes an image with its last tag.
     Untag {
+        /// The image.
+        image: ImageId,
         /// The tags.
         tags: Vec<ImageReference>,
         /// How many bytes the image has that goes with them, as far as is known.
@@ -353,9 +357,9 @@ pub enum Operation {
 
 /// Compares what should be with what is. Only resources that bear `owner`'s labels are changed.
 pub fn diff(desired: &Desired, observed: &Observed, owner: &Owner, budget: Budget) -> Changes {
-    let over_budget = budget::withheld(desired, observed, owner, budget);
-    let mut changes = Changes { over_budget, ..Changes::default() };
     let images = Images::of(desired, observed, owner);
+    let over_budget = budget::withheld(desired, observed, &images, owner, budget);
+    let mut changes = Changes { over_budget, ..Changes::default() };
     image::diff(desired, observed, &images, owner, &mut changes);
     network::diff(desired, observed, &mut changes);
     volume::diff(desired, observed, &mut changes);

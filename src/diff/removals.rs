@@ -13,7 +13,10 @@ impl Changes {
     pub fn only_removals(mut self) -> Self {
         let (mut removals, others): (Vec<Change>, Vec<Change>) =
             self.changes.into_iter().partition(|change| change.act.is_removal());
-        let mut left_out: BTreeSet<ResourceId> = others.into_iter().map(|change| change.id).collect();
+        // What is only given away stays as it is.
+        let others =
+            others.into_iter().filter(|change| !matches!(change.act, Act::Push { .. } | Act::Save { .. }));
+        let mut left_out: BTreeSet<ResourceId> = others.map(|change| change.id).collect();
         loop {
             let waits_for = |change: &Change| {
                 let needed = change.needs.iter().map(|need| &need.id).chain([&change.id]);

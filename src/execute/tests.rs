@@ -3,17 +3,23 @@ use std::sync::Mutex;
 use serde_json::json;
 
 use super::*;
+use crate::assembly::on_base::PaperLayer;
+use crate::desired::{Decided, OnBase};
 use crate::engine::memory::{MemoryEngine, Program};
 use crate::engine::{Observe, Progress, Scope};
 use crate::observed::Observed;
 use crate::plan::{Await, Step};
+use crate::problemset::paper::Paper;
+use crate::resource::label::{Mark, Purpose};
 
 /// An engine with containers `a1` to `a9`, made and not started.
 fn engine() -> MemoryEngine {
     let engine = MemoryEngine::default();
     let image = "web:1".parse().expect("a reference");
     engine.publish(&image, json!({}), Program::Runs);
-    engine.by_hand(&Step::Pull { reference: image, platform: None, mark: None }).expect("pulled");
+    engine
+        .by_hand(&Step::Pull { reference: image, platform: None, digest: None, mark: None })
+        .expect("pulled");
     for number in 1..=9 {
         let create = Step::CreateContainer {
             name: format!("a{number}"),
@@ -58,6 +64,40 @@ async fn no_more_steps_are_in_flight_than_was_said() {
         assert_eq!(outcomes.done.len(), 9);
         assert_eq!(engine.most_in_flight(), parallelism);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn papers_on_images_take_no_more_than_one_place() {
+    let engine = engine();
+    engine.slow_down(Duration::from_secs(1));
+    let paper = |number: usize| {
+        let (name, language) = (format!("set-{number}"), "en".to_owned());
+        let paper =
+            Paper { format_version: 1, title: name.clone(), name: name.clone(), language, items: Vec::new() };
+        let image = OnBase {
+            paper: PaperLayer::assemble(&paper).expect("a layer"),
+            base: "web:1".parse().expect("a reference"),
+            decided: Decided::ByEngine,
+        };
+        let purpose = Purpose::Resource(name.parse().expect("a name"));
+        let mark = Mark { owner: "default".parse().expect("an owner"), purpose, set: [].into(), base: None };
+        let step = Step::LoadOnBase { image: Box::new(image), mark };
+        let id = format!("image/{name}").parse().expect("a resource");
+        Node { step, resources: vec![id], needs: Vec::new(), rescue: Vec::new() }
+    };
+    let mut nodes: Vec<Node> = (1..=4).map(paper).collect();
+    nodes.extend([start("a1", &[]), start("a2", &[])]);
+    let begun = tokio::time::Instant::now();
+    let times = Mutex::new(Vec::new());
+    let (_stop, watched) = watch::channel(false);
+    let outcomes = execute(&plan(nodes), &engine, 2, &watched, &|event| {
+        if let Event::Started(index, _) = event {
+            times.lock().expect("a lock").push((begun.elapsed().as_secs(), index));
+        }
+    })
+    .await;
+    assert!(outcomes.is_success(), "{outcomes:?}");
+    assert_eq!(*times.lock().expect("a lock"), [(0, 0), (0, 4), (1, 1), (1, 5), (2, 2), (3, 3)]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -61,8 +61,11 @@ impl Diagnostic {
     /// the file itself where only one was read.
     #[must_use]
     pub fn seen_from(&self, root: &Path) -> Self {
-        let is_it = root.file_name().is_some_and(|name| name == self.file.as_ref()) && root.is_file();
-        let file = if is_it { root.to_path_buf() } else { root.join(self.file.as_ref()) };
+        let file = if root.is_file() {
+            root.with_file_name(self.file.as_ref())
+        } else {
+            root.join(self.file.as_ref())
+        };
         Self { file: file.to_string_lossy().into(), ..self.clone() }
     }
 }

@@ -8,7 +8,7 @@ mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use step::{Await, Step};
+pub use step::{Await, Step, nothing_new};
 pub use text::{Palette, action, because};
 
 use crate::diff::{Act, Change, Changes, Unwell};

@@ -49,8 +49,10 @@ pub enum Step {
         reference: ImageReference,
         /// The platform, where it is not the engine's.
         platform: Option<Platform>,
-        /// As whose it is marked, where no step after this one does: unless it was there already without a tag, and
-        /// is somebody else's.
+        /// What its registry has now, where an image that it had before is there: that one has to be another
+        /// afterwards.
+        digest: Option<ImageId>,
+        /// As whose it is marked: unless it was there already without a tag, and is somebody else's.
         mark: Option<Mark>,
     },
     /// Make an image under a tag, with a label that says what it was made from.
@@ -80,7 +82,12 @@ pub enum Step {
     /// Put an image where its tag says.
     Push(ImageReference),
     /// Take a tag away, and with its last tag an image. Never forced.
-    Untag(ImageReference),
+    Untag {
+        /// The image. A tag that points to another one by then is somebody else's.
+        image: ImageId,
+        /// The tag.
+        tag: ImageReference,
+    },
     /// Make a network.
     CreateNetwork {
         /// Its name.
@@ -200,6 +207,11 @@ impl Step {
         }
     }
 
+    /// Whether it is done by itself among its like: more of them would only wait for each other, in others' places.
+    pub const fn is_done_alone(&self) -> bool {
+        matches!(self, Self::LoadOnBase { .. })
+    }
+
     /// Whether it takes something from where it was, so that its resource is out of order until the
     /// steps after it are done too.
     pub const fn interrupts(&self) -> bool {
@@ -234,13 +246,21 @@ impl Step {
             | Self::Tag { .. }
             | Self::Save { .. }
             | Self::Push(_)
-            | Self::Untag(_)
+            | Self::Untag { .. }
             | Self::CreateNetwork { .. }
             | Self::RemoveNetwork(_)
             | Self::CreateVolume { .. }
             | Self::CreateContainer { .. } => None,
         }
     }
+}
+
+/// Why a pull has failed that changed nothing.
+pub fn nothing_new(reference: &ImageReference, digest: &ImageId) -> String {
+    format!(
+        "pull {reference}: the registry has {digest} now, and what came is the image that was there before; a mirror may be \
+         behind"
+    )
 }
 
 /// What a step waits for.
@@ -285,7 +305,7 @@ impl Step {
             Self::Await { until: Await::Completed, .. } => "wait until completed".to_owned(),
             Self::Make { recipe, .. } => recipe.words(),
             Self::LoadOnBase { image, .. } => format!("put the paper on {}", image.base),
-            Self::LoadArchive { .. } | Self::Pull { .. } | Self::Push(_) | Self::Untag(_) => self.words(),
+            Self::LoadArchive { .. } | Self::Pull { .. } | Self::Push(_) | Self::Untag { .. } => self.words(),
             Self::Save { archive, .. } => format!("save into {}", archive.display()),
         };
         printable(&task).into_owned()
@@ -322,7 +342,7 @@ impl Step {
                 format!("save {} into {}", short_image(image.first()), archive.display())
             }
             Self::Push(tag) => format!("push {tag}"),
-            Self::Untag(tag) => format!("untag {tag}"),
+            Self::Untag { tag, .. } => format!("untag {tag}"),
             Self::CreateNetwork { name, .. } => format!("create network {name}"),
             Self::RemoveNetwork(network) => format!("remove network {}", short(network)),
             Self::CreateVolume { name, .. } => format!("create volume {name}"),

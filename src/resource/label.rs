@@ -20,6 +20,9 @@ pub const OWNER: &str = "io.invigil.owner";
 pub const RESOURCE: &str = "io.invigil.resource";
 /// On containers, networks and volumes: the canonical JSON of the spec it was created from.
 pub const SPEC: &str = "io.invigil.spec";
+/// On containers: what no other container has, so that one which is made from an image that was committed from a
+/// container of ours does not say the same as its image.
+pub const MADE: &str = "io.invigil.made";
 /// On imported images and problem sets: the digest of what they were made from.
 pub const SOURCE: &str = "io.invigil.source";
 /// What every label of ours begins with; manifests may not set such labels.
@@ -39,7 +42,7 @@ const MARK_HOST: &str = "io.invigil.owner";
 /// has it from there; what Invigil makes from such an image has labels of its own.
 pub fn identity(labels: &Value) -> Option<String> {
     labels[OWNER].as_str()?;
-    let ours: Vec<&Value> = [OWNER, RESOURCE, SPEC].iter().map(|key| &labels[key]).collect();
+    let ours: Vec<&Value> = [OWNER, RESOURCE, SPEC, MADE].iter().map(|key| &labels[key]).collect();
     Some(sha256_hex(serde_json::json!(ours).to_string().as_bytes()))
 }
 

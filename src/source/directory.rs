@@ -25,7 +25,8 @@ const O_NONBLOCK: i32 = 0o4000;
 /// Linux's `ELOOP`: a symbolic link leads to itself.
 const ELOOP: i32 = 40;
 
-/// Reads every `*.yaml` and `*.yml` under a directory and the directory's own [`LOCK`], or one file of any name.
+/// Reads every `*.yaml` and `*.yml` under a directory and the directory's own [`LOCK`], or one file of any name and the
+/// lock beside it.
 ///
 /// Names that begin with a dot are skipped, directories too; symbolic links are followed. The
 /// snapshot is of one moment: if a file or a listing changed in between, everything is read again.
@@ -71,7 +72,9 @@ fn read_once(given: &Path) -> Result<Snapshot, Disturbance> {
     // What a manifest names beside itself is handed to an engine, which knows no working directory.
     let root = path::absolute(given)
         .map_err(|source| Disturbance::Failed(SourceError::Unreadable { path: given.to_owned(), source }))?;
-    let place = |entry: &Entry| if before.is_directory { root.join(&entry.path) } else { root.clone() };
+    let place = |entry: &Entry| {
+        if before.is_directory { root.join(&entry.path) } else { root.with_file_name(&entry.path) }
+    };
     let files = before.entries.iter().map(|entry| entry.read(&place(entry))).collect::<Result<_, _>>()?;
     if Listing::of(given)? != before {
         return Err(Disturbance::Changed);
@@ -128,7 +131,10 @@ impl Listing {
         // directory around it.
         let around = root.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let path = root.file_name().map_or_else(|| root.to_owned(), PathBuf::from);
-        let entries = vec![Entry { path, found: Found::of(&metadata) }];
+        let mut entries = vec![Entry { path, found: Found::of(&metadata) }];
+        if entries[0].path != Path::new(LOCK) {
+            entries.extend(lock_in(around)?);
+        }
         Ok(Self {
             identity: identity(&root_metadata(around)?),
             is_directory: false,
@@ -182,6 +188,22 @@ impl Listing {
         }
         Ok(())
     }
+}
+
+/// The lock in a directory, if there is one.
+fn lock_in(directory: &Path) -> Result<Option<Entry>, Disturbance> {
+    let path = directory.join(LOCK);
+    let found = match fs::symlink_metadata(&path) {
+        Ok(metadata) => follow(&path, metadata.file_type())?,
+        Err(source) if source.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(Disturbance::from_io(&path, source)),
+    };
+    let found = match found {
+        Target::Nowhere => Found::Refused(refused("this symbolic link leads nowhere")),
+        Target::Found(metadata) if metadata.is_dir() => return Ok(None),
+        Target::Found(metadata) => Found::of(&metadata),
+    };
+    Ok(Some(Entry { path: LOCK.into(), found }))
 }
 
 fn root_metadata(root: &Path) -> Result<Metadata, Disturbance> {

@@ -78,9 +78,11 @@ impl Snapshot {
         &self.files
     }
 
-    /// Whether a file is the one that says which images tags stand for: [`LOCK`], in the directory itself.
+    /// Whether a file is the one that says which images tags stand for: [`LOCK`], in the directory itself or beside the
+    /// one file.
     pub fn is_lock(&self, file: &ManifestFile) -> bool {
-        self.extent == Extent::Directory && file.path == Path::new(LOCK)
+        let is_root = self.extent == Extent::OneFile && self.root.file_name() == Some(LOCK.as_ref());
+        !is_root && file.path == Path::new(LOCK)
     }
 
     /// What tells this state of the files from every other one.

@@ -75,6 +75,21 @@ impl Test {
     }
 }
 
+#[test]
+fn the_lock_holds_for_one_file_beside_it_too() {
+    let web = "apiVersion: invigil/v1\nkind: Container\nmetadata: {name: web}\nspec: {image: nginx}\n";
+    Test::new(&["validate", "exam/web.yaml"])
+        .file("exam/web.yaml", web)
+        .file("exam/invigil.lock", "formatVersion: 2\n")
+        .says(
+            1,
+            "exam/invigil.lock:1:16: formatVersion: this is version 2, expected 1\n  hint: `invigil lock` writes it anew\n\
+             exam/web.yaml:1:1: spec.image: the lock file cannot be read, so nobody knows which image is meant\n\
+             0 valid manifests, 2 errors, 0 warnings\n",
+            "",
+        );
+}
+
 fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }

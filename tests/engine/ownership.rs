@@ -2,6 +2,7 @@
 
 use invigil::engine::Perform;
 use invigil::plan::Step;
+use invigil::resource::reference::ImageId;
 
 use crate::support::{BUSYBOX, Host, docker};
 
@@ -47,6 +48,44 @@ async fn law_8_labels_that_an_image_handed_down_make_nobody_ours() {
     host.container("keep", &sleeper(""));
     host.apply().await;
     assert_eq!(host.inspect("byhand", "{{.State.Running}}"), "true");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_container_that_is_made_again_from_an_image_committed_from_it_stays_ours() {
+    let host = Host::new("hotfix").await;
+    let tag = host.name("image");
+    docker(&["tag", BUSYBOX, &tag]);
+    let command = "command: [sleep, '1000'], stopSignal: SIGKILL";
+    host.container("c", &format!("{{image: '{tag}', {command}}}"));
+    host.apply().await;
+    docker(&["commit", &host.name("c"), &tag]);
+    docker(&["rm", "-f", &host.name("c")]);
+    host.apply().await;
+    assert_eq!(host.plan().await, "Nothing to do; 1 unchanged.\n");
+    // What somebody starts from it is theirs.
+    docker(&["run", "-d", "--name", &host.name("byhand"), &tag, "sleep", "1000"]);
+    docker(&["commit", &host.name("c"), &tag]);
+    docker(&["run", "-d", "--name", &host.name("byhand2"), &tag, "sleep", "1000"]);
+    assert_eq!(host.plan().await, "Nothing to do; 1 unchanged.\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn law_8_a_tag_that_points_to_another_image_by_now_is_not_taken_away() {
+    let host = Host::new("movedtag").await;
+    let tag = host.name("image");
+    docker(&["tag", BUSYBOX, &tag]);
+    let id = docker(&["image", "inspect", "--format", "{{.Id}}", &tag]);
+    let image = id.trim().parse().expect("an id");
+    let untag = async |image: ImageId| {
+        let step = Step::Untag { image, tag: tag.parse().expect("a tag") };
+        host.engine.perform(&step, &|_| {}).await.map_err(|error| error.to_string())
+    };
+    let listed = || docker(&["images", "--quiet", &tag]);
+    assert_eq!(untag(ImageId::of(b"what it pointed to before")).await, Ok(()));
+    assert_ne!(listed(), "");
+    assert_eq!(untag(image).await, Ok(()));
+    assert_eq!(listed(), "");
+    assert_eq!(untag(ImageId::of(b"what it pointed to before")).await, Ok(()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -411,5 +411,23 @@ async fn law_8_what_was_pulled_for_a_container_goes_with_it_and_what_was_there_s
     removed();
     assert!(is_there(&first));
     run(&["rmi", &tag(1)]);
+
+    // Also where a manifest describes what it pulls.
+    docker(&["--config", login.path().to_str().expect("a path"), "pull", &first]);
+    host.write(
+        "image.yaml",
+        &format!(
+            "apiVersion: invigil/v1\nkind: Image\nmetadata: {{name: '@app'}}\nspec: {{pull: {{reference: '{}'}}}}\n",
+            tag(1)
+        ),
+    );
+    let stays = || {
+        let (code, said) = apply(&host, login.path());
+        assert_eq!((code, is_there(&first)), (Some(0), true), "{said}");
+    };
+    stays();
+    host.remove("image.yaml");
+    stays();
+    run(&["rmi", &tag(1)]);
     run(&["rmi", &first]);
 }

@@ -175,6 +175,7 @@ fn happen(engine: &MemoryEngine, line: &str, directory: &Path) {
         ["publish", reference, how @ ..] => {
             engine.publish(&image(reference), config(how), program(how));
         }
+        ["mirror", "keeps", reference] => engine.keep_in_mirror(&image(reference)),
         ["apply", manifests] => {
             let outcomes = apply(engine, &directory.join(manifests), NOW);
             assert!(outcomes.is_success(), "{line}: {outcomes:?}");
@@ -200,7 +201,7 @@ fn happen(engine: &MemoryEngine, line: &str, directory: &Path) {
                 all.filter_map(Value::as_str).filter(|reference| reference.starts_with(&of)).collect();
             assert!(!marks.is_empty(), "{line}: there is none");
             for mark in marks {
-                engine.by_hand(&Step::Untag(image(mark))).expect("an untagged image");
+                engine.untag(&image(mark)).expect("an untagged image");
             }
         }
         ["newer", "Invigil", "made", name, "from", reference] => {
@@ -268,13 +269,26 @@ fn config(how: &[&str]) -> Value {
 fn docker(engine: &MemoryEngine, command: &[&str]) -> Result<(), EngineError> {
     let text = |word: &&str| (*word).to_owned();
     match command {
-        ["pull", reference] => {
-            engine.by_hand(&Step::Pull { reference: image(reference), platform: None, mark: None })
+        ["pull", reference] => engine.by_hand(&Step::Pull {
+            reference: image(reference),
+            platform: None,
+            digest: None,
+            mark: None,
+        }),
+        ["pull", reference, "by", "digest"] => {
+            docker(engine, &["pull", reference])?;
+            let everything = engine.everything();
+            let has = |references: &Value| references.as_array().expect("some").contains(&json!(reference));
+            let mut images = everything["images"].as_object().expect("images").iter();
+            let (id, _) = images.find(|(_, references)| has(references)).expect("it is there");
+            let tags = vec![image(reference).at_digest(&id.parse().expect("an id"))];
+            engine.by_hand(&Step::Tag { image: vec![id.clone()], tags, mark: None })?;
+            docker(engine, &["rmi", reference])
         }
         ["tag", from, to] => {
             engine.by_hand(&Step::Tag { image: vec![text(from)], tags: vec![image(to)], mark: None })
         }
-        ["rmi", reference] => engine.by_hand(&Step::Untag(image(reference))),
+        ["rmi", reference] => engine.untag(&image(reference)),
         ["run", "--rm", "--name", name, reference] => {
             engine.run_foreign(name, json!({"Image": reference, "HostConfig": {"AutoRemove": true}}))
         }

@@ -313,7 +313,7 @@ fn an_image_whose_push_failed_is_made_anew_without_a_wait() {
     let mut scene = Scene::new();
     let tag: ImageReference = "registry.example/exam:1".parse().unwrap();
     let push = change(Act::Push { tags: vec![tag.clone()] });
-    let pull = change(Act::Pull { reference: tag.clone(), platform: None, tags: vec![tag] });
+    let pull = change(Act::Pull { reference: tag.clone(), platform: None, digest: None, tags: vec![tag] });
     let plan = Plan { changes: vec![push.clone()], ..Plan::default() };
     assert_eq!(scene.settle_plan(&plan, &failed(), false).unwrap().after, SECOND);
     assert!(scene.held(&push).is_some());

@@ -400,7 +400,7 @@ fn wanted_ids(wanted: &DesiredContainer, desired: &Desired, images: &Images<'_>)
     if let Some(digest) = images.moved_to(name) {
         return vec![digest.clone()];
     }
-    if let Some(there) = images.settled(name) {
+    if let Some(there) = images.settled(name).or_else(|| images.doubtful(name)) {
         return vec![there.id.clone()];
     }
     match &image.source {

@@ -26,6 +26,8 @@ pub(in crate::diff) struct Images<'a> {
     used: HashSet<&'a ImageId>,
     /// Those that a registry's new image will make anew, as they are made on it.
     outdated: HashSet<&'a Name>,
+    /// Those that may be made anew, as what they are made on is gone and is pulled again.
+    doubtful: HashSet<&'a Name>,
 }
 
 impl<'a> Images<'a> {
@@ -39,6 +41,7 @@ impl<'a> Images<'a> {
             present: BTreeMap::new(),
             moved: HashMap::new(),
             outdated: HashSet::new(),
+            doubtful: HashSet::new(),
             used: observed.containers.iter().filter_map(|container| container.image.as_ref()).collect(),
         };
         for there in sorted {
@@ -61,14 +64,23 @@ impl<'a> Images<'a> {
             (!super::is_there(images.present(name)?, reference, digest)).then_some((name, digest))
         });
         images.moved = moved.collect();
-        let follows = |image: &DesiredImage| {
-            let is_moved = image.bases.iter().any(|base| images.moved.contains_key(base));
-            is_moved
-                && matches!(&image.source, ImageOrigin::OnBase(image) if image.decided == Decided::ByEngine)
+        let on_pulled = |image: &DesiredImage| matches!(&image.source, ImageOrigin::OnBase(image) if image.decided == Decided::ByEngine);
+        let on_one_that = |is_so: &dyn Fn(&Name) -> bool| -> HashSet<&'a Name> {
+            let all = desired.images.iter().filter(|(_, image)| on_pulled(image));
+            all.filter(|(_, image)| image.bases.iter().any(is_so)).map(|(name, _)| name).collect()
         };
-        let outdated = desired.images.iter().filter(|(_, image)| follows(image));
-        images.outdated = outdated.map(|(name, _)| name).collect();
+        let outdated = on_one_that(&|base| images.moved.contains_key(base));
+        let doubtful = on_one_that(&|base| images.is_pulled_again(base, desired));
+        (images.outdated, images.doubtful) = (outdated, doubtful);
         images
+    }
+
+    /// Whether an image is absent and pulled.
+    fn is_pulled_again(&self, name: &Name, desired: &Desired) -> bool {
+        let source = desired.images.get(name).map(|image| &image.source);
+        let is_pulled =
+            matches!(source, Some(ImageOrigin::Pull { policy, .. }) if *policy != PullPolicy::Never);
+        is_pulled && self.present(name).is_none()
     }
 
     /// The image that a reference points to.
@@ -93,7 +105,14 @@ impl<'a> Images<'a> {
 
     /// The image that is there and need not be pulled or made again.
     pub(in crate::diff) fn settled(&self, name: &Name) -> Option<&'a ObservedImage> {
-        self.present(name).filter(|_| self.moved_to(name).is_none() && !self.outdated.contains(name))
+        let is_open = self.outdated.contains(name) || self.doubtful.contains(name);
+        self.present(name).filter(|_| self.moved_to(name).is_none() && !is_open)
+    }
+
+    /// The image that is there and may be made again, or come out as it is: containers of it are not replaced before
+    /// that is known.
+    pub(in crate::diff) fn doubtful(&self, name: &Name) -> Option<&'a ObservedImage> {
+        self.present(name).filter(|_| self.doubtful.contains(name))
     }
 
     /// The images that are desired ones.

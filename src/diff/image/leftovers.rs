@@ -23,7 +23,7 @@ pub(in crate::diff) fn diff_leftovers(
 ) {
     let wanted: HashSet<&ImageId> = images.all_present().map(|there| &there.id).collect();
     let named = named(desired);
-    let tagged: HashSet<&ImageReference> = desired.images.values().flat_map(|image| &image.tags).collect();
+    let tagged = tagged(desired);
     let mut sorted: Vec<&ObservedImage> = observed.images.iter().collect();
     sorted.sort_by(|a, b| a.id.cmp(&b.id));
     for there in sorted {
@@ -35,27 +35,12 @@ pub(in crate::diff) fn diff_leftovers(
         if wanted.contains(&there.id) || desired.invalid.contains(&id) {
             continue;
         }
-        // What was in the container is nowhere else (law 5).
-        if there.source.as_deref().is_some_and(|source| source.starts_with(SNAPSHOT)) {
+        if is_snapshot(there) {
             continue;
         }
-        let (ours, others) = all_marks(there, owner);
-        let was_set = |reference: &ImageReference| {
-            names(&ours, reference) && !names(&others, reference) && !is_mark(reference)
-        };
-        // A tag that is wanted moves to the image that it is wanted for.
-        let goes = |reference: &&ImageReference| {
-            ours.contains(reference) || (was_set(reference) && !tagged.contains(reference))
-        };
-        let mut tags: Vec<ImageReference> = there.references.iter().filter(goes).cloned().collect();
-        // The mark goes last: while it is there, an interrupted removal can be taken up again.
-        tags.sort_by_key(is_mark);
+        let (tags, stays) = going(there, &tagged, owner);
         // No manifest describes it any more, and one still names it.
         let user = tags.iter().find_map(|tag| named.get(tag));
-        let stays = there
-            .references
-            .iter()
-            .any(|tag| tag.tag().is_some() && !tags.contains(tag) && !tagged.contains(tag));
         let needs = free_after(there, stays, observed, changes);
         // That an image is there for the containers which name or use it is nothing to tell.
         let is_ours = |user: &&ObservedContainer| user.managed.is_some();
@@ -92,8 +77,35 @@ pub(in crate::diff) fn diff_leftovers(
         let but = if stays { ", but for tags that others set" } else { "" };
         let frees = there.size.filter(|_| !stays);
         let reasons = vec![told("", None, Some(format!("{why}, {}{but}", there.id)))];
-        changes.push(id, Act::Untag { tags, frees }, reasons, needs);
+        changes.push(id, Act::Untag { image: there.id.clone(), tags, frees }, reasons, needs);
     }
+}
+
+/// The tags that manifests want.
+fn tagged(desired: &Desired) -> HashSet<&ImageReference> {
+    desired.images.values().flat_map(|image| &image.tags).collect()
+}
+
+/// What is taken away of an image that nothing describes, and whether it stays all the same, as others set tags on it.
+fn going(
+    there: &ObservedImage,
+    tagged: &HashSet<&ImageReference>,
+    owner: &Owner,
+) -> (Vec<ImageReference>, bool) {
+    let (ours, others) = all_marks(there, owner);
+    let was_set = |reference: &ImageReference| {
+        names(&ours, reference) && !names(&others, reference) && !is_mark(reference)
+    };
+    // A tag that is wanted moves to the image that it is wanted for.
+    let goes = |reference: &&ImageReference| {
+        ours.contains(reference) || (was_set(reference) && !tagged.contains(reference))
+    };
+    let mut tags: Vec<ImageReference> = there.references.iter().filter(goes).cloned().collect();
+    // The mark goes last: while it is there, an interrupted removal can be taken up again.
+    tags.sort_by_key(is_mark);
+    let stays = |tag: &ImageReference| tag.tag().is_some() && !tags.contains(tag) && !tagged.contains(tag);
+    let stays = there.references.iter().any(stays);
+    (tags, stays)
 }
 
 /// The images whose former generations go before one of this name does.
@@ -140,19 +152,44 @@ fn is_used_by_described(image: &ObservedImage, desired: &Desired, observed: &Obs
     observed.containers.iter().any(|one| one.image.as_ref() == Some(&image.id) && described(one))
 }
 
-/// The resources as which images are marked, and whether each would go for good: no manifest describes it, or names or
-/// uses what was pulled.
-pub(in crate::diff) fn gone(desired: &Desired, observed: &Observed, owner: &Owner) -> BTreeMap<Name, bool> {
-    let named = named(desired);
+/// Whether an image is a snapshot of a container, which stays: what was in the container is nowhere else (law 5).
+fn is_snapshot(image: &ObservedImage) -> bool {
+    image.source.as_deref().is_some_and(|source| source.starts_with(SNAPSHOT))
+}
+
+/// Whether a container that is not ours is made from an image: it goes when somebody else says so.
+fn is_used_by_others(image: &ObservedImage, observed: &Observed) -> bool {
+    observed.containers.iter().any(|one| one.image.as_ref() == Some(&image.id) && one.managed.is_none())
+}
+
+/// The resources as which images are marked, and whether each would go for good: no manifest describes or names it, or
+/// uses what was pulled; and nothing else keeps it, in this pass and in all others.
+pub(in crate::diff) fn gone(
+    desired: &Desired,
+    observed: &Observed,
+    images: &Images<'_>,
+    owner: &Owner,
+) -> BTreeMap<Name, bool> {
+    let wanted: HashSet<&ImageId> = images.all_present().map(|there| &there.id).collect();
+    let (named, tagged) = (named(desired), tagged(desired));
     let mut all = BTreeMap::new();
     for there in &observed.images {
-        for name in marks(there, owner) {
-            let stays = if is_pulled_for_containers(&name) {
-                there.references.iter().any(|reference| named.contains_key(reference))
-                    || is_used_by_described(there, desired, observed)
-            } else {
-                desired.images.contains_key(&name)
-            };
+        let marked: BTreeSet<Name> = marks(there, owner).collect();
+        if marked.is_empty() {
+            continue;
+        }
+        let (tags, stays) = going(there, &tagged, owner);
+        let kept = wanted.contains(&there.id)
+            || is_snapshot(there)
+            || tags.iter().any(|tag| named.contains_key(tag))
+            || (!stays && is_used_by_others(there, observed));
+        for name in marked {
+            let stays = kept
+                || if is_pulled_for_containers(&name) {
+                    is_used_by_described(there, desired, observed)
+                } else {
+                    desired.images.contains_key(&name)
+                };
             *all.entry(name).or_insert(true) &= !stays;
         }
     }

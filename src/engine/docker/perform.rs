@@ -27,7 +27,7 @@ use crate::desired::{Ingredients, Recipe};
 use crate::engine::{EngineError, PATIENCE_MAX, Progress};
 use crate::fields;
 use crate::observed::ObservedImage;
-use crate::plan::Step;
+use crate::plan::{Step, nothing_new};
 use crate::resource::label::{self, Mark};
 use crate::resource::name::Name;
 use crate::resource::platform::Platform;
@@ -77,10 +77,11 @@ async fn act(engine: &Session, step: &Step, progress: &Progress<'_>) -> Result<(
             let ids: Vec<String> = ids.iter().map(|id| id.as_str().to_owned()).collect();
             image_id(engine, &what, &ids).await.map(|_| ())
         }
-        Step::Pull { reference, platform, mark } => {
+        Step::Pull { reference, platform, digest, mark } => {
             // The engine answers only once a registry, or its mirrors one after the other, did.
             let patient = patient(engine);
             let pulled = registry::pull(&patient, reference, platform.as_ref(), progress);
+            let pulled = brings(engine, &what, reference, digest.as_ref(), pulled);
             match mark {
                 Some(mark) => pull_and_mark(engine, &what, reference, mark, pulled).await,
                 None => pulled.await,
@@ -90,7 +91,7 @@ async fn act(engine: &Session, step: &Step, progress: &Progress<'_>) -> Result<(
         Step::Save { image, archive } => save::save(&patient(engine), &what, image, archive, progress).await,
         Step::Make { recipe, tag } => make_marked(engine, &what, recipe, tag, progress).await,
         Step::Tag { image, tags, mark } => tag(engine, &what, image, tags, mark.as_ref()).await,
-        Step::Untag(tag) => untag(engine, &what, tag).await,
+        Step::Untag { image, tag } => untag_of(engine, &what, image, tag).await,
         Step::CreateNetwork { name, spec, labels } => {
             create_network(engine, &what, name, &fields::network_body(name, spec, labels)).await
         }
@@ -261,7 +262,11 @@ async fn create_container(
     if let Some(platform) = platform {
         options = options.platform(platform.as_str());
     }
-    let docker = engine.sending(body);
+    let mut body = body.clone();
+    if body["Labels"].is_object() {
+        body["Labels"][label::MADE] = nonce().into();
+    }
+    let docker = engine.sending(&body);
     let created = docker.create_container(Some(options.build()), ContainerCreateBody::default()).await;
     created.map(|_| ()).map_err(|error| failed(&engine.endpoint, what, error))
 }
@@ -281,6 +286,28 @@ pub(super) async fn tag(
             TagImageOptionsBuilder::new().repo(&tag.repository()).tag(tag.tag().unwrap_or("latest")).build();
         let tagged = engine.docker.tag_image(id.as_str(), Some(options)).await;
         tagged.map_err(|error| failed(&engine.endpoint, what, error))?;
+    }
+    Ok(())
+}
+
+/// A pull that is to bring what the registry has now under `digest`. It has failed where what was there before is what
+/// is there after it; where the registry has yet another by then, that one has come.
+async fn brings(
+    engine: &Session,
+    what: &str,
+    reference: &ImageReference,
+    digest: Option<&ImageId>,
+    pulled: impl Future<Output = Result<(), EngineError>>,
+) -> Result<(), EngineError> {
+    let Some(digest) = digest else { return pulled.await };
+    let tag = [reference.to_string()];
+    let before = there(engine, what, &tag).await?;
+    pulled.await?;
+    let after = there(engine, what, &tag).await?;
+    // Another digest may stand for the same image: of an index that was put together anew.
+    let names = [reference.at_digest(digest).to_string()];
+    if after == before && after.as_ref() != Some(digest) && there(engine, what, &names).await? != after {
+        return Err(EngineError::refused(nothing_new(reference, digest)));
     }
     Ok(())
 }
@@ -310,6 +337,19 @@ async fn untagged(engine: &Session) -> Result<BTreeSet<ImageId>, EngineError> {
     Ok(images.into_iter().filter(|image| !image.has_tag()).map(|image| image.id).collect())
 }
 
+/// Takes a tag away from an image. One that points to another by now was moved by somebody, and is theirs.
+async fn untag_of(
+    engine: &Session,
+    what: &str,
+    image: &ImageId,
+    tag: &ImageReference,
+) -> Result<(), EngineError> {
+    match there(engine, what, &[tag.to_string()]).await? {
+        Some(id) if id == *image => untag(engine, what, tag).await,
+        _ => Ok(()),
+    }
+}
+
 async fn untag(engine: &Session, what: &str, tag: &ImageReference) -> Result<(), EngineError> {
     let options = RemoveImageOptionsBuilder::new().force(false).noprune(false).build();
     match engine.docker.remove_image(segment(&tag.to_string())?, Some(options), None).await {
@@ -318,7 +358,7 @@ async fn untag(engine: &Session, what: &str, tag: &ImageReference) -> Result<(),
     }
 }
 
-/// Twelve characters that no other attempt has.
+/// Twelve characters that no other attempt or container has.
 fn nonce() -> String {
     // Every state is seeded at random.
     format!("{:012x}", RandomState::new().hash_one(std::process::id()) >> 16)
@@ -330,19 +370,24 @@ pub(super) async fn image_id(
     what: &str,
     images: &[String],
 ) -> Result<ImageId, EngineError> {
+    let absent = || format!("{what}: the image {} is not on this host", images.join(" or "));
+    there(engine, what, images).await?.ok_or_else(|| EngineError::refused(absent()))
+}
+
+/// The same; `None` if none of them is there.
+async fn there(engine: &Session, what: &str, images: &[String]) -> Result<Option<ImageId>, EngineError> {
     for image in images {
         match engine.docker.inspect_image(segment(image)?).await {
             Ok(answer) => {
-                return answer.id.unwrap_or_default().parse().map_err(|cause| EngineError::Unreadable {
-                    what: format!("the image of: {what}"),
-                    cause,
-                });
+                let id = answer.id.unwrap_or_default().parse();
+                let what = || format!("the image of: {what}");
+                return id.map(Some).map_err(|cause| EngineError::Unreadable { what: what(), cause });
             }
             Err(error) if is_absent(&error) => {}
             Err(error) => return Err(failed(&engine.endpoint, what, error)),
         }
     }
-    Err(EngineError::refused(format!("{what}: the image {} is not on this host", images.join(" or "))))
+    Ok(None)
 }
 
 /// Waits until a container that is being removed is gone, so that its name is free.

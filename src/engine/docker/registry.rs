@@ -2,12 +2,14 @@
 //! brought from there and put there.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bollard::models::ProgressDetail;
 use bollard::query_parameters::{CreateImageOptionsBuilder, PushImageOptionsBuilder};
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use hyper::Method;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::credentials::{self, Credentials};
 use super::error::{broke_off, failed, is_absent};
@@ -24,25 +26,45 @@ use crate::resource::reference::ImageReference;
 const ASKED: usize = 8;
 /// How long one answer may take: a pass waits for it.
 const ANSWER: Duration = Duration::from_secs(10);
+/// How long all of them may take, with the credential helpers that are asked before.
+const ALL: Duration = Duration::from_secs(40);
 
-/// What registries have under these references.
+/// What registries have under these references. One that does not answer is asked for nothing more.
 pub(super) async fn ask(
     engine: &Session,
     references: &BTreeSet<ImageReference>,
 ) -> BTreeMap<ImageReference, AtRegistry> {
+    let deadline = Instant::now() + ALL;
+    let silent = Mutex::new(BTreeSet::new());
+    let silent = &silent;
+    let of = |patience: Duration| AtRegistry::Silent(format!("no answer within {} s", patience.as_secs()));
     let asked = stream::iter(references.iter().cloned()).map(|reference| async move {
-        let answer = tokio::time::timeout(ANSWER, ask_for(engine, &reference)).await;
-        let silent = || AtRegistry::Silent(format!("no answer within {} s", ANSWER.as_secs()));
-        (reference, answer.unwrap_or_else(|_| silent()))
+        let registry = reference.domain().to_owned();
+        if silent.lock().unwrap_or_else(PoisonError::into_inner).contains(&registry) {
+            return (reference, of(ANSWER));
+        }
+        let answer = match timeout_at(deadline, ask_for(engine, &reference)).await {
+            Ok(Some(answer)) => answer,
+            Ok(None) => {
+                silent.lock().unwrap_or_else(PoisonError::into_inner).insert(registry);
+                of(ANSWER)
+            }
+            Err(_) => of(ALL),
+        };
+        (reference, answer)
     });
     asked.buffer_unordered(ASKED).collect().await
 }
 
-async fn ask_for(engine: &Session, reference: &ImageReference) -> AtRegistry {
+/// What a registry has; `None` if it does not answer.
+async fn ask_for(engine: &Session, reference: &ImageReference) -> Option<AtRegistry> {
     let name = reference.to_string();
-    let Ok(name) = segment(&name) else { return AtRegistry::Silent("it cannot be asked for".to_owned()) };
+    let Ok(name) = segment(&name) else {
+        return Some(AtRegistry::Silent("it cannot be asked for".to_owned()));
+    };
     let Credentials { sent, trouble } = credentials::of(reference).await;
-    match engine.docker.inspect_registry_image(name, sent).await {
+    let answer = timeout(ANSWER, engine.docker.inspect_registry_image(name, sent)).await.ok()?;
+    Some(match answer {
         Ok(answer) => match answer.descriptor.digest.and_then(|digest| digest.parse().ok()) {
             Some(digest) => AtRegistry::Has(digest),
             None => AtRegistry::Silent("its answer has no digest".to_owned()),
@@ -53,7 +75,7 @@ async fn ask_for(engine: &Session, reference: &ImageReference) -> AtRegistry {
             let why = why.strip_prefix("it: ").unwrap_or(&why).to_owned();
             AtRegistry::Silent(trouble.map_or_else(|| why.clone(), |trouble| format!("{why} ({trouble})")))
         }
-    }
+    })
 }
 
 /// Whether the registry said that it has no such tag.

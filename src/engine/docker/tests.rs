@@ -3,8 +3,11 @@ use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixListener;
 
-use super::DockerReader;
-use crate::engine::{EngineError, Inspect};
+use super::{DockerEngine, DockerReader};
+use crate::engine::{EngineError, Inspect, Perform};
+use crate::observed::AtRegistry;
+use crate::plan::Step;
+use crate::resource::reference::ImageReference;
 
 /// An engine that knows no API older than `oldest`, and no image. Keeps what was asked for.
 fn engine(listener: UnixListener, oldest: Arc<Mutex<&'static str>>, asked: Arc<Mutex<Vec<String>>>) {
@@ -60,4 +63,64 @@ async fn an_engine_that_was_exchanged_is_agreed_with_anew() {
     let asked: Vec<String> =
         asked.lock().unwrap().iter().map(|path| path.split("/images").next().unwrap().to_owned()).collect();
     assert_eq!(asked, ["/version", "/v1.41", "/v1.41", "/v1.41", "/version", "/v1.44"]);
+}
+
+/// An engine that says which API it speaks, and takes everything else in without a word.
+fn silent_engine(listener: UnixListener, asked: Arc<Mutex<Vec<String>>>) {
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let asked = Arc::clone(&asked);
+            tokio::spawn(async move {
+                let mut received = vec![0; 4096];
+                let count = stream.read(&mut received).await.unwrap_or(0);
+                let request = String::from_utf8_lossy(&received[..count]).into_owned();
+                let path = request.split_whitespace().nth(1).unwrap_or_default().to_owned();
+                if path == "/version" {
+                    let body = r#"{"ApiVersion": "1.41", "MinAPIVersion": "1.12"}"#;
+                    let head = format!(
+                        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+                        body.len()
+                    );
+                    let _ = stream.write_all(format!("{head}{body}").as_bytes()).await;
+                    return;
+                }
+                asked.lock().unwrap().push(path);
+                while stream.read(&mut received).await.is_ok_and(|count| count > 0) {}
+            });
+        }
+    });
+}
+
+#[tokio::test]
+async fn an_archive_that_cannot_be_read_to_its_end_is_no_lost_engine() {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("engine.sock");
+    silent_engine(UnixListener::bind(&socket).unwrap(), Arc::default());
+    let engine = DockerEngine::new(DockerReader::at(&format!("unix://{}", socket.display())));
+    // A directory can be opened, and not read.
+    let archive = dir.path().to_owned();
+    let load = Step::LoadArchive { archive: archive.clone(), ids: Vec::new(), brings: [].into() };
+    let error = engine.perform(&load, &|_| {}).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!("{} cannot be read: Is a directory (os error 21)", archive.display())
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_registry_that_is_silent_holds_up_a_pass_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("engine.sock");
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    silent_engine(UnixListener::bind(&socket).unwrap(), Arc::clone(&asked));
+    let reader = DockerReader::at(&format!("unix://{}", socket.display()));
+    let tag = |number: usize| -> ImageReference { format!("10.0.0.7:5000/exam:{number}").parse().unwrap() };
+    let tags = (0..100).map(tag).collect();
+    let begun = tokio::time::Instant::now();
+    let answers = reader.at_registries(&tags).await.unwrap();
+    assert_eq!(begun.elapsed().as_secs(), 10);
+    let silent = AtRegistry::Silent("no answer within 10 s".to_owned());
+    assert!(answers.len() == 100 && answers.values().all(|answer| *answer == silent), "{answers:?}");
+    assert_eq!(asked.lock().unwrap().len(), 8);
 }

@@ -1,8 +1,8 @@
 //! Archives into the engine: loads and imports, streamed, with progress.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bollard::query_parameters::{CreateImageOptionsBuilder, ImportImageOptionsBuilder};
@@ -50,8 +50,9 @@ pub(super) async fn load_archive(
     let file = open(archive).await?;
     let options = ImportImageOptionsBuilder::new().quiet(true).build();
     let sent = Sent::of(&file).await;
-    let answers = engine.docker.import_image_stream(options, chunks(file, sent.count()), None);
-    sent.told_while(progress, drain(engine, &what, answers)).await
+    let answers = engine.docker.import_image_stream(options, sent.chunks(file), None);
+    let loaded = sent.told_while(progress, drain(engine, &what, answers)).await;
+    sent.read_whole(archive, loaded)
 }
 
 /// Imports a file system's archive under a tag. `what` says it in an error.
@@ -71,10 +72,11 @@ pub(super) async fn import(
         Archive::File(archive) => {
             let file = open(archive).await?;
             let sent = Sent::of(&file).await;
-            let body = bollard::body_try_stream(chunks(file, sent.count()));
+            let body = bollard::body_try_stream(sent.chunks(file));
             let options = options.from_src("-").build();
             let answers = engine.docker.create_image(Some(options), Some(body), None);
-            sent.told_while(progress, drain(engine, what, answers)).await
+            let imported = sent.told_while(progress, drain(engine, what, answers)).await;
+            sent.read_whole(archive, imported)
         }
         Archive::Address(address) => {
             // By itself the engine notes in the image's history where it came from, password and all (law 12).
@@ -105,25 +107,47 @@ pub(super) async fn drain<T>(
 }
 
 async fn open(path: &Path) -> Result<File, EngineError> {
-    File::open(path)
-        .await
-        .map_err(|error| EngineError::refused(format!("{} cannot be read: {error}", path.display())))
+    File::open(path).await.map_err(|error| unread(path, &error.to_string()))
+}
+
+fn unread(path: &Path, why: &str) -> EngineError {
+    EngineError::refused(format!("{} cannot be read: {why}", path.display()))
 }
 
 /// How much of a file has been sent.
 struct Sent {
     size: u64,
     count: Arc<AtomicU64>,
+    /// Why it could not be read to its end.
+    broken: Arc<OnceLock<String>>,
 }
 
 impl Sent {
     async fn of(file: &File) -> Self {
         let size = file.metadata().await.map_or(0, |metadata| metadata.len());
-        Self { size, count: Arc::default() }
+        Self { size, count: Arc::default(), broken: Arc::default() }
     }
 
-    fn count(&self) -> Arc<AtomicU64> {
-        Arc::clone(&self.count)
+    /// A file in pieces, so that an archive of any size takes little memory.
+    fn chunks(&self, file: File) -> impl Stream<Item = std::io::Result<Bytes>> + Send + use<> {
+        let (sent, broken) = (Arc::clone(&self.count), Arc::clone(&self.broken));
+        stream::try_unfold((file, sent, broken), |(mut file, sent, broken)| async move {
+            let mut buffer = vec![0; CHUNK];
+            let count = file.read(&mut buffer).await.inspect_err(|error| {
+                broken.get_or_init(|| error.to_string());
+            })?;
+            buffer.truncate(count);
+            sent.fetch_add(count as u64, Ordering::Relaxed);
+            Ok((count > 0).then(|| (Bytes::from(buffer), (file, sent, broken))))
+        })
+    }
+
+    /// What came of the sending. Where the file broke it off, the engine is not lost.
+    fn read_whole(&self, path: &Path, result: Result<(), EngineError>) -> Result<(), EngineError> {
+        match self.broken.get() {
+            Some(why) => Err(unread(path, why)),
+            None => result,
+        }
     }
 
     /// Does the sending, and tells every second how far it is, unless it stands still.
@@ -147,17 +171,6 @@ impl Sent {
     }
 }
 
-/// A file in pieces, so that an archive of any size takes little memory.
-fn chunks(file: File, sent: Arc<AtomicU64>) -> impl Stream<Item = std::io::Result<Bytes>> + Send + 'static {
-    stream::try_unfold((file, sent), |(mut file, sent)| async move {
-        let mut buffer = vec![0; CHUNK];
-        let count = file.read(&mut buffer).await?;
-        buffer.truncate(count);
-        sent.fetch_add(count as u64, Ordering::Relaxed);
-        Ok((count > 0).then(|| (Bytes::from(buffer), (file, sent))))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
@@ -166,8 +179,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_is_sent_is_told_as_long_as_it_gets_on() {
-        let sent = Sent { size: 4096, count: Arc::default() };
-        let count = sent.count();
+        let sent = Sent { size: 4096, count: Arc::default(), broken: Arc::default() };
+        let count = Arc::clone(&sent.count);
         let told = Mutex::new(Vec::new());
         let progress = |text: String| told.lock().unwrap().push(text);
         let sending = async {

@@ -9,6 +9,7 @@ use super::super::EngineError;
 use super::container::{Container, Doing, name_taken};
 use super::world::World;
 use crate::resource::bind::{Bind, BindSource};
+use crate::resource::label;
 use crate::resource::volume::VolumeSpec;
 
 /// The `Config` of a container: what its create body says, laid over what its image says.
@@ -93,6 +94,9 @@ impl World {
             host,
             volumes,
         };
+        if body["Labels"][label::OWNER].is_string() {
+            container.config["Labels"][label::MADE] = json!(container.id.short());
+        }
         if container.config["Hostname"].is_null() {
             container.config["Hostname"] = json!(container.id.short());
         }

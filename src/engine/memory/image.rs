@@ -8,7 +8,7 @@ use super::super::EngineError;
 use super::world::World;
 use crate::fields;
 use crate::observed::ObservedImage;
-use crate::plan::Step;
+use crate::plan::{Step, nothing_new};
 use crate::resource::label::SOURCE;
 use crate::resource::reference::{ImageId, ImageReference};
 
@@ -60,6 +60,10 @@ impl World {
         id
     }
 
+    pub(super) fn keep_in_mirror(&mut self, at: &ImageReference) {
+        self.mirror.extend(self.registry.get(at).map(|image| (at.clone(), image.clone())));
+    }
+
     pub(super) fn image(&self, name: &str) -> Option<&Image> {
         let reference = name.parse::<ImageReference>().ok();
         let id = name.parse::<ImageId>().ok();
@@ -101,12 +105,19 @@ impl World {
                 );
                 Ok(())
             }
-            Step::Pull { reference, mark, .. } => {
+            Step::Pull { reference, digest, mark, .. } => {
                 let image = self
-                    .registry
+                    .mirror
                     .get(reference)
+                    .or_else(|| self.registry.get(reference))
                     .cloned()
                     .ok_or_else(|| EngineError::refused(format!("manifest for {reference} not found")))?;
+                if let (Some(digest), Some(there)) = (digest, self.image(&reference.to_string()))
+                    && there.id == image.id
+                    && there.id != *digest
+                {
+                    return Err(EngineError::refused(nothing_new(reference, digest)));
+                }
                 let there = self.images.iter().find(|there| there.id == image.id);
                 let is_nobodys = there.is_some_and(|there| !there.observed(false).has_tag());
                 let marks = mark.iter().filter(|_| !is_nobodys).flat_map(|mark| mark.tags(&image.id));
@@ -135,7 +146,9 @@ impl World {
                 self.store(found, &tags);
                 Ok(())
             }
-            Step::Untag(tag) => self.untag(tag),
+            Step::Untag { image, tag } if self.image(&tag.to_string()).is_some_and(|at| at.id == *image) => {
+                self.untag(tag)
+            }
             _ => Ok(()),
         }
     }
@@ -154,7 +167,7 @@ impl World {
         }
     }
 
-    fn untag(&mut self, tag: &ImageReference) -> Result<(), EngineError> {
+    pub(super) fn untag(&mut self, tag: &ImageReference) -> Result<(), EngineError> {
         let Some(index) = self.images.iter().position(|image| image.references.contains(tag)) else {
             return Ok(());
         };

@@ -68,6 +68,11 @@ impl MemoryEngine {
         self.lock().world.publish(reference, config, program)
     }
 
+    /// Lets pulls bring what the registry has now, whatever is put there later, as a mirror that lags behind does.
+    pub fn keep_in_mirror(&self, reference: &ImageReference) {
+        self.lock().world.keep_in_mirror(reference);
+    }
+
     /// Does a step as an operator would: no fault strikes it, no log tells of it.
     ///
     /// # Errors
@@ -89,6 +94,14 @@ impl MemoryEngine {
     /// Changes what is said of the host.
     pub fn on_host(&self, change: impl FnOnce(&mut HostFacts)) {
         change(&mut self.lock().world.host);
+    }
+
+    /// `docker rmi REFERENCE`.
+    ///
+    /// # Errors
+    /// If a container uses the image, and has no other reference to it.
+    pub fn untag(&self, reference: &ImageReference) -> Result<(), EngineError> {
+        self.lock().world.untag(reference)
     }
 
     /// `docker rm -f NAME`: volumes stay.

@@ -11,7 +11,12 @@ fn engine() -> MemoryEngine {
         Program::Runs,
     );
     engine
-        .by_hand(&Step::Pull { reference: "web:1".parse().expect("a reference"), platform: None, mark: None })
+        .by_hand(&Step::Pull {
+            reference: "web:1".parse().expect("a reference"),
+            platform: None,
+            digest: None,
+            mark: None,
+        })
         .expect("pulled");
     engine
 }
@@ -55,7 +60,7 @@ fn it_refuses_what_an_engine_refuses() {
         refusal(engine.by_hand(&Step::RemoveContainer("a1".to_owned()))),
         "you cannot remove a running container a1: stop it first"
     );
-    assert!(refusal(engine.by_hand(&Step::Untag("web:1".parse().expect("a tag")))).starts_with("conflict"));
+    assert!(refusal(engine.untag(&"web:1".parse().expect("a tag"))).starts_with("conflict"));
     let update = Step::Update { container: "a1".to_owned(), body: json!({"Memory": 9, "MemorySwap": 5}) };
     assert!(refusal(engine.by_hand(&update)).starts_with("memory limit should be smaller"));
 }

@@ -25,6 +25,8 @@ const BUILT_IN: [&str; 3] = ["bridge", "host", "none"];
 pub(super) struct World {
     pub images: Vec<Image>,
     pub registry: BTreeMap<ImageReference, Image>,
+    /// What comes instead of what the registry has.
+    pub mirror: BTreeMap<ImageReference, Image>,
     pub containers: Vec<Container>,
     pub networks: BTreeMap<String, Network>,
     pub volumes: BTreeMap<String, Volume>,
@@ -93,7 +95,7 @@ impl World {
             | Step::Save { .. }
             | Step::Push(_)
             | Step::Tag { .. }
-            | Step::Untag(_) => self.act_on_image(step),
+            | Step::Untag { .. } => self.act_on_image(step),
             Step::CreateNetwork { name, spec, labels } => self.create_network(name, spec, labels),
             Step::RemoveNetwork(network) => self.remove_network(network),
             Step::CreateVolume { name, spec, labels } => {
@@ -209,7 +211,7 @@ impl World {
     pub(super) fn commit(&mut self, name: &str, at: &ImageReference) -> Result<(), EngineError> {
         let config = self.container(name)?.inspection()["Config"].take();
         self.publish(at, config, Program::Runs);
-        self.act(&Step::Pull { reference: at.clone(), platform: None, mark: None })
+        self.act(&Step::Pull { reference: at.clone(), platform: None, digest: None, mark: None })
     }
 
     pub(super) fn everything(&self) -> Value {

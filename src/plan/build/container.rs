@@ -133,6 +133,9 @@ impl Builder<'_> {
     ) -> Option<usize> {
         let id = &change.id;
         let target = container.id.as_str().to_owned();
+        let is_taken = |need: &&Need| self.snapshots.contains(&need.id);
+        let taken: Vec<Need> = change.needs.iter().filter(is_taken).cloned().collect();
+        let mut taken = self.ready_nodes(&taken);
         for operation in operations {
             let step = match operation {
                 Operation::Rename => Step::Rename { container: target.clone(), to: id.name.to_string() },
@@ -160,7 +163,9 @@ impl Builder<'_> {
                 Operation::Start => Step::Start(target.clone()),
                 Operation::Stop => Step::Stop(target.clone()),
             };
-            let mut needs: Vec<usize> = last.into_iter().collect();
+            // A snapshot is of the container as it was before.
+            let mut needs: Vec<usize> = std::mem::take(&mut taken);
+            needs.extend(last);
             match operation {
                 // A port may have to be given up first, a namespace or a network be there.
                 Operation::Start | Operation::Restart => {

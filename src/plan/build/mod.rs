@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{Node, Step};
+use crate::desired::Ingredients;
 use crate::diff::{Act, Change, Need, Operation};
 use crate::resource::label::{self, Mark, Purpose};
 use crate::resource::name::{Kind, Owner, ResourceId};
@@ -22,9 +23,9 @@ use crate::resource::reference::ImageReference;
 const BATCH: usize = 32;
 
 /// The steps of `changes`, without those of changes that wait. What was there before those in `left` is not put back.
-pub(super) fn nodes(
-    changes: &[Change],
-    owner: &Owner,
+pub(super) fn nodes<'a>(
+    changes: &'a [Change],
+    owner: &'a Owner,
     waiting: &BTreeMap<ResourceId, String>,
     left: &BTreeSet<&ResourceId>,
     interrupted: &BTreeSet<ResourceId>,
@@ -36,6 +37,11 @@ pub(super) fn nodes(
         pulls: BTreeMap::new(),
         awaited: BTreeMap::new(),
         aside: Vec::new(),
+        snapshots: changes
+            .iter()
+            .filter(|change| is_snapshot(&change.act))
+            .map(|change| &change.id)
+            .collect(),
     };
     let tried = |change: &&Change| !waiting.contains_key(&change.id);
     builder.load_papers(changes.iter().filter(tried));
@@ -65,19 +71,27 @@ pub(super) fn nodes(
     builder.nodes
 }
 
+fn is_snapshot(act: &Act) -> bool {
+    matches!(act, Act::Make { recipe, .. } if matches!(recipe.ingredients, Ingredients::Commit(_)))
+}
+
 fn needs_container(change: &Change) -> bool {
     change.needs.iter().any(|need| need.id.kind == Kind::Container)
 }
 
-/// Sorts changes so that one comes after those it depends on. The manifests have no cycles; were there one, its
-/// members would keep their order and their waiting would be cut.
+/// Sorts changes so that one comes after those it depends on; those of one resource stay together, so that what is made
+/// is pushed or saved once it is. The manifests have no cycles; were there one, its members would keep their order and
+/// their waiting would be cut.
 fn in_order(mut left: Vec<&Change>) -> Vec<&Change> {
     let mut ordered = Vec::with_capacity(left.len());
     while !left.is_empty() {
-        let ids: BTreeSet<ResourceId> = left.iter().map(|change| change.id.clone()).collect();
-        let (free, bound): (Vec<&Change>, Vec<&Change>) = left.iter().partition(|change| {
-            !change.needs.iter().any(|need| ids.contains(&need.id) && need.id != change.id)
-        });
+        let ids: BTreeSet<&ResourceId> = left.iter().map(|change| &change.id).collect();
+        let waits = |change: &&&Change| {
+            change.needs.iter().any(|need| ids.contains(&need.id) && need.id != change.id)
+        };
+        let bound: BTreeSet<&ResourceId> = left.iter().filter(waits).map(|change| &change.id).collect();
+        let (bound, free): (Vec<&Change>, Vec<&Change>) =
+            left.iter().partition(|change| bound.contains(&change.id));
         if free.is_empty() {
             ordered.extend(bound);
             break;
@@ -99,6 +113,8 @@ struct Builder<'a> {
     awaited: BTreeMap<ResourceId, usize>,
     /// The nodes that let containers give up names that are others'.
     aside: Vec<usize>,
+    /// What is taken of containers.
+    snapshots: BTreeSet<&'a ResourceId>,
 }
 
 impl Builder<'_> {
@@ -160,11 +176,14 @@ impl Builder<'_> {
                 let load = self.push(id, load, Vec::new());
                 Some(self.mark(id, image.collect(), tags, brings, load))
             }
-            Act::Pull { reference, platform, tags } => {
-                let pull =
-                    Step::Pull { reference: reference.clone(), platform: platform.clone(), mark: None };
-                let pull = self.push(id, pull, Vec::new());
-                Some(self.mark(id, vec![reference.to_string()], tags, [reference], pull))
+            Act::Pull { reference, platform, digest, tags } => {
+                let (platform, purpose) = (platform.clone(), Purpose::Resource(id.name.clone()));
+                let mark = Some(self.pulled(reference, purpose));
+                let (what, digest) = (reference.clone(), digest.clone());
+                let step = Step::Pull { reference: what, platform, digest, mark };
+                let pull = self.push(id, step, Vec::new());
+                let image = || vec![reference.to_string()];
+                Some(if tags.is_empty() { pull } else { self.mark(id, image(), tags, [], pull) })
             }
             Act::Make { recipe, tags } => tags.split_first().map(|(tag, tags)| {
                 let needs = self.ready_nodes(&change.needs);
@@ -189,13 +208,14 @@ impl Builder<'_> {
                 self.push(id, Step::Save { image: image.clone(), archive: archive.clone() }, needs);
                 None
             }
-            Act::Untag { tags, .. } => {
+            Act::Untag { image, tags, .. } => {
                 let mut needs = self.ready_nodes(&change.needs);
                 // The next generation takes the tags over. Were the mark gone before that, they would
                 // belong to an image that is nobody's.
                 needs.extend(self.ready.get(id).into_iter().flatten());
                 for tag in tags {
-                    needs = vec![self.push(id, Step::Untag(tag.clone()), needs)];
+                    let step = Step::Untag { image: image.clone(), tag: tag.clone() };
+                    needs = vec![self.push(id, step, needs)];
                 }
                 self.ready.entry(id.clone()).or_default().extend(needs);
                 None
@@ -277,14 +297,19 @@ impl Builder<'_> {
         needs.iter().filter_map(|need| self.ready.get(&need.id)).flatten().copied().collect()
     }
 
+    /// The mark of an image that is pulled.
+    fn pulled(&self, reference: &ImageReference, purpose: Purpose) -> Mark {
+        Mark { owner: self.owner.clone(), purpose, set: [reference.clone()].into(), base: None }
+    }
+
     /// Pulls an image that no manifest describes, for all containers that name it.
     fn pull(&mut self, id: &ResourceId, reference: &ImageReference, platform: Option<&Platform>) -> usize {
         if let Some(node) = self.pulls.get(reference) {
             return *node;
         }
-        let set = [reference.clone()].into();
-        let mark = Some(Mark { owner: self.owner.clone(), purpose: Purpose::Containers, set, base: None });
-        let step = Step::Pull { reference: reference.clone(), platform: platform.cloned(), mark };
+        let mark = Some(self.pulled(reference, Purpose::Containers));
+        let (what, platform) = (reference.clone(), platform.cloned());
+        let step = Step::Pull { reference: what, platform, digest: None, mark };
         let node = self.push(id, step, Vec::new());
         self.pulls.insert(reference.clone(), node);
         node

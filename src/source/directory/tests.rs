@@ -69,6 +69,18 @@ fn one_file_of_any_name_is_a_root_too() {
 }
 
 #[test]
+fn the_lock_beside_one_file_is_read_with_it() {
+    let directory = directory(&[("web.yaml", "x"), ("other.yaml", "x"), ("invigil.lock", "x")]);
+    let one = snapshot(&directory.path().join("web.yaml"));
+    assert_eq!(paths(&one), ["invigil.lock", "web.yaml"]);
+    let locks: Vec<bool> = one.files().iter().map(|file| one.is_lock(file)).collect();
+    assert_eq!(locks, [true, false]);
+    // Named itself, it is a manifest like any other file.
+    let lock = snapshot(&directory.path().join("invigil.lock"));
+    assert_eq!((paths(&lock), lock.is_lock(&lock.files()[0])), (vec!["invigil.lock"], false));
+}
+
+#[test]
 fn a_revision_changes_with_a_name_and_with_a_byte_and_with_nothing_else() {
     let first = snapshot(directory(&[("a.yaml", "x"), ("b.yaml", "")]).path());
     let same = snapshot(directory(&[("b.yaml", ""), ("a.yaml", "x"), ("notes.txt", "")]).path());
