@@ -53,12 +53,15 @@ impl Partial {
         Ok(&self.beside)
     }
 
-    /// Puts it in its place, once it is on the disk.
+    /// Puts it in its place, once it is on the disk; that it is there is on the disk, too, when this returns.
     pub(super) async fn finish(mut self) -> io::Result<()> {
         self.settle().await?;
         fs::rename(&self.beside, &self.place).await?;
         self.is_finished = true;
-        Ok(())
+        match self.place.parent() {
+            Some(directory) => File::open(directory).await?.sync_all().await,
+            None => Ok(()),
+        }
     }
 }
 
