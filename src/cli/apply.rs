@@ -96,7 +96,7 @@ pub(super) async fn pass(
     if aim.is_asked(&plan) && !approved {
         if !io::stdin().is_terminal() {
             return Err(Advised {
-                message: "this replaces or removes what is there, and there is no terminal to ask at"
+                message: "this replaces, removes or stops what is there, and there is no terminal to ask at"
                     .to_owned(),
                 hint: "`--yes` says that it is meant; nothing was changed",
             }
@@ -154,7 +154,7 @@ fn code(success: bool) -> ExitCode {
 }
 
 fn confirmed() -> Result<bool> {
-    report::talk("\nThis replaces or removes what is there. Go on? [y/N] ");
+    report::talk("\nThis replaces, removes or stops what is there. Go on? [y/N] ");
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer).context("while reading the answer")?;
     Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes" | "是"))

@@ -107,7 +107,7 @@ fn law_4_what_takes_something_away_is_asked_for_and_bounded() {
         (
             Some(1),
             format!(
-                "{plan}error: this replaces or removes what is there, and there is no terminal to ask at\n\
+                "{plan}error: this replaces, removes or stops what is there, and there is no terminal to ask at\n\
                  hint: `--yes` says that it is meant; nothing was changed\n"
             )
         )
@@ -135,7 +135,7 @@ fn prune_removes_what_no_manifest_describes_and_nothing_else() {
     let plan =
         "network/@1  remove   no longer in the manifests\n\nPlan: 1 to remove; 2 unchanged.\n".to_owned();
     assert_eq!(networks.invigil(&["prune", "--dry-run"], ""), (Some(0), plan.clone()));
-    let refused = "error: this replaces or removes what is there, and there is no terminal to ask at\n\
+    let refused = "error: this replaces, removes or stops what is there, and there is no terminal to ask at\n\
                    hint: `--yes` says that it is meant; nothing was changed\n";
     assert_eq!(networks.invigil(&["prune"], ""), (Some(1), format!("{plan}{refused}")));
     let (code, told) = networks.invigil(&["prune", "--yes"], "");

@@ -83,7 +83,7 @@ Examples:
   invigil apply --plan tomorrow.plan
                                   what was read, or nothing
 
-On a terminal it asks before it replaces or removes anything.
+On a terminal it asks before it replaces, removes or stops anything.
 Exit codes: 0 everything that may be done is, 1 something is not: it failed, is blocked, waits, or a
 manifest is wrong. What is kept though no manifest describes it (past the limits of removals, or
 where one file is named) is listed as `kept`, and does not count.")]
