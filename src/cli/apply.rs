@@ -32,7 +32,7 @@ pub(super) async fn apply(args: &ApplyArgs) -> Result<ExitCode> {
     let check = |wanted: &Wanted, plan: &Plan| {
         let Some(saved) = &saved else { return Ok(()) };
         let secret = args.pass.owner.state.secret(&setup.owner);
-        let sealed = wanted.revision.sealed(&secret.read().with_context(|| unsealed(&secret))?);
+        let sealed = wanted.identity().sealed(&secret.read().with_context(|| unsealed(&secret))?);
         saved.check(plan, &setup.owner, &sealed)
     };
     // Reading a saved plan was the approval.
@@ -111,9 +111,10 @@ pub(super) async fn pass(
         turn = self::turn(&turns).await?;
         let (shown, read) = (plan, wanted);
         wanted = wanted_now(manifests, setup)?;
-        if wanted.revision != read.revision {
+        if wanted.identity() != read.identity() {
             return Err(Advised {
-                message: "the manifests have changed since the plan was shown".to_owned(),
+                message: "the manifests, or the files that they name, have changed since the plan was shown"
+                    .to_owned(),
                 hint: "look at the plan once more; nothing was changed",
             }
             .into());

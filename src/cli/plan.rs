@@ -34,7 +34,7 @@ pub(super) async fn plan(args: &PlanArgs) -> Result<ExitCode> {
     }
     if let Some(file) = &args.out {
         let secret = owner.state.secret(&setup.owner);
-        let sealed = wanted.revision.sealed(&secret.read_or_make().with_context(|| unsealed(&secret))?);
+        let sealed = wanted.identity().sealed(&secret.read_or_make().with_context(|| unsealed(&secret))?);
         let path = manifests.root()?;
         SavedPlan::new(&plan, &setup.owner, path, sealed, approved)?.write(file)?;
     }

@@ -26,7 +26,7 @@ pub(super) struct SavedPlan {
     owner: String,
     /// Where the manifests were, from the root.
     pub(super) path: PathBuf,
-    /// Their revision, sealed with this host's secret.
+    /// What they and the files that they name say, sealed with this host's secret.
     manifests: String,
     /// How many removals were approved.
     pub(super) allow_removals: Option<usize>,
@@ -105,7 +105,8 @@ impl SavedPlan {
             return moved("what is there, or wanted, has changed since the plan was made".to_owned());
         }
         if self.manifests != manifests {
-            return moved("the manifests have changed since the plan was made".to_owned());
+            let what = "the manifests, or the files that they name, have changed since the plan was made";
+            return moved(what.to_owned());
         }
         Ok(())
     }

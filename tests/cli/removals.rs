@@ -245,7 +245,12 @@ fn a_saved_plan_is_carried_out_or_refused_and_never_something_else() {
     fs::write(&manifest, format!("# note\n{text}")).unwrap();
     let (code, told) = apply(file);
     assert_eq!(code, Some(1));
-    assert!(told.contains("error: the manifests have changed since the plan was made\n"), "{told}");
+    assert!(
+        told.contains(
+            "error: the manifests, or the files that they name, have changed since the plan was made\n"
+        ),
+        "{told}"
+    );
     fs::write(&manifest, text).unwrap();
     let (code, told) = apply(file);
     assert_eq!(code, Some(0), "{told}");
@@ -254,4 +259,37 @@ fn a_saved_plan_is_carried_out_or_refused_and_never_something_else() {
     let (code, told) = apply(file);
     assert_eq!(code, Some(1));
     assert!(told.contains("is not a plan that `invigil plan --out` wrote"), "{told}");
+}
+
+#[test]
+fn a_saved_plan_is_refused_where_a_file_that_a_manifest_names_says_something_else() {
+    let networks = Networks::new("named", 0);
+    let name = networks.prefix.clone();
+    fs::write(
+        networks.dir.path().join("web.yaml"),
+        format!(
+            "apiVersion: invigil/v1\nkind: Container\nmetadata: {{name: {name}}}\n\
+             spec: {{image: busybox, state: created, envFiles: [web.env], files: [{{path: /x, source: x}}]}}\n"
+        ),
+    )
+    .unwrap();
+    let (secret, content) = (networks.dir.path().join("web.env"), networks.dir.path().join("x"));
+    let saved = networks.state.path().join("plan");
+    let saved = saved.to_str().unwrap();
+    for changed in [&secret, &content] {
+        fs::write(&secret, "API_KEY=one\n").unwrap();
+        fs::write(&content, "one\n").unwrap();
+        let (code, told) = networks.invigil(&["plan", "--out", saved], "");
+        assert_eq!(code, Some(0), "{told}");
+        fs::write(changed, "API_KEY=two\n").unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_invigil"))
+            .args(["apply", "--owner", &networks.prefix, "--plan", saved, "--state-dir"])
+            .arg(networks.state.path())
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{told}");
+        let why = "error: the manifests, or the files that they name, have changed since the plan was made\n";
+        assert!(told.contains(why), "{told}");
+    }
 }
