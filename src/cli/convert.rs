@@ -126,11 +126,12 @@ fn read(file: &Path) -> io::Result<String> {
 }
 
 fn tell(file: &Path, violations: &[Violation]) {
+    let file = plain(&file.to_string_lossy());
     for violation in violations {
         let warning = if violation.severity == Severity::Warning { "warning: " } else { "" };
         let path = violation.path.to_string();
         let field = if path.is_empty() { String::new() } else { format!("{}: ", plain(&path)) };
-        report::talk(&format!("{}: {warning}{field}{}\n", file.display(), plain(&violation.message)));
+        report::talk(&format!("{file}: {warning}{field}{}\n", plain(&violation.message)));
         if let Some(hint) = &violation.hint {
             report::talk(&format!("  hint: {}\n", plain(hint)));
         }

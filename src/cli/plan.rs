@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use super::args::{ManifestArgs, Output, PassArgs, PlanArgs};
 use super::saved::SavedPlan;
 use super::style::PALETTE;
-use super::{print, report};
+use super::{print, report, views};
 use crate::engine::docker::DockerReader;
 use crate::execute::default_parallelism;
 use crate::manifest::diagnostic::Diagnostic;
@@ -29,7 +29,7 @@ pub(super) async fn plan(args: &PlanArgs) -> Result<ExitCode> {
         Output::Json => {
             let mut json = plan.to_json()?;
             json["diagnostics"] = serde_json::to_value(seen(&wanted, manifests))?;
-            print(&format!("{json:#}\n"))?;
+            print(&views::json(&json))?;
         }
     }
     if let Some(file) = &args.out {

@@ -293,3 +293,12 @@ fn a_saved_plan_is_refused_where_a_file_that_a_manifest_names_says_something_els
         assert!(told.contains(why), "{told}");
     }
 }
+
+#[test]
+fn law_13_a_plan_as_json_steers_no_terminal() {
+    let networks = Networks::new("json", 0);
+    fs::write(networks.dir.path().join("a\u{9b}2J.yaml"), "{").unwrap();
+    let (code, told) = networks.invigil(&["plan", "-o", "json"], "");
+    assert_eq!(code, Some(1));
+    assert!(told.contains("a\\u009b2J.yaml") && !told.contains('\u{9b}'), "{told:?}");
+}

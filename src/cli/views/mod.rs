@@ -18,7 +18,7 @@ mod status;
 mod table;
 mod unpack;
 
-pub(super) use output::size;
+pub(super) use output::{json, size};
 
 use std::io;
 use std::process::ExitCode;

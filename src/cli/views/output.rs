@@ -81,7 +81,7 @@ pub(super) fn is_terminal() -> bool {
 }
 
 /// A document as JSON, on several lines.
-pub(super) fn json(value: &Value) -> String {
+pub(in crate::cli) fn json(value: &Value) -> String {
     escaped(&format!("{value:#}\n"))
 }
 
