@@ -161,25 +161,38 @@ fn confirmed() -> Result<bool> {
     Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes" | "是"))
 }
 
-/// Waits for SIGINT and SIGTERM; the first asks the walk to stop. Ends only with an error.
+/// Waits for SIGINT and SIGTERM: the first asks the walk to stop, another ends it. A terminal that goes away asks as
+/// well, however often it is told, and ends nothing. Ends only with an error.
 async fn listen(stop: &watch::Sender<bool>, progress: &Progress) -> anyhow::Error {
-    let signals = signal(SignalKind::interrupt()).and_then(|int| Ok((int, signal(SignalKind::terminate())?)));
-    let (mut interrupt, mut terminate) = match signals {
+    let signals = || {
+        let hangup = hears_hangups().then(|| signal(SignalKind::hangup())).transpose()?;
+        Ok::<_, io::Error>((signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?, hangup))
+    };
+    let (mut interrupt, mut terminate, mut hangup) = match signals() {
         Ok(signals) => signals,
         Err(error) => return anyhow::Error::new(error).context("while listening for signals"),
     };
     loop {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-        if stop.send_replace(true) {
+        let is_meant = tokio::select! {
+            _ = interrupt.recv() => true,
+            _ = terminate.recv() => true,
+            _ = async { hangup.as_mut()?.recv().await }, if hangup.is_some() => false,
+        };
+        if !stop.send_replace(true) {
+            progress.say("stopping after the steps in flight; once more to leave at once");
+        } else if is_meant {
             return anyhow::anyhow!(
                 "interrupted while steps were in flight; the next plan shows what is left"
             );
         }
-        progress.say("stopping after the steps in flight; once more to leave at once");
     }
+}
+
+/// Whether a hangup is to be heard: under `nohup`, and where it cannot be told, it is not.
+fn hears_hangups() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 0)
 }
 
 fn summary(plan: &Plan, outcomes: &Outcomes) -> String {
