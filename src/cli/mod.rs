@@ -2,7 +2,7 @@
 //! computes none of them again.
 //!
 //! stdout is data, stderr is talk. Exit codes: 0 as asked for, 1 an error, wrong usage among them, 2 changes
-//! (`plan --detailed-exitcode`) or something left out (`convert`, `export`, `cp`).
+//! (`plan --detailed-exitcode`), something left out (`convert`, `export`, `cp`) or not ready (`status`).
 
 mod apply;
 mod args;
