@@ -19,7 +19,7 @@ use crate::resource::container::{FileOwner, PlacedFile};
 use crate::resource::mount::Mode;
 
 /// What archives are made of.
-const BLOCK: u64 = 512;
+const BLOCK: usize = 512;
 /// More than the largest file that is put into a container, packed.
 const PUT_MAX: usize = 9 << 20;
 
@@ -137,9 +137,9 @@ fn is_whole(archive: &Path) -> std::io::Result<bool> {
     let mut end = 0_u64;
     for entry in tar::Archive::new(&file).entries_with_seek()? {
         let Ok(entry) = entry else { return Ok(false) };
-        end = entry.raw_file_position().saturating_add(entry.size()).next_multiple_of(BLOCK);
+        end = entry.raw_file_position().saturating_add(entry.size()).next_multiple_of(BLOCK as u64);
     }
-    let mut blocks = [1; 2 * BLOCK as usize];
+    let mut blocks = [1; 2 * BLOCK];
     match file.read_exact_at(&mut blocks, end) {
         Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(false),
         read => read.map(|()| blocks.iter().all(|byte| *byte == 0)),

@@ -64,7 +64,7 @@ impl Output {
             let is_its_own =
                 [" --->", "Removing intermediate container"].iter().any(|start| text.starts_with(start));
             if !is_its_own {
-                self.keep(text);
+                self.keep(&text);
             }
         }
         if let (Some(status), Some(id)) = (&line.status, &line.id) {
@@ -79,25 +79,25 @@ impl Output {
             if is_new && !vertex.name.starts_with("[internal]") {
                 let name = plain(&vertex.name);
                 progress(name.clone());
-                self.keep(name.clone());
+                self.keep(&name);
                 self.told.insert(vertex.digest.clone(), name);
             }
         }
         for log in &trace.logs {
             for line in String::from_utf8_lossy(&log.msg).lines() {
-                self.keep(plain(strip_str(line).to_string().trim_end()));
+                self.keep(&plain(strip_str(line).to_string().trim_end()));
             }
         }
     }
 
-    fn keep(&mut self, line: String) {
+    fn keep(&mut self, line: &str) {
         if line.is_empty() {
             return;
         }
         if self.last.len() == LAST_LINES {
             self.last.pop_front();
         }
-        self.last.push_back(without_secrets(&line));
+        self.last.push_back(without_secrets(line));
     }
 
     /// The end of what it said, for a sentence.
