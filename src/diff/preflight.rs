@@ -81,7 +81,7 @@ fn taken_port(id: &ResourceId, desired: &Desired, observed: &Observed, changes: 
 /// Whether a container of ours may hold a port itself, on the host's network, and gives it up: its predecessor, or
 /// one that goes, which is waited for then. What it listens on cannot be told from what others do.
 fn may_be_given_up(id: &ResourceId, observed: &Observed, changes: &mut Changes) -> bool {
-    let listens = |one: &&ObservedContainer| one.status.is_up() && one.networks.contains(HOST_NETWORK);
+    let listens = |one: &&ObservedContainer| one.status.is_up() && one.networks.contains_key(HOST_NETWORK);
     let mut may_be = false;
     for holder in observed.containers.iter().filter(listens) {
         let giver = port::gives_up(holder, changes).filter(|giver| !changes.has_to_follow(giver, id));
