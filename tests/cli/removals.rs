@@ -77,6 +77,7 @@ impl Networks {
 
 impl Drop for Networks {
     fn drop(&mut self) {
+        let _ = fs::remove_file(format!("/run/invigil/{}.pass.lock", self.prefix));
         for number in 1..=4 {
             let _ =
                 Command::new("docker").args(["network", "rm", &format!("{}-{number}", self.prefix)]).output();
