@@ -43,7 +43,7 @@ pub(super) async fn export(args: &ExportArgs) -> Result<ExitCode> {
             }
             _ => None,
         };
-        let one = match export::export(&listed, &inspection, image.as_ref(), &args.owner) {
+        let one = match export::export(&listed, &inspection, image.as_ref(), &args.whose.owner) {
             Ok(one) => one,
             Err(refusal) => {
                 convert::refuse(engine.endpoint(), &refusal);

@@ -12,7 +12,7 @@ use crate::turn::Turns;
 
 pub(super) async fn run(args: &RunArgs) -> Result<ExitCode> {
     logging::init(args.log_format.into()).context("while setting up the log")?;
-    let owner = &args.pass.owner.owner;
+    let owner = &args.pass.owner.whose.owner;
     let turns = Turns::of(owner)?;
     let _only = turns.daemon().context("while locking")?.map_err(|holder| Advised {
         message: format!("{holder} is the daemon of owner {owner} on this host already"),

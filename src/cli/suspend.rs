@@ -14,27 +14,27 @@ use crate::turn::Turns;
 const UNSEEN: &str = "the host is suspended, but a pass that had begun before may still be under way";
 
 pub(super) async fn suspend(args: &SuspendArgs) -> Result<ExitCode> {
-    let suspension = args.state.suspension(&args.owner);
+    let suspension = args.state.suspension(&args.whose.owner);
     suspension.set(&args.reason).with_context(|| format!("while writing {}", suspension.file().display()))?;
     // A pass that has begun goes on: only after it nothing is changed any more.
-    let turns = Turns::of(&args.owner).context(UNSEEN)?;
+    let turns = Turns::of(&args.whose.owner).context(UNSEEN)?;
     drop(turn(&turns).await.context(UNSEEN)?);
     print(&format!(
         "Suspended: nothing of owner {} is changed on this host until `invigil resume`.\n",
-        args.owner
+        args.whose.owner
     ))?;
     Ok(ExitCode::SUCCESS)
 }
 
 pub(super) fn resume(args: &ResumeArgs) -> Result<ExitCode> {
-    let suspension = args.state.suspension(&args.owner);
+    let suspension = args.state.suspension(&args.whose.owner);
     let why = suspension.read().ok().flatten();
     let was =
         suspension.clear().with_context(|| format!("while removing {}", suspension.file().display()))?;
     let told = match why {
-        Some(why) if was => format!("Resumed: owner {} was suspended ({}).\n", args.owner, plain(&why)),
-        None if was => format!("Resumed: owner {} was suspended.\n", args.owner),
-        _ => format!("Owner {} was not suspended on this host.\n", args.owner),
+        Some(why) if was => format!("Resumed: owner {} was suspended ({}).\n", args.whose.owner, plain(&why)),
+        None if was => format!("Resumed: owner {} was suspended.\n", args.whose.owner),
+        _ => format!("Owner {} was not suspended on this host.\n", args.whose.owner),
     };
     print(&told)?;
     Ok(ExitCode::SUCCESS)

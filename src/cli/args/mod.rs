@@ -10,11 +10,10 @@ use clap::parser::ValueSource;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 pub(in crate::cli) use self::shared::{
-    ApprovalArgs, ManifestArgs, ParallelArgs, PassArgs, SpaceArgs, StateArgs,
+    ApprovalArgs, ManifestArgs, ParallelArgs, PassArgs, SpaceArgs, StateArgs, Whose,
 };
 use super::views::View;
 use crate::daemon::{DEFAULT_INTERVAL, logging};
-use crate::resource::name::Owner;
 use crate::resource::reference::ImageReference;
 
 /// Keeps the Docker host of an exam server in the state that a directory of YAML manifests describes
@@ -200,9 +199,8 @@ Examples:
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct SuspendArgs {
-    /// Whose resources are left as they are
-    #[arg(long, env = "INVIGIL_OWNER", default_value = "default", hide_env_values = true)]
-    pub(in crate::cli) owner: Owner,
+    #[command(flatten)]
+    pub(in crate::cli) whose: Whose,
     #[command(flatten)]
     pub(in crate::cli) state: StateArgs,
     /// Why, for whoever reads the next plan
@@ -212,9 +210,8 @@ pub(in crate::cli) struct SuspendArgs {
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ResumeArgs {
-    /// Whose resources are kept again
-    #[arg(long, env = "INVIGIL_OWNER", default_value = "default", hide_env_values = true)]
-    pub(in crate::cli) owner: Owner,
+    #[command(flatten)]
+    pub(in crate::cli) whose: Whose,
     #[command(flatten)]
     pub(in crate::cli) state: StateArgs,
 }
@@ -377,9 +374,8 @@ pub(in crate::cli) struct ExportArgs {
     /// Every container that no Invigil made
     #[arg(long, conflicts_with = "names")]
     pub(in crate::cli) all: bool,
-    /// Whose Invigil this is: what bears it needs not be taken over
-    #[arg(long, env = "INVIGIL_OWNER", default_value = "default", hide_env_values = true)]
-    pub(in crate::cli) owner: Owner,
+    #[command(flatten)]
+    pub(in crate::cli) whose: Whose,
     /// The schema that editors are pointed to in the first line
     #[arg(long, value_name = "URL")]
     pub(in crate::cli) schema: Option<String>,

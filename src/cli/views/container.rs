@@ -8,9 +8,10 @@ use clap::Args;
 use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 
-use super::names::{Whose, containers, text};
+use super::names::{containers, text};
 use super::output::{self, LineForm, RowForm, json_line, print};
 use super::table::Table;
+use crate::cli::args::Whose;
 use crate::engine::docker::DockerReader;
 use crate::engine::{Found, Look, Question};
 use crate::fields::plain;

@@ -8,9 +8,10 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::columns::short;
-use super::names::{Whose, choose, list, text};
+use super::names::{choose, list, text};
 use super::output::{RowForm, ago, json, print, size};
 use super::table::{Table, shortened};
+use crate::cli::args::Whose;
 use crate::engine::docker::DockerReader;
 use crate::engine::{Look, Question};
 use crate::resource::name::Kind;

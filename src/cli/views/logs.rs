@@ -12,8 +12,9 @@ use serde_json::json;
 use unicode_width::UnicodeWidthStr;
 
 use super::moment::moment;
-use super::names::{Whose, containers};
+use super::names::containers;
 use super::output::{LineForm, is_terminal, json_line, line, print, print_raw};
+use crate::cli::args::Whose;
 use crate::engine::docker::DockerReader;
 use crate::engine::{EngineError, Found, Line, Look, Moment, Output, Period};
 use crate::fields::plain;

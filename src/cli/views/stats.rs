@@ -9,9 +9,10 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 
-use super::names::{Whose, containers, found, list, name_of, text};
+use super::names::{containers, found, list, name_of, text};
 use super::output::{self, RowForm, is_terminal, print, size};
 use super::table::Table;
+use crate::cli::args::Whose;
 use crate::engine::docker::DockerReader;
 use crate::engine::{EngineError, Found, Look, Question};
 use crate::resource::name::Kind;

@@ -17,9 +17,9 @@ use jiff::Timestamp;
 use tokio::net::UnixStream;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::names::Whose;
 use super::output::{DocumentForm, ago, json, print, yaml};
 use super::table::{Table, shortened};
+use crate::cli::args::Whose;
 use crate::cli::report::{Advised, Unknown, talk};
 use crate::daemon::socket::STATUS_PATH;
 use crate::fields::plain;
