@@ -23,7 +23,7 @@ mod suspend;
 mod validate;
 mod views;
 
-use std::io::{self, Write};
+use std::io;
 use std::process::ExitCode;
 
 use clap::CommandFactory;
@@ -78,11 +78,10 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Writes data to stdout. A reader that has gone away (`| head`) is no error.
+/// Writes text to stdout, for whoever goes on, and ends with the same code, whether or not it is read.
 fn print(text: &str) -> io::Result<()> {
-    let mut stdout = anstream::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+    match views::print_or_end(text) {
+        Err(error) if views::is_gone(&error) => Ok(()),
         result => result,
     }
 }

@@ -13,7 +13,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::moment::moment;
 use super::names::containers;
-use super::output::{LineForm, is_terminal, json_line, line, print, print_raw};
+use super::output::{LineForm, is_terminal, json_line, line, print_or_end, print_raw};
 use crate::cli::args::Whose;
 use crate::engine::docker::DockerReader;
 use crate::engine::{EngineError, Found, Line, Look, Moment, Output, Period};
@@ -213,7 +213,7 @@ impl Page<'_> {
     fn print(&mut self) -> Result<()> {
         let bytes = std::mem::take(&mut self.bytes);
         if self.shown.is_terminal {
-            print(&String::from_utf8_lossy(&bytes))?;
+            print_or_end(&String::from_utf8_lossy(&bytes))?;
         } else {
             print_raw(&bytes)?;
         }
