@@ -10,6 +10,7 @@ use tokio::io::AsyncWriteExt;
 
 use crate::engine::Progress;
 use crate::resource::quantity::ByteSize;
+use crate::whole;
 
 /// A file that is being written beside the place where it is to be. What an earlier try left there is written over.
 pub(super) struct Partial {
@@ -58,10 +59,8 @@ impl Partial {
         self.settle().await?;
         fs::rename(&self.beside, &self.place).await?;
         self.is_finished = true;
-        match self.place.parent() {
-            Some(directory) => File::open(directory).await?.sync_all().await,
-            None => Ok(()),
-        }
+        let place = self.place.clone();
+        tokio::task::spawn_blocking(move || whole::settle_name(&place)).await.map_err(io::Error::other)?
     }
 }
 
