@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, IsTerminal};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
+use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use super::args::{ApplyArgs, ManifestArgs};
+use super::args::{ApprovalArgs, ManifestArgs, ParallelArgs, PassArgs, SpaceArgs};
 use super::plan::{unsealed, wanted, wanted_now};
 use super::progress::Progress;
 use super::report::Advised;
@@ -22,6 +24,24 @@ use crate::execute::{Event, Outcomes};
 use crate::plan::Plan;
 use crate::reconcile::{self, Setup, Wanted};
 use crate::turn::{Holder, Turn, Turns};
+
+#[derive(Debug, Args)]
+pub(super) struct ApplyArgs {
+    #[command(flatten)]
+    pass: PassArgs,
+    #[command(flatten)]
+    parallel: ParallelArgs,
+    #[command(flatten)]
+    space: SpaceArgs,
+    #[command(flatten)]
+    approval: ApprovalArgs,
+    /// Replace and remove without being asked; needed where there is no terminal to ask at
+    #[arg(short, long)]
+    yes: bool,
+    /// Carry out this saved plan, if it is still the plan of now; reading it was the approval
+    #[arg(long, value_name = "FILE", conflicts_with = "allow_removals")]
+    plan: Option<PathBuf>,
+}
 
 pub(super) async fn apply(args: &ApplyArgs) -> Result<ExitCode> {
     let saved = args.plan.as_deref().map(SavedPlan::read).transpose()?;

@@ -3,8 +3,9 @@
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
+use clap::Args;
 
-use super::args::LockArgs;
+use super::args::ManifestArgs;
 use super::{print, report};
 use crate::desired::pulled_tags;
 use crate::engine::docker::DockerReader;
@@ -13,6 +14,12 @@ use crate::manifest::lock::Lock;
 use crate::observed::AtRegistry;
 use crate::source::{Extent, LOCK, directory};
 use crate::whole;
+
+#[derive(Debug, Args)]
+pub(super) struct LockArgs {
+    #[command(flatten)]
+    manifests: ManifestArgs,
+}
 
 pub(super) async fn lock(args: &LockArgs) -> Result<ExitCode> {
     let root = args.manifests.root()?;

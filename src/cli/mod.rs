@@ -56,7 +56,7 @@ pub fn main() -> ExitCode {
 
 async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
-        Command::Validate(args) => validate::validate(&args.manifests),
+        Command::Validate(args) => validate::validate(&args),
         Command::Plan(args) => plan::plan(&args).await,
         Command::Apply(args) => apply::apply(&args).await,
         Command::Prune(args) => prune::prune(&args).await,

@@ -3,12 +3,32 @@
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
+use clap::Args;
 
 use super::apply::turn;
-use super::args::{ResumeArgs, SuspendArgs};
+use super::args::{StateArgs, Whose};
 use super::print;
 use crate::fields::plain;
 use crate::turn::Turns;
+
+#[derive(Debug, Args)]
+pub(super) struct SuspendArgs {
+    #[command(flatten)]
+    whose: Whose,
+    #[command(flatten)]
+    state: StateArgs,
+    /// Why, for whoever reads the next plan
+    #[arg(long, value_name = "TEXT", default_value = "by an operator")]
+    reason: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ResumeArgs {
+    #[command(flatten)]
+    whose: Whose,
+    #[command(flatten)]
+    state: StateArgs,
+}
 
 /// What is said where nobody can know whether a pass is under way.
 const UNSEEN: &str = "the host is suspended, but a pass that had begun before may still be under way";
