@@ -173,6 +173,7 @@ mod tests {
         {
             assert!(!is_whole(&whole[..length]), "{length} of {}", whole.len());
         }
+        assert!(!is_whole(&[&whole[..whole.len() - 512], &[1; 512]].concat()), "half an end");
         let mut damaged = whole.clone();
         damaged.truncate(whole.len() - 1024);
         damaged.extend(br#"{"message":"unexpected EOF"}"#);
