@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use crate::engine::{EngineError, Perform};
 use crate::plan::{Node, Plan, Step};
+use crate::resource::env::without_secrets;
 use crate::resource::name::ResourceId;
 
 /// What happens while a plan is walked, for whoever watches. Nodes are places in the plan.
@@ -16,7 +17,7 @@ use crate::resource::name::ResourceId;
 pub enum Event<'a> {
     /// A step began.
     Started(usize, &'a Node),
-    /// A step is at something.
+    /// A step is at something. What looks secret is hidden in it (law 12).
     Progress(usize, &'a Node, String),
     /// A step succeeded.
     Done(usize, &'a Node, Duration),
@@ -131,7 +132,7 @@ async fn run<E: Perform>(
 ) -> (usize, Result<(), EngineError>) {
     report(Event::Started(index, node));
     let begun = Instant::now();
-    let progress = |text: String| report(Event::Progress(index, node, text));
+    let progress = |text: String| report(Event::Progress(index, node, without_secrets(&text)));
     let result = engine.perform(&node.step, &progress).await;
     match &result {
         Ok(()) => report(Event::Done(index, node, begun.elapsed())),

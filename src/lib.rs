@@ -37,6 +37,7 @@ pub mod records;
 pub mod registries;
 pub mod secret;
 pub mod suspension;
+pub mod whole;
 
 pub mod execute;
 

@@ -202,8 +202,8 @@ pub struct ObservedContainer {
     pub image: Option<ImageId>,
     /// What it is doing.
     pub status: LiveStatus,
-    /// The networks that it is on, by name.
-    pub networks: BTreeSet<String>,
+    /// The networks that it is on, by name, with their ids where the engine tells them: it may have several of one name.
+    pub networks: BTreeMap<String, Option<EngineId>>,
     /// The host's ports that it holds now.
     pub ports: Vec<PublishedPort>,
     /// What is known of it if it is ours.

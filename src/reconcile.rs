@@ -91,6 +91,12 @@ impl Wanted {
             && reader.read(self.attachments.keys().cloned()) == self.attachments
     }
 
+    /// What tells it from everything else that could be asked for: the manifests' revision, with what the files say that
+    /// they name.
+    pub fn identity(&self) -> Revision {
+        self.revision.with(&self.attachments)
+    }
+
     /// Withholds removals, unless they are withheld already.
     pub fn withhold_removals(&mut self, why: &str) {
         if self.desired.removals == Removals::Allowed {

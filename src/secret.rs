@@ -7,6 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::resource::name::Owner;
+use crate::whole;
 
 /// The length of a secret in bytes.
 const LENGTH: usize = 32;
@@ -66,7 +67,7 @@ impl Secret {
                 linked => linked,
             });
         let _ = fs::remove_file(&beside);
-        made.and_then(|()| self.read())
+        made.and_then(|()| whole::settle_name(&self.file)).and_then(|()| self.read())
     }
 }
 

@@ -12,7 +12,7 @@ const FLOORS: &[&[&str]] = &[
     &["assembly", "fields"],
     &["desired", "diff", "observed", "plan"],
     &["convert"],
-    &["engine", "host", "records", "registries", "secret", "suspension"],
+    &["engine", "host", "records", "registries", "secret", "suspension", "whole"],
     &["execute"],
     &["status", "reconcile", "turn"],
     &["daemon"],

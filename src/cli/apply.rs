@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, IsTerminal};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
+use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use super::args::{ApplyArgs, ManifestArgs};
+use super::args::{ApprovalArgs, ManifestArgs, ParallelArgs, PassArgs, SpaceArgs};
 use super::plan::{unsealed, wanted, wanted_now};
 use super::progress::Progress;
 use super::report::Advised;
@@ -23,6 +25,24 @@ use crate::plan::Plan;
 use crate::reconcile::{self, Setup, Wanted};
 use crate::turn::{Holder, Turn, Turns};
 
+#[derive(Debug, Args)]
+pub(super) struct ApplyArgs {
+    #[command(flatten)]
+    pass: PassArgs,
+    #[command(flatten)]
+    parallel: ParallelArgs,
+    #[command(flatten)]
+    space: SpaceArgs,
+    #[command(flatten)]
+    approval: ApprovalArgs,
+    /// Replace and remove without being asked; needed where there is no terminal to ask at
+    #[arg(short, long)]
+    yes: bool,
+    /// Carry out this saved plan, if it is still the plan of now; reading it was the approval
+    #[arg(long, value_name = "FILE", conflicts_with = "allow_removals")]
+    plan: Option<PathBuf>,
+}
+
 pub(super) async fn apply(args: &ApplyArgs) -> Result<ExitCode> {
     let saved = args.plan.as_deref().map(SavedPlan::read).transpose()?;
     let approved = args.approval.allow_removals.or(saved.as_ref().and_then(|saved| saved.allow_removals));
@@ -32,7 +52,7 @@ pub(super) async fn apply(args: &ApplyArgs) -> Result<ExitCode> {
     let check = |wanted: &Wanted, plan: &Plan| {
         let Some(saved) = &saved else { return Ok(()) };
         let secret = args.pass.owner.state.secret(&setup.owner);
-        let sealed = wanted.revision.sealed(&secret.read().with_context(|| unsealed(&secret))?);
+        let sealed = wanted.identity().sealed(&secret.read().with_context(|| unsealed(&secret))?);
         saved.check(plan, &setup.owner, &sealed)
     };
     // Reading a saved plan was the approval.
@@ -96,7 +116,7 @@ pub(super) async fn pass(
     if aim.is_asked(&plan) && !approved {
         if !io::stdin().is_terminal() {
             return Err(Advised {
-                message: "this replaces or removes what is there, and there is no terminal to ask at"
+                message: "this replaces, removes or stops what is there, and there is no terminal to ask at"
                     .to_owned(),
                 hint: "`--yes` says that it is meant; nothing was changed",
             }
@@ -111,9 +131,10 @@ pub(super) async fn pass(
         turn = self::turn(&turns).await?;
         let (shown, read) = (plan, wanted);
         wanted = wanted_now(manifests, setup)?;
-        if wanted.revision != read.revision {
+        if wanted.identity() != read.identity() {
             return Err(Advised {
-                message: "the manifests have changed since the plan was shown".to_owned(),
+                message: "the manifests, or the files that they name, have changed since the plan was shown"
+                    .to_owned(),
                 hint: "look at the plan once more; nothing was changed",
             }
             .into());
@@ -154,31 +175,44 @@ fn code(success: bool) -> ExitCode {
 }
 
 fn confirmed() -> Result<bool> {
-    report::talk("\nThis replaces or removes what is there. Go on? [y/N] ");
+    report::talk("\nThis replaces, removes or stops what is there. Go on? [y/N] ");
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer).context("while reading the answer")?;
     Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes" | "是"))
 }
 
-/// Waits for SIGINT and SIGTERM; the first asks the walk to stop. Ends only with an error.
+/// Waits for SIGINT and SIGTERM: the first asks the walk to stop, another ends it. A terminal that goes away asks as
+/// well, however often it is told, and ends nothing. Ends only with an error.
 async fn listen(stop: &watch::Sender<bool>, progress: &Progress) -> anyhow::Error {
-    let signals = signal(SignalKind::interrupt()).and_then(|int| Ok((int, signal(SignalKind::terminate())?)));
-    let (mut interrupt, mut terminate) = match signals {
+    let signals = || {
+        let hangup = hears_hangups().then(|| signal(SignalKind::hangup())).transpose()?;
+        Ok::<_, io::Error>((signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?, hangup))
+    };
+    let (mut interrupt, mut terminate, mut hangup) = match signals() {
         Ok(signals) => signals,
         Err(error) => return anyhow::Error::new(error).context("while listening for signals"),
     };
     loop {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-        if stop.send_replace(true) {
+        let is_meant = tokio::select! {
+            _ = interrupt.recv() => true,
+            _ = terminate.recv() => true,
+            _ = async { hangup.as_mut()?.recv().await }, if hangup.is_some() => false,
+        };
+        if !stop.send_replace(true) {
+            progress.say("stopping after the steps in flight; once more to leave at once");
+        } else if is_meant {
             return anyhow::anyhow!(
                 "interrupted while steps were in flight; the next plan shows what is left"
             );
         }
-        progress.say("stopping after the steps in flight; once more to leave at once");
     }
+}
+
+/// Whether a hangup is to be heard: under `nohup`, and where it cannot be told, it is not.
+fn hears_hangups() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 0)
 }
 
 fn summary(plan: &Plan, outcomes: &Outcomes) -> String {

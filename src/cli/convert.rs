@@ -3,17 +3,35 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
+use clap::Args;
 
-use super::args::ConvertArgs;
 use super::{print, report};
 use crate::convert::{Converted, Form, Refusal, compose, docker, document};
 use crate::fields::plain;
 use crate::problemset::legacy::{Options, manifest_yaml};
 use crate::resource::violation::{Severity, Violation};
+
+#[derive(Debug, Args)]
+pub(super) struct ConvertArgs {
+    /// The file; `-` is standard input
+    file: PathBuf,
+    /// What the container is called, where the file does not say it; the project's name of a Compose file
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// The image of a hostconfig.json, which does not say it
+    #[arg(long, value_name = "REFERENCE")]
+    image: Option<String>,
+    /// The time zone that `createTime` meant
+    #[arg(long, value_name = "ZONE", default_value = crate::problemset::legacy::time::DEFAULT_TIME_ZONE)]
+    time_zone: String,
+    /// The schema that editors are pointed to in the first line
+    #[arg(long, value_name = "URL")]
+    schema: Option<String>,
+}
 
 /// The largest file that is read: far more than any exam.
 const FILE_MAX: u64 = 64 << 20;
@@ -126,11 +144,12 @@ fn read(file: &Path) -> io::Result<String> {
 }
 
 fn tell(file: &Path, violations: &[Violation]) {
+    let file = plain(&file.to_string_lossy());
     for violation in violations {
         let warning = if violation.severity == Severity::Warning { "warning: " } else { "" };
         let path = violation.path.to_string();
         let field = if path.is_empty() { String::new() } else { format!("{}: ", plain(&path)) };
-        report::talk(&format!("{}: {warning}{field}{}\n", file.display(), plain(&violation.message)));
+        report::talk(&format!("{file}: {warning}{field}{}\n", plain(&violation.message)));
         if let Some(hint) = &violation.hint {
             report::talk(&format!("  hint: {}\n", plain(hint)));
         }

@@ -5,14 +5,30 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
+use clap::Args;
 
-use super::args::ExportArgs;
+use super::args::Whose;
 use super::{convert, report};
 use crate::convert::{Converted, Document, export};
 use crate::engine::Inspect;
 use crate::engine::docker::DockerReader;
 use crate::manifest::kinds::ManifestKind;
 use crate::resource::name::Name;
+
+#[derive(Debug, Args)]
+pub(super) struct ExportArgs {
+    /// The containers, each by its name or the beginning of its id
+    #[arg(value_name = "NAME", required_unless_present = "all")]
+    names: Vec<String>,
+    /// Every container that no Invigil made
+    #[arg(long, conflicts_with = "names")]
+    all: bool,
+    #[command(flatten)]
+    whose: Whose,
+    /// The schema that editors are pointed to in the first line
+    #[arg(long, value_name = "URL")]
+    schema: Option<String>,
+}
 
 pub(super) async fn export(args: &ExportArgs) -> Result<ExitCode> {
     let engine = DockerReader::connect().await?;
@@ -43,7 +59,7 @@ pub(super) async fn export(args: &ExportArgs) -> Result<ExitCode> {
             }
             _ => None,
         };
-        let one = match export::export(&listed, &inspection, image.as_ref(), &args.owner) {
+        let one = match export::export(&listed, &inspection, image.as_ref(), &args.whose.owner) {
             Ok(one) => one,
             Err(refusal) => {
                 convert::refuse(engine.endpoint(), &refusal);

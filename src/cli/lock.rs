@@ -1,11 +1,11 @@
 //! `invigil lock`: the images that tags stand for now, written beside the manifests. Changes nothing on the engine.
 
-use std::fs;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
+use clap::Args;
 
-use super::args::LockArgs;
+use super::args::ManifestArgs;
 use super::{print, report};
 use crate::desired::pulled_tags;
 use crate::engine::docker::DockerReader;
@@ -13,6 +13,13 @@ use crate::manifest::Manifests;
 use crate::manifest::lock::Lock;
 use crate::observed::AtRegistry;
 use crate::source::{Extent, LOCK, directory};
+use crate::whole;
+
+#[derive(Debug, Args)]
+pub(super) struct LockArgs {
+    #[command(flatten)]
+    manifests: ManifestArgs,
+}
 
 pub(super) async fn lock(args: &LockArgs) -> Result<ExitCode> {
     let root = args.manifests.root()?;
@@ -58,9 +65,8 @@ pub(super) async fn lock(args: &LockArgs) -> Result<ExitCode> {
         return Ok(ExitCode::FAILURE);
     }
     let file = root.join(LOCK);
-    let beside = root.join(format!(".{LOCK}.{}", std::process::id()));
-    let written = fs::write(&beside, lock.to_text()).and_then(|()| fs::rename(&beside, &file));
-    written.with_context(|| format!("while writing {}", file.display()))?;
+    whole::write(&file, lock.to_text().as_bytes(), None)
+        .with_context(|| format!("while writing {}", file.display()))?;
     let count = lock.digests.len();
     print(&format!("\nLocked {count} image{} in {}.\n", if count == 1 { "" } else { "s" }, file.display()))?;
     Ok(ExitCode::SUCCESS)

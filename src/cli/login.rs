@@ -3,10 +3,28 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
+use clap::Args;
 
-use super::args::LoginArgs;
 use super::print;
 use crate::engine::docker::DockerReader;
+use crate::resource::reference::ImageReference;
+
+#[derive(Debug, Args)]
+pub(super) struct LoginArgs {
+    /// The registry, as image references name it
+    #[arg(long, value_name = "REGISTRY", required = true, value_parser = registry)]
+    check: String,
+}
+
+/// A registry's host, parsed once.
+fn registry(text: &str) -> Result<String, String> {
+    let reference: ImageReference = format!("{text}/x").parse()?;
+    if reference.domain() == text {
+        Ok(text.to_owned())
+    } else {
+        Err("expected HOST, HOST:PORT or docker.io".to_owned())
+    }
+}
 
 pub(super) async fn login(args: &LoginArgs) -> Result<ExitCode> {
     DockerReader::connect().await?.check_login(&args.check).await?;

@@ -2,7 +2,7 @@
 //! computes none of them again.
 //!
 //! stdout is data, stderr is talk. Exit codes: 0 as asked for, 1 an error, wrong usage among them, 2 changes
-//! (`plan --detailed-exitcode`) or something left out (`convert`, `export`, `cp`).
+//! (`plan --detailed-exitcode`), something left out (`convert`, `export`, `cp`) or not ready (`status`).
 
 mod apply;
 mod args;
@@ -23,7 +23,7 @@ mod suspend;
 mod validate;
 mod views;
 
-use std::io::{self, Write};
+use std::io;
 use std::process::ExitCode;
 
 use clap::CommandFactory;
@@ -56,7 +56,7 @@ pub fn main() -> ExitCode {
 
 async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
-        Command::Validate(args) => validate::validate(&args.manifests),
+        Command::Validate(args) => validate::validate(&args),
         Command::Plan(args) => plan::plan(&args).await,
         Command::Apply(args) => apply::apply(&args).await,
         Command::Prune(args) => prune::prune(&args).await,
@@ -78,11 +78,10 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Writes data to stdout. A reader that has gone away (`| head`) is no error.
+/// Writes text to stdout, for whoever goes on, and ends with the same code, whether or not it is read.
 fn print(text: &str) -> io::Result<()> {
-    let mut stdout = anstream::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+    match views::print_or_end(text) {
+        Err(error) if views::is_gone(&error) => Ok(()),
         result => result,
     }
 }

@@ -1,14 +1,16 @@
 //! `invigil plan`: the dry run. Holds an engine that can only be looked at (law 10).
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
+use clap::{Args, ValueEnum};
 
-use super::args::{ManifestArgs, Output, PassArgs, PlanArgs};
+use super::args::{ApprovalArgs, ManifestArgs, PassArgs, SpaceArgs};
 use super::saved::SavedPlan;
 use super::style::PALETTE;
-use super::{print, report};
+use super::{print, report, views};
 use crate::engine::docker::DockerReader;
 use crate::execute::default_parallelism;
 use crate::manifest::diagnostic::Diagnostic;
@@ -16,6 +18,34 @@ use crate::reconcile::{self, Setup, Wanted};
 use crate::secret::Secret;
 use crate::source::attachment::AttachmentReader;
 use crate::source::directory;
+
+#[derive(Debug, Args)]
+pub(super) struct PlanArgs {
+    #[command(flatten)]
+    pass: PassArgs,
+    #[command(flatten)]
+    space: SpaceArgs,
+    #[command(flatten)]
+    approval: ApprovalArgs,
+    /// The form of the plan
+    #[arg(short, long, value_name = "FORM", default_value = "text")]
+    output: Output,
+    /// Exit with 2 if there is anything to do
+    #[arg(long)]
+    detailed_exitcode: bool,
+    /// Save the plan for `apply --plan`
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+/// The form of a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Output {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+}
 
 pub(super) async fn plan(args: &PlanArgs) -> Result<ExitCode> {
     let PassArgs { manifests, owner, .. } = &args.pass;
@@ -29,12 +59,12 @@ pub(super) async fn plan(args: &PlanArgs) -> Result<ExitCode> {
         Output::Json => {
             let mut json = plan.to_json()?;
             json["diagnostics"] = serde_json::to_value(seen(&wanted, manifests))?;
-            print(&format!("{json:#}\n"))?;
+            print(&views::json(&json))?;
         }
     }
     if let Some(file) = &args.out {
         let secret = owner.state.secret(&setup.owner);
-        let sealed = wanted.revision.sealed(&secret.read_or_make().with_context(|| unsealed(&secret))?);
+        let sealed = wanted.identity().sealed(&secret.read_or_make().with_context(|| unsealed(&secret))?);
         let path = manifests.root()?;
         SavedPlan::new(&plan, &setup.owner, path, sealed, approved)?.write(file)?;
     }

@@ -6,6 +6,8 @@ use std::io::IsTerminal;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use anstream::adapter::strip_str;
+use anstream::{AutoStream, ColorChoice};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::report::talk;
@@ -30,6 +32,7 @@ struct Live {
     lines: MultiProgress,
     running: Mutex<HashMap<usize, ProgressBar>>,
     style: ProgressStyle,
+    has_colours: bool,
 }
 
 impl Progress {
@@ -39,6 +42,7 @@ impl Progress {
             running: Mutex::default(),
             style: ProgressStyle::with_template("{spinner} {msg}  {elapsed}")
                 .unwrap_or_else(|_| ProgressStyle::default_spinner()),
+            has_colours: AutoStream::choice(&std::io::stderr()) != ColorChoice::Never,
         });
         Self { live, total, finished: Mutex::new(0) }
     }
@@ -82,7 +86,9 @@ impl Progress {
     /// Tells one line, above the running steps.
     pub(super) fn say(&self, line: &str) {
         match &self.live {
-            Some(live) => live.lines.suspend(|| talk(&format!("{line}\n"))),
+            // A terminal that is gone changes nothing: the walk goes on.
+            Some(live) if live.has_colours => drop(live.lines.println(line)),
+            Some(live) => drop(live.lines.println(strip_str(line).to_string())),
             None => talk(&format!("{line}\n")),
         }
     }

@@ -3,13 +3,30 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
+use clap::Args;
 
 use super::apply::{Aim, pass};
-use super::args::PruneArgs;
+use super::args::{ApprovalArgs, ParallelArgs, PassArgs};
 use super::plan::wanted;
 use super::print;
 use crate::engine::docker::DockerReader;
 use crate::reconcile::MIN_FREE_SPACE;
+
+#[derive(Debug, Args)]
+pub(super) struct PruneArgs {
+    #[command(flatten)]
+    pass: PassArgs,
+    #[command(flatten)]
+    parallel: ParallelArgs,
+    #[command(flatten)]
+    approval: ApprovalArgs,
+    /// Show what would be removed, and remove nothing
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+    /// Remove without being asked; needed where there is no terminal to ask at
+    #[arg(short, long, conflicts_with = "dry_run")]
+    yes: bool,
+}
 
 pub(super) async fn prune(args: &PruneArgs) -> Result<ExitCode> {
     let setup = args.pass.setup(args.parallel.parallelism, MIN_FREE_SPACE, args.approval.allow_removals)?;

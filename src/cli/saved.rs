@@ -1,8 +1,7 @@
 //! Saved plans: what `plan --out` writes and `apply --plan` carries out. In: a plan and where it comes from.
 //! Out: a JSON file; or the plan of now, if it is still the same one.
 
-use std::fs::{self, File};
-use std::io::{ErrorKind, Write};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -13,6 +12,7 @@ use super::report::{self, Advised};
 use crate::fields::plain;
 use crate::plan::{Palette, Plan};
 use crate::resource::name::Owner;
+use crate::whole;
 
 /// The version of the file's form.
 const FORMAT_VERSION: u32 = 1;
@@ -26,7 +26,7 @@ pub(super) struct SavedPlan {
     owner: String,
     /// Where the manifests were, from the root.
     pub(super) path: PathBuf,
-    /// Their revision, sealed with this host's secret.
+    /// What they and the files that they name say, sealed with this host's secret.
     manifests: String,
     /// How many removals were approved.
     pub(super) allow_removals: Option<usize>,
@@ -64,17 +64,7 @@ impl SavedPlan {
             }
             .into());
         }
-        // Beside it, then renamed: a disk that fills up leaves no half plan.
-        let mut beside = file.as_os_str().to_owned();
-        beside.push(format!(".{}.new", std::process::id()));
-        let beside = PathBuf::from(beside);
-        let written = File::create_new(&beside)
-            .and_then(|mut new| new.write_all(text.as_bytes()))
-            .and_then(|()| fs::rename(&beside, file));
-        if written.as_ref().is_err_and(|error| error.kind() != ErrorKind::AlreadyExists) {
-            let _ = fs::remove_file(&beside);
-        }
-        written.with_context(|| format!("while writing {}", file.display()))
+        whole::write(file, text.as_bytes(), None).with_context(|| format!("while writing {}", file.display()))
     }
 
     pub(super) fn read(file: &Path) -> Result<Self> {
@@ -105,7 +95,8 @@ impl SavedPlan {
             return moved("what is there, or wanted, has changed since the plan was made".to_owned());
         }
         if self.manifests != manifests {
-            return moved("the manifests have changed since the plan was made".to_owned());
+            let what = "the manifests, or the files that they name, have changed since the plan was made";
+            return moved(what.to_owned());
         }
         Ok(())
     }

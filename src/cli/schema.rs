@@ -1,15 +1,29 @@
 //! `invigil schema`: the manifests' JSON Schemas and the table of fields, printed, written or checked.
 
 use std::fs;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
+use clap::Args;
 
-use super::args::SchemaArgs;
 use super::print;
 use super::report::Advised;
 use crate::fields;
 use crate::manifest::schema;
+
+#[derive(Debug, Args)]
+pub(super) struct SchemaArgs {
+    /// Where the schemas are
+    #[arg(long, value_name = "DIR", default_value = "schemas")]
+    dir: PathBuf,
+    /// Write every schema to the directory
+    #[arg(long, conflicts_with = "check")]
+    write: bool,
+    /// Say which schemas in the directory are not those of this version; exit with 1 if any
+    #[arg(long)]
+    check: bool,
+}
 
 /// Every file that is made from the code, by name.
 fn files() -> Vec<(String, String)> {

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
+use clap::Args;
 
 use super::args::ManifestArgs;
 use super::print;
@@ -12,8 +13,15 @@ use crate::source::attachment::AttachmentReader;
 use crate::source::directory;
 use crate::{assembly::ExamServer, desired};
 
-pub(super) fn validate(args: &ManifestArgs) -> Result<ExitCode> {
-    let snapshot = directory::read(&args.root()?)?;
+#[derive(Debug, Args)]
+pub(super) struct ValidateArgs {
+    #[command(flatten)]
+    manifests: ManifestArgs,
+}
+
+pub(super) fn validate(args: &ValidateArgs) -> Result<ExitCode> {
+    let given = &args.manifests;
+    let snapshot = directory::read(&given.root()?)?;
     let manifests = Manifests::parse(&snapshot);
     let attachments = AttachmentReader::default().read(desired::attachments(&manifests));
     // Which program goes into the images changes nothing about what is wrong with manifests.
@@ -22,7 +30,7 @@ pub(super) fn validate(args: &ManifestArgs) -> Result<ExitCode> {
     diagnostics.sort();
     let errors = diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).count();
     let mut lines: Vec<String> =
-        diagnostics.iter().map(|diagnostic| diagnostic.seen_from(args.given()).to_string()).collect();
+        diagnostics.iter().map(|diagnostic| diagnostic.seen_from(given.given()).to_string()).collect();
     lines.push(format!(
         "{}, {}, {}\n",
         counted(desired.len(), "valid manifest"),

@@ -465,13 +465,25 @@ impl Changes {
 }
 
 impl Act {
-    /// Whether it takes something away that is there, or stops it for a while.
-    pub fn disturbs(&self) -> bool {
+    /// Whether a change in place stops what is there, or takes something away beside it.
+    pub fn takes_on_the_way(&self) -> bool {
         match self {
-            Self::Replace { .. } | Self::Remove(_) | Self::RemoveNetwork(_) | Self::ReplaceNetwork { .. } => {
-                true
+            Self::Alter { operations, leftovers, predecessor, .. } => {
+                let stops =
+                    |one: &Operation| matches!(one, Operation::Restart | Operation::Stop | Operation::Pause);
+                !leftovers.is_empty() || predecessor.is_some() || operations.iter().any(stops)
             }
-            Self::Alter { operations, .. } => operations.contains(&Operation::Restart),
+            _ => false,
+        }
+    }
+
+    /// Whether it starts a container's program, be it once more.
+    fn starts(&self) -> bool {
+        match self {
+            Self::Create(container) | Self::Replace { container, .. } => container.state.starts(),
+            Self::Alter { operations, .. } => {
+                operations.iter().any(|one| matches!(one, Operation::Start | Operation::Restart))
+            }
             _ => false,
         }
     }

@@ -81,11 +81,13 @@ fn use_as_it_is(id: ResourceId, spec: &NetworkSpec, there: &ObservedNetwork, cha
     changes.push(id, Act::Block(why.to_owned()), reasons, Vec::new());
 }
 
-/// The containers on a network, by name.
+/// The containers on a network, by name. One that is on another network of the same name is not on it.
 fn on<'a>(network: &ObservedNetwork, observed: &'a Observed) -> Vec<&'a ObservedContainer> {
-    let containers = observed.containers.iter();
-    let mut on_it: Vec<&ObservedContainer> =
-        containers.filter(|container| container.networks.contains(&network.name)).collect();
+    let is_on_it = |container: &&ObservedContainer| {
+        let there = container.networks.get(&network.name);
+        there.is_some_and(|id| id.as_ref().is_none_or(|id| *id == network.id))
+    };
+    let mut on_it: Vec<&ObservedContainer> = observed.containers.iter().filter(is_on_it).collect();
     on_it.sort_by_key(|container| (&container.name, &container.id));
     on_it
 }
@@ -178,4 +180,42 @@ fn disconnected(container: &ObservedContainer, network: &str, changes: &Changes)
         _ => false,
     })?;
     Some(Need::there(change.id.kind, &change.id.name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observed::LiveStatus;
+
+    #[test]
+    fn law_8_who_is_on_another_network_of_the_same_name_is_not_on_ours() {
+        let id = |digit: char| digit.to_string().repeat(64).parse::<EngineId>().unwrap();
+        let network = ObservedNetwork {
+            id: id('a'),
+            name: "exam".to_owned(),
+            resource: Some("exam".parse().unwrap()),
+            created: None,
+            spec: NetworkSpec::default(),
+        };
+        let container = |name: &str, network: Option<EngineId>| ObservedContainer {
+            id: id('c'),
+            name: name.to_owned(),
+            image: None,
+            status: LiveStatus::Created,
+            networks: [("exam".to_owned(), network)].into(),
+            ports: Vec::new(),
+            managed: None,
+            stranger: None,
+            other_owner: None,
+        };
+        let containers = vec![
+            container("elsewhere", Some(id('b'))),
+            container("here", Some(id('a'))),
+            container("new", None),
+        ];
+        let observed = Observed { containers, ..Observed::default() };
+        let names: Vec<&str> =
+            on(&network, &observed).iter().map(|container| container.name.as_str()).collect();
+        assert_eq!(names, ["here", "new"]);
+    }
 }

@@ -33,11 +33,7 @@ pub(super) fn diff(desired: &Desired, observed: &Observed, changes: &mut Changes
 /// The ports that a change is going to take.
 pub(super) fn asked_for(id: &ResourceId, desired: &Desired, changes: &Changes) -> Vec<PublishedPort> {
     let change = changes.changes.iter().find(|change| change.id == *id);
-    let starts = change.is_some_and(|change| match &change.act {
-        Act::Create(container) | Act::Replace { container, .. } => container.state.starts(),
-        Act::Alter { operations, .. } => operations.contains(&Operation::Start),
-        _ => false,
-    });
+    let starts = change.is_some_and(|change| change.act.starts());
     let wanted = desired.containers.get(&id.name).filter(|_| starts);
     wanted.iter().flat_map(|wanted| &wanted.spec.ports).flat_map(PortMapping::published).collect()
 }

@@ -1,7 +1,7 @@
 //! What has to be so before a container is touched (law 6), as far as the host itself says: free ports and
 //! sources of binds. Also what is no error but worth knowing.
 
-use super::{Act, Changes, Operation, port};
+use super::{Act, Changes, port};
 use crate::desired::Desired;
 use crate::observed::{HeldPort, HostFacts, Observed, ObservedContainer};
 use crate::resource::container::Reference;
@@ -29,13 +29,7 @@ pub(super) fn diff(desired: &Desired, observed: &Observed, changes: &mut Changes
 
 /// The source of a bind that is not there. The engine would make an empty directory in its place, or refuse.
 fn missing_source(id: &ResourceId, desired: &Desired, host: &HostFacts, changes: &Changes) -> Option<String> {
-    let needs_it = |act: &Act| match act {
-        Act::Create(_) | Act::Replace { .. } => true,
-        Act::Alter { operations, .. } => {
-            operations.iter().any(|one| matches!(one, Operation::Start | Operation::Restart))
-        }
-        _ => false,
-    };
+    let needs_it = |act: &Act| matches!(act, Act::Create(_) | Act::Replace { .. }) || act.starts();
     changes.changes.iter().find(|change| change.id == *id && needs_it(&change.act))?;
     let spec = &desired.containers.get(&id.name)?.spec;
     let path = spec.required_paths().find(|path| host.absent_paths.contains(*path))?;
@@ -87,7 +81,7 @@ fn taken_port(id: &ResourceId, desired: &Desired, observed: &Observed, changes: 
 /// Whether a container of ours may hold a port itself, on the host's network, and gives it up: its predecessor, or
 /// one that goes, which is waited for then. What it listens on cannot be told from what others do.
 fn may_be_given_up(id: &ResourceId, observed: &Observed, changes: &mut Changes) -> bool {
-    let listens = |one: &&ObservedContainer| one.status.is_up() && one.networks.contains(HOST_NETWORK);
+    let listens = |one: &&ObservedContainer| one.status.is_up() && one.networks.contains_key(HOST_NETWORK);
     let mut may_be = false;
     for holder in observed.containers.iter().filter(listens) {
         let giver = port::gives_up(holder, changes).filter(|giver| !changes.has_to_follow(giver, id));

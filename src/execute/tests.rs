@@ -249,6 +249,37 @@ async fn what_a_long_step_is_at_is_heard() {
     assert_eq!(*heard.lock().expect("a lock"), [(0, "halfway".to_owned())]);
 }
 
+/// Says one thing of every step.
+struct Talkative(&'static str);
+
+impl Observe for Talkative {
+    async fn observe(&self, _: &Scope) -> Result<Observed, EngineError> {
+        Ok(Observed::default())
+    }
+}
+
+impl Perform for Talkative {
+    async fn perform(&self, _: &Step, progress: &Progress<'_>) -> Result<(), EngineError> {
+        progress(self.0.to_owned());
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn law_12_what_a_step_is_at_is_told_without_secrets() {
+    let heard = Mutex::new(Vec::new());
+    let (_stop, watched) = watch::channel(false);
+    let said = Talkative("step 3/5: ENV DB_PASSWORD=canary AT=https://u:canary@h/x");
+    execute(&plan(vec![start("a1", &[])]), &said, 1, &watched, &|event| {
+        if let Event::Progress(_, _, text) = event {
+            heard.lock().expect("a lock").push(text);
+        }
+    })
+    .await;
+    let told = "step 3/5: ENV DB_PASSWORD=(hidden) AT=https://u:(hidden)@h/x";
+    assert_eq!(*heard.lock().expect("a lock"), [told]);
+}
+
 /// Does everything, in a second, and remembers it.
 #[derive(Default)]
 struct Slow(Mutex<Vec<String>>);

@@ -9,6 +9,7 @@ mod text;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use step::{Await, Step, nothing_new};
+use text::Verb;
 pub use text::{Palette, action, because};
 
 use crate::diff::{Act, Change, Changes, Unwell};
@@ -107,9 +108,9 @@ impl Plan {
         sizes.reduce(u64::saturating_add)
     }
 
-    /// Whether it replaces or removes something that is there.
+    /// Whether it replaces, removes or stops something that is there: as its headline says, or on the way.
     pub fn disturbs(&self) -> bool {
-        self.changes.iter().any(|change| change.act.disturbs())
+        self.changes.iter().any(|change| Verb::of(&change.act).disturbs() || change.act.takes_on_the_way())
     }
 }
 

@@ -297,8 +297,8 @@ impl Step {
             Self::Unpause(_) => "unpause".to_owned(),
             Self::Rename { to, .. } => format!("rename to {to}"),
             Self::Update { .. } => "update".to_owned(),
-            Self::Connect { network, .. } => format!("connect to {network}"),
-            Self::Disconnect { network, .. } => format!("disconnect from {network}"),
+            Self::Connect { network, .. } => format!("connect to {}", short(network)),
+            Self::Disconnect { network, .. } => format!("disconnect from {}", short(network)),
             Self::Await { until: Await::Healthy, .. } => "wait until healthy".to_owned(),
             Self::Await { until: Await::Steady(_), .. } => "wait until steady".to_owned(),
             Self::Await { until: Await::Well(_), .. } => "wait until well".to_owned(),
@@ -359,10 +359,10 @@ impl Step {
             Self::Rename { container, to } => format!("rename {} to {to}", short(container)),
             Self::Update { container, .. } => format!("update {}", short(container)),
             Self::Connect { container, network, .. } => {
-                format!("connect {} to {network}", short(container))
+                format!("connect {} to {}", short(container), short(network))
             }
             Self::Disconnect { container, network } => {
-                format!("disconnect {} from {network}", short(container))
+                format!("disconnect {} from {}", short(container), short(network))
             }
             Self::Await { container, until: Await::Healthy } => {
                 format!("wait until {} is healthy", short(container))

@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use super::*;
-use crate::diff::{NewContainer, Old};
+use crate::diff::{NewContainer, Old, Operation};
 use crate::resource::container::{PlacedFile, State};
 
 fn old(id: char, name: &str, up: bool) -> Old {
@@ -115,4 +115,44 @@ fn law_13_a_step_shows_no_path_and_no_name_raw() {
     let leave = Step::Disconnect { container: "web".to_owned(), network: "a\nb\u{202e}".to_owned() };
     assert_eq!(leave.to_string(), r"disconnect web from a\nb\u{202e}");
     assert_eq!(leave.task(), r"disconnect from a\nb\u{202e}");
+}
+
+#[test]
+fn whatever_takes_something_away_or_stops_it_is_asked_for() {
+    let alter = |operations: Vec<Operation>| Act::Alter {
+        container: old('a', "web", true),
+        operations,
+        leftovers: Vec::new(),
+        predecessor: None,
+    };
+    let with_leftovers = Act::Alter {
+        container: old('a', "web", true),
+        operations: vec![Operation::Rename],
+        leftovers: vec![old('b', "web.invigil-prev", false)],
+        predecessor: None,
+    };
+    let untag = Act::Untag {
+        image: format!("sha256:{}", "a".repeat(64)).parse().unwrap(),
+        tags: vec!["app:1".parse().unwrap()],
+        frees: None,
+    };
+    let update = || Operation::Update(json!({"Memory": 1}));
+    for (act, is_asked) in [
+        (untag, true),
+        (alter(vec![Operation::Stop]), true),
+        (alter(vec![Operation::Pause]), true),
+        (alter(vec![update(), Operation::Stop]), true),
+        (alter(vec![Operation::Put(Vec::new()), Operation::Restart]), true),
+        (with_leftovers, true),
+        (Act::Remove(Vec::new()), true),
+        (alter(vec![Operation::Start]), false),
+        (alter(vec![update()]), false),
+        (Act::Block("no".to_owned()), false),
+    ] {
+        let change =
+            Change { id: "container/web".parse().unwrap(), act, reasons: Vec::new(), needs: Vec::new() };
+        let text = format!("{change:?}");
+        let plan = Plan { changes: vec![change], ..Plan::default() };
+        assert_eq!(plan.disturbs(), is_asked, "{text}");
+    }
 }

@@ -126,23 +126,17 @@ impl Verb {
         }
     }
 
+    /// Whether it takes away or stops what is there.
+    pub(super) const fn disturbs(self) -> bool {
+        matches!(self, Self::Restart | Self::Pause | Self::Stop | Self::Replace | Self::Remove)
+    }
+
     const fn style(self, palette: &Palette) -> &'static str {
         match self {
-            Self::Load
-            | Self::Pull
-            | Self::Import
-            | Self::Build
-            | Self::Commit
-            | Self::Tag
-            | Self::Save
-            | Self::Push
-            | Self::Create
-            | Self::Start
-            | Self::Collect => palette.add,
             Self::Update => palette.change,
-            Self::Restart | Self::Pause | Self::Stop | Self::Replace | Self::Remove | Self::Blocked => {
-                palette.danger
-            }
+            Self::Blocked => palette.danger,
+            _ if self.disturbs() => palette.danger,
+            _ => palette.add,
         }
     }
 }

@@ -135,7 +135,7 @@ pub fn looks_secret(key: &str) -> bool {
 }
 
 /// A value with the password of a URL in it hidden: `postgres://exam:(hidden)@db/answers`. What a URL's query says under a
-/// name that looks secret is hidden, too.
+/// name that looks secret is hidden, too, and so is a web address's user without a password, which may be a token.
 pub fn without_password(value: &str) -> Cow<'_, str> {
     hide(value, &[])
 }
@@ -143,6 +143,61 @@ pub fn without_password(value: &str) -> Cow<'_, str> {
 /// The same for a sentence, in which a URL ends with its word.
 pub fn without_passwords(sentence: &str) -> Cow<'_, str> {
     hide(sentence, &[' ', '\t', '\n', '"', '`'])
+}
+
+/// What a program said, with nothing in it that opens something: neither in URLs nor under a name that looks secret.
+pub fn without_secrets(line: &str) -> String {
+    const HIDDEN: &str = "(hidden)";
+    let line = without_passwords(line);
+    let mut shown = String::with_capacity(line.len());
+    let (line, is_old_form) = match old_form(&line) {
+        Some(value) => (&line[..value], true),
+        None => (&*line, false),
+    };
+    let mut rest = line;
+    while let Some((before, value)) = rest.split_once('=') {
+        shown.extend([before, "="]);
+        rest = value;
+        let is_name = |c: char| c.is_alphanumeric() || "_-.".contains(c);
+        let key = before.rsplit(|c| !is_name(c)).next().unwrap_or_default();
+        if looks_secret(key) && !value.starts_with(HIDDEN) {
+            let opened = before[..before.len() - key.len()].chars().next_back();
+            let end = end_of_value(value, opened.filter(|c| matches!(c, '"' | '\'')));
+            shown.push_str(if end == 0 { "" } else { HIDDEN });
+            rest = &value[end..];
+        }
+    }
+    shown.push_str(rest);
+    shown + if is_old_form { HIDDEN } else { "" }
+}
+
+/// Where the value begins in `ENV KEY value`, if the key looks secret.
+fn old_form(line: &str) -> Option<usize> {
+    let (before, after) = line.split_once("ENV ")?;
+    let (key, value) = after.trim_start().split_once(' ')?;
+    let is_it = before.is_empty() || before.ends_with(' ');
+    let value = value.trim_start();
+    (is_it && !key.contains('=') && looks_secret(key) && !value.is_empty()).then(|| line.len() - value.len())
+}
+
+/// Where a value ends, as a shell and a Dockerfile read it: at a space outside of quotes, or with the quote that was
+/// opened before its name.
+fn end_of_value(value: &str, opened: Option<char>) -> usize {
+    let mut quote = opened;
+    let mut chars = value.char_indices();
+    while let Some((at, c)) = chars.next() {
+        match quote {
+            _ if c == '\\' => {
+                chars.next();
+            }
+            Some(open) if c == open && opened.is_some() => return at,
+            Some(open) if c == open => quote = None,
+            None if c.is_whitespace() => return at,
+            None if matches!(c, '"' | '\'') => quote = Some(c),
+            _ => {}
+        }
+    }
+    value.len()
 }
 
 /// Hides what opens something in URLs, which end at one of `ends`.
@@ -163,9 +218,14 @@ fn hide<'a>(text: &'a str, ends: &[char]) -> Cow<'a, str> {
         // In a sentence: what follows it belongs to the sentence.
         let (address, next) = after.split_at(word.trim_end_matches([':', ',', ';', ')']).len());
         let (authority, path) = address.split_at(address.find(['/', '?', '#']).unwrap_or(address.len()));
-        let named = authority.rsplit_once('@').and_then(|(user, host)| Some((user.split_once(':')?.0, host)));
-        match named {
-            Some((name, host)) => shown.extend([name, ":(hidden)@", host]),
+        match authority.rsplit_once('@') {
+            Some((user, host)) => {
+                let (name, password) =
+                    user.split_once(':').map_or((user, None), |(name, is)| (name, Some(is)));
+                let is_token = is_web(before) && stands_alone(name, password);
+                shown.push_str(if is_token { "(hidden)" } else { name });
+                shown.extend([if password.is_some() { ":(hidden)@" } else { "@" }, host]);
+            }
             None => shown.push_str(authority),
         }
         push_query(&mut shown, path);
@@ -173,6 +233,18 @@ fn hide<'a>(text: &'a str, ends: &[char]) -> Cow<'a, str> {
     }
     shown.push_str(rest);
     shown.into()
+}
+
+/// Whether text that ends before `://` ends with the scheme of a web address.
+fn is_web(before: &str) -> bool {
+    let scheme = before.rsplit(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
+    ["http", "https"].iter().any(|web| scheme.eq_ignore_ascii_case(web))
+}
+
+/// Whether it is the name that opens something: a token is written in its place, with nothing behind it or with what GitHub
+/// wants there. `git` is everybody's name.
+fn stands_alone(name: &str, password: Option<&str>) -> bool {
+    !matches!(name, "" | "git") && matches!(password, None | Some("" | "x-oauth-basic"))
 }
 
 /// Whether a part of a URL's query signs or opens something.
@@ -256,7 +328,12 @@ mod tests {
         for (value, shown) in [
             ("postgres://exam:p@ss@db:5432/a?b=c@d", "postgres://exam:(hidden)@db:5432/a?b=c@d"),
             ("redis://:canary@cache", "redis://:(hidden)@cache"),
-            ("http://exam@host/", "http://exam@host/"),
+            ("http://exam@host/", "http://(hidden)@host/"),
+            ("https://ghp_canary@github.com/a/b.git#main", "https://(hidden)@github.com/a/b.git#main"),
+            ("HTTPS://ghp_canary:@github.com/a", "HTTPS://(hidden):(hidden)@github.com/a"),
+            ("https://ghp_canary:x-oauth-basic@github.com/a", "https://(hidden):(hidden)@github.com/a"),
+            ("https://git@host/a ssh://git@host/a", "https://git@host/a ssh://git@host/a"),
+            ("ssh://exam@host/a", "ssh://exam@host/a"),
             ("http://host/a:b@c", "http://host/a:b@c"),
             ("plain:text@x", "plain:text@x"),
             ("http://exam:a \"b` c@host/", "http://exam:(hidden)@host/"),
@@ -278,6 +355,24 @@ mod tests {
             ("port of http://h:80 for a@b", "port of http://h:80 for a@b"),
         ] {
             assert_eq!(without_passwords(sentence), shown);
+        }
+    }
+
+    #[test]
+    fn law_12_what_a_line_sets_under_a_name_that_looks_secret_is_hidden() {
+        for (line, shown) in [
+            ("step 3/5: RUN git clone https://u:pw@h/x", "step 3/5: RUN git clone https://u:(hidden)@h/x"),
+            ("step 1/2: ENV A=1 DB_PASSWORD=x B=2", "step 1/2: ENV A=1 DB_PASSWORD=(hidden) B=2"),
+            ("ENV DB_PASSWORD=\"a b\\\" c\" B=2", "ENV DB_PASSWORD=(hidden) B=2"),
+            ("ENV DB_PASSWORD=a\\ b'c d'e B=2", "ENV DB_PASSWORD=(hidden) B=2"),
+            ("ENV DB_PASSWORD a b", "ENV DB_PASSWORD (hidden)"),
+            ("[2/3] ARG token=x", "[2/3] ARG token=(hidden)"),
+            ("RUN curl -H 'X-Api-Key=x y' --token=z", "RUN curl -H 'X-Api-Key=(hidden)' --token=(hidden)"),
+            ("ARG TOKEN", "ARG TOKEN"),
+            ("ENV PATH /bin", "ENV PATH /bin"),
+            ("step 2/2: RUN make A=1 == b", "step 2/2: RUN make A=1 == b"),
+        ] {
+            assert_eq!(without_secrets(line), shown);
         }
     }
 }

@@ -44,7 +44,7 @@ pub enum Wanted {
 }
 
 /// What a file says.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Attachment {
     /// Variables.
     Env(BTreeMap<String, String>),

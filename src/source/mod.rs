@@ -9,10 +9,13 @@ mod stamp;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
+
+use attachment::Attachments;
 
 /// The file, beside the manifests, that says which images tags stand for.
 pub const LOCK: &str = "invigil.lock";
@@ -157,6 +160,14 @@ impl Revision {
         crate::resource::digest::hmac_hex(secret, &self.0)
     }
 
+    /// The same, with what the files say that the manifests name.
+    #[must_use]
+    pub fn with(&self, attachments: &Attachments) -> Self {
+        let mut hasher = Hashed(Sha256::new());
+        (&self.0, attachments).hash(&mut hasher);
+        Self(hasher.0.finalize().into())
+    }
+
     fn of(files: &[ManifestFile]) -> Self {
         let mut digest = Sha256::new();
         // Lengths go in first, so that no two different lists of files are one stream of bytes.
@@ -173,6 +184,20 @@ impl Revision {
             }
         }
         Self(digest.finalize().into())
+    }
+}
+
+/// Takes in values that say of themselves where each part ends.
+struct Hashed(Sha256);
+
+impl Hasher for Hashed {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// Nobody's: the whole digest is taken.
+    fn finish(&self) -> u64 {
+        0
     }
 }
 

@@ -16,7 +16,7 @@ pub(crate) const DOCUMENT_MAX: u64 = 8 << 20;
 const READ_MAX: u64 = 4 * DOCUMENT_MAX;
 
 /// The one image in an archive of `docker save`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SavedImage {
     /// The ids that it may have, by the engine's image store.
     pub ids: Vec<ImageId>,

@@ -92,6 +92,7 @@ fn manifests() -> Vec<PathBuf> {
 
 impl Drop for Examples {
     fn drop(&mut self) {
+        let _ = fs::remove_file(format!("/run/invigil/{}.pass.lock", self.prefix));
         for container in ["seat-01", "seat-02", "seat-03", "web-01", "web-02"] {
             docker(&["rm", "-f", &self.name(container)]);
         }

@@ -77,6 +77,7 @@ fn a_file_of_any_size_takes_no_memory() {
         manifest(dir.path(), source);
         let (told, peak) = validate(dir.path());
         assert_eq!(told, "1 valid manifest, 0 errors, 0 warnings\n", "{source}");
+        assert!(peak > 0, "{source}: it was not looked at");
         assert!(peak < MEMORY_MAX, "{source}: {} MiB", peak >> 20);
     }
 }
@@ -98,5 +99,6 @@ fn an_archive_whose_names_are_as_long_as_layers_is_refused_without_being_read_in
         told.contains("saved.tar is no saved image: its metadata is larger than an image's can be\n"),
         "{told}"
     );
+    assert!(peak > 0, "it was not looked at");
     assert!(peak < 2 * MEMORY_MAX, "{} MiB", peak >> 20);
 }

@@ -231,6 +231,15 @@ fn a_body_of_the_old_service_becomes_the_manifest_that_a_person_would_write() {
 }
 
 #[test]
+fn law_13_a_file_s_name_steers_no_terminal() {
+    Test::new(&["convert", "a\u{9b}2J.json"]).file("a\u{9b}2J.json", "{}x").says(
+        1,
+        "",
+        "a\\u{9b}2J.json: is not JSON: trailing characters at line 1 column 3\n",
+    );
+}
+
+#[test]
 fn the_schemas_in_the_repository_are_those_of_this_version() {
     let dir = repository("schemas");
     Test::new(&["schema", "--check", "--dir", dir.to_str().unwrap()]).says(0, "", "");

@@ -77,6 +77,7 @@ impl Networks {
 
 impl Drop for Networks {
     fn drop(&mut self) {
+        let _ = fs::remove_file(format!("/run/invigil/{}.pass.lock", self.prefix));
         for number in 1..=4 {
             let _ =
                 Command::new("docker").args(["network", "rm", &format!("{}-{number}", self.prefix)]).output();
@@ -107,7 +108,7 @@ fn law_4_what_takes_something_away_is_asked_for_and_bounded() {
         (
             Some(1),
             format!(
-                "{plan}error: this replaces or removes what is there, and there is no terminal to ask at\n\
+                "{plan}error: this replaces, removes or stops what is there, and there is no terminal to ask at\n\
                  hint: `--yes` says that it is meant; nothing was changed\n"
             )
         )
@@ -135,7 +136,7 @@ fn prune_removes_what_no_manifest_describes_and_nothing_else() {
     let plan =
         "network/@1  remove   no longer in the manifests\n\nPlan: 1 to remove; 2 unchanged.\n".to_owned();
     assert_eq!(networks.invigil(&["prune", "--dry-run"], ""), (Some(0), plan.clone()));
-    let refused = "error: this replaces or removes what is there, and there is no terminal to ask at\n\
+    let refused = "error: this replaces, removes or stops what is there, and there is no terminal to ask at\n\
                    hint: `--yes` says that it is meant; nothing was changed\n";
     assert_eq!(networks.invigil(&["prune"], ""), (Some(1), format!("{plan}{refused}")));
     let (code, told) = networks.invigil(&["prune", "--yes"], "");
@@ -248,7 +249,12 @@ fn a_saved_plan_is_carried_out_or_refused_and_never_something_else() {
     fs::write(&manifest, format!("# note\n{text}")).unwrap();
     let (code, told) = apply(file);
     assert_eq!(code, Some(1));
-    assert!(told.contains("error: the manifests have changed since the plan was made\n"), "{told}");
+    assert!(
+        told.contains(
+            "error: the manifests, or the files that they name, have changed since the plan was made\n"
+        ),
+        "{told}"
+    );
     fs::write(&manifest, text).unwrap();
     let (code, told) = apply(file);
     assert_eq!(code, Some(0), "{told}");
@@ -257,4 +263,46 @@ fn a_saved_plan_is_carried_out_or_refused_and_never_something_else() {
     let (code, told) = apply(file);
     assert_eq!(code, Some(1));
     assert!(told.contains("is not a plan that `invigil plan --out` wrote"), "{told}");
+}
+
+#[test]
+fn a_saved_plan_is_refused_where_a_file_that_a_manifest_names_says_something_else() {
+    let networks = Networks::new("named", 0);
+    let name = networks.prefix.clone();
+    fs::write(
+        networks.dir.path().join("web.yaml"),
+        format!(
+            "apiVersion: invigil/v1\nkind: Container\nmetadata: {{name: {name}}}\n\
+             spec: {{image: busybox, state: created, envFiles: [web.env], files: [{{path: /x, source: x}}]}}\n"
+        ),
+    )
+    .unwrap();
+    let (secret, content) = (networks.dir.path().join("web.env"), networks.dir.path().join("x"));
+    let saved = networks.state.path().join("plan");
+    let saved = saved.to_str().unwrap();
+    for changed in [&secret, &content] {
+        fs::write(&secret, "API_KEY=one\n").unwrap();
+        fs::write(&content, "one\n").unwrap();
+        let (code, told) = networks.invigil(&["plan", "--out", saved], "");
+        assert_eq!(code, Some(0), "{told}");
+        fs::write(changed, "API_KEY=two\n").unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_invigil"))
+            .args(["apply", "--owner", &networks.prefix, "--plan", saved, "--state-dir"])
+            .arg(networks.state.path())
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{told}");
+        let why = "error: the manifests, or the files that they name, have changed since the plan was made\n";
+        assert!(told.contains(why), "{told}");
+    }
+}
+
+#[test]
+fn law_13_a_plan_as_json_steers_no_terminal() {
+    let networks = Networks::new("json", 0);
+    fs::write(networks.dir.path().join("a\u{9b}2J.yaml"), "{").unwrap();
+    let (code, told) = networks.invigil(&["plan", "-o", "json"], "");
+    assert_eq!(code, Some(1));
+    assert!(told.contains("a\\u009b2J.yaml") && !told.contains('\u{9b}'), "{told:?}");
 }

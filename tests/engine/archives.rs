@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 use tar::EntryType;
 
 use crate::spare::Spare;
-use crate::support::{BUSYBOX, Host, docker};
+use crate::support::{BUSYBOX, Host, docker, run};
 
 /// The program as it runs on the server of `spare`. Exit code, and everything it said, with the test's prefix as `@`.
 fn on(spare: &Spare, host: &Host, arguments: &[&str]) -> (Option<i32>, String) {
@@ -156,13 +156,19 @@ async fn law_13_a_file_system_that_leads_out_of_its_archive_ends_inside_or_is_re
         (None, EntryType::Regular, format!("../../../../../../{name}"), String::new()),
         (None, EntryType::Regular, format!("/{name}"), String::new()),
         (Some(("x", directory)), EntryType::Regular, "x/victim".to_owned(), String::new()),
-        (None, EntryType::Link, "x".to_owned(), "../../../../../../etc/hostname".to_owned()),
+        (None, EntryType::Link, "x".to_owned(), "../../../../../../etc/passwd".to_owned()),
     ] {
         hostile(&archive, before, kind, &name, &link);
         let (outcomes, told) = host.try_apply().await;
         assert!(!victim.exists(), "{name}");
         if !outcomes.is_success() {
             assert!(told.iter().any(|told| told.starts_with("import ")), "{told:?}");
+        } else if kind == EntryType::Link {
+            let look = host.name("look");
+            docker(&["create", "--name", &look, &host.name("in:1"), "x"]);
+            let linked = run(&["cp", &format!("{look}:/x"), "-"]);
+            assert!(!String::from_utf8_lossy(&linked.stdout).contains("root:"), "{name} is the host's");
+            docker(&["rm", &look]);
         }
     }
     assert_eq!(facts(), before);

@@ -16,8 +16,8 @@ use crate::registry::Registry;
 use crate::support::{BUSYBOX, Host, docker, run};
 
 /// Each is somewhere else, so that it is known which one got out.
-const CANARIES: [&str; 10] =
-    [REGISTRY, CONTEXT, ARCHIVE, ENV, NEXT_ENV, ADDRESS, ENV_FILE, CONTENT, KEY, LABELLED];
+const CANARIES: [&str; 11] =
+    [REGISTRY, CONTEXT, ARCHIVE, ENV, NEXT_ENV, ADDRESS, ENV_FILE, CONTENT, KEY, LABELLED, BUILT];
 const REGISTRY: &str = "canary-of-the-registry";
 const CONTEXT: &str = "canary-of-the-context";
 const ARCHIVE: &str = "canary-of-the-archive";
@@ -28,6 +28,7 @@ const ENV_FILE: &str = "canary-of-the-env-file";
 const CONTENT: &str = "canary-of-the-content";
 const KEY: &str = "canary-of-the-key";
 const LABELLED: &str = "canary-of-the-build";
+const BUILT: &str = "canary-of-the-dockerfile";
 
 /// What would give a canary away: itself, and what base64 makes of it wherever it stands in what is encoded.
 fn forms(canary: &str) -> Vec<String> {
@@ -159,7 +160,7 @@ fn manifests(host: &Host, registry: &Registry, archive: &str, secret: &str) {
         "Image",
         "broken",
         &format!(
-            "{{build: {{dockerfileInline: \"FROM {BUSYBOX}\\nARG API_TOKEN\\nRUN exit 3\", builder: classic, args: {{API_TOKEN: {LABELLED}}}}}, tags: ['@broken:1']}}"
+            "{{build: {{dockerfileInline: \"FROM {BUSYBOX}\\nARG API_TOKEN\\nENV DB_PASSWORD={BUILT}\\nRUN exit 3\", builder: classic, args: {{API_TOKEN: {LABELLED}}}}}, tags: ['@broken:1']}}"
         ),
     );
 }
@@ -238,6 +239,20 @@ fn daemon_runs(host: &Host, config: &Path, into: &Path, found: &mut Found) {
     for word in ["web", "ends"] {
         run(&["restart", "-t", "0", &host.name(word)]);
     }
+    let mut status = |more: &[&str]| {
+        let Output { stdout, stderr, .. } =
+            program(host, config, &[&["status"], more].concat()).output().expect("invigil runs");
+        found.add(format!("stdout of status {more:?}"), &stdout);
+        found.add(format!("stderr of status {more:?}"), &stderr);
+        String::from_utf8_lossy(&stdout).into_owned()
+    };
+    // Its reasons and failures, and what builders said last.
+    let broken = format!("image/{}", host.name("broken"));
+    while !status(&[&broken]).contains("ENV DB_PASSWORD=(hidden)") {
+        assert!(begun.elapsed() < Duration::from_mins(3), "{}", status(&[&broken]));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert!(status(&[]).contains("container/") && status(&["-o", "json"]).contains("DB_PASSWORD=(hidden)"));
     std::thread::sleep(Duration::from_secs(3));
     assert!(ends(&mut daemon), "the daemon stops");
 }

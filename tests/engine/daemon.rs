@@ -298,17 +298,18 @@ async fn an_engine_that_comes_late_or_goes_for_a_while_is_waited_for() {
 async fn law_12_no_variables_value_is_in_a_log_or_a_label() {
     let host = Host::new("secret").await;
     host.write("c.env", "FROM_FILE=canary-file\n");
-    host.container("c", &sleeper(", env: {DB: canary-1}, envFiles: [./c.env]"));
+    host.container("c", &sleeper(", env: {DB: canary-1, DB_PASSWORD: canary-secret-1}, envFiles: [./c.env]"));
     let daemon = Daemon::start(&host);
     daemon.until("the first pass", || daemon.said("ready") > 0);
     daemon.until("it runs", || look(&host, "c", "{{.State.Running}}") == "true");
     docker(&["restart", "-t", "0", &host.name("c")]);
-    host.container("c", &sleeper(", env: {DB: canary-2}, envFiles: [./c.env]"));
+    host.container("c", &sleeper(", env: {DB: canary-2, DB_PASSWORD: canary-secret-2}, envFiles: [./c.env]"));
     daemon.until("it was replaced", || look(&host, "c", "{{.Config.Env}}").contains("canary-2"));
     daemon.signal("-TERM");
     daemon.until("it has stopped", || daemon.said("invigil stops") > 0);
-    // What a variable is set to is no secret to whoever reads the plan's line about it.
+    // What a variable is set to is no secret to whoever reads the plan's line about it, unless its name says so.
     let told = daemon.log.lock().expect("a lock").join("\n");
+    assert!(told.contains("(hidden)") && !told.contains("canary-secret"), "{told}");
     assert!(!told.contains("canary-file"), "{told}");
     assert!(!look(&host, "c", "{{json .Config.Labels}}").contains("canary"));
 }

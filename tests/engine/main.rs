@@ -1,6 +1,7 @@
 //! The whole way on a real engine: manifests in, containers out. Fails, and does not skip, where no
 //! engine answers. `DOCKER_HOST` says which engine.
 
+mod apply;
 mod archives;
 mod build;
 mod canaries;

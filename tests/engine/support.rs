@@ -55,10 +55,7 @@ impl Host {
             server: ExamServer::new(&program),
             parallelism: 8,
             budget: Budget { share: 100, ..Budget::default() },
-            suspension: Suspension::of(
-                std::path::Path::new(invigil::suspension::DEFAULT_DIR),
-                &prefix.parse().expect("an owner"),
-            ),
+            suspension: Suspension::of(&dir.path().join(STATE), &prefix.parse().expect("an owner")),
             records: Records::of(&dir.path().join(STATE), &prefix.parse().expect("an owner")),
             registries: Registries::default(),
             socket: DockerReader::from_environment().socket(),
@@ -215,8 +212,8 @@ impl Drop for Host {
             let output = run(arguments);
             String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
         };
-        for what in ["pass", "daemon"] {
-            let _ = std::fs::remove_file(format!("/run/invigil/{}.{what}.lock", self.prefix));
+        for what in ["pass.lock", "daemon.lock", "sock"] {
+            let _ = std::fs::remove_file(format!("/run/invigil/{}.{what}", self.prefix));
         }
         let mine = format!("name={}", self.prefix);
         for id in lines(&["ps", "-aq", "--filter", &mine]) {

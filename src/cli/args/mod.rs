@@ -1,21 +1,26 @@
-//! The arguments. Each command's help ends with examples.
+//! The commands, each with its help, which ends with examples. What a command takes stands with the command.
 
 mod shared;
 
-use std::path::PathBuf;
-use std::time::Duration;
-
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub(in crate::cli) use self::shared::{
-    ApprovalArgs, ManifestArgs, ParallelArgs, PassArgs, SpaceArgs, StateArgs,
+    ApprovalArgs, ManifestArgs, ParallelArgs, PassArgs, SpaceArgs, StateArgs, Whose,
 };
+use super::apply::ApplyArgs;
+use super::convert::ConvertArgs;
+use super::export::ExportArgs;
+use super::lock::LockArgs;
+use super::login::LoginArgs;
+use super::plan::PlanArgs;
+use super::prune::PruneArgs;
+use super::run::RunArgs;
+use super::schema::SchemaArgs;
+use super::suspend::{ResumeArgs, SuspendArgs};
+use super::validate::ValidateArgs;
 use super::views::View;
-use crate::daemon::{DEFAULT_INTERVAL, logging};
-use crate::resource::name::Owner;
-use crate::resource::reference::ImageReference;
 
 /// Keeps the Docker host of an exam server in the state that a directory of YAML manifests describes
 #[derive(Debug, Parser)]
@@ -83,7 +88,7 @@ Examples:
   invigil apply --plan tomorrow.plan
                                   what was read, or nothing
 
-On a terminal it asks before it replaces or removes anything.
+On a terminal it asks before it replaces, removes or stops anything.
 Exit codes: 0 everything that may be done is, 1 something is not: it failed, is blocked, waits, or a
 manifest is wrong. What is kept though no manifest describes it (past the limits of removals, or
 where one file is named) is listed as `kept`, and does not count.")]
@@ -196,209 +201,4 @@ Examples:
         /// The shell
         shell: clap_complete::Shell,
     },
-}
-
-#[derive(Debug, Args)]
-pub(in crate::cli) struct SuspendArgs {
-    /// Whose resources are left as they are
-    #[arg(long, env = "INVIGIL_OWNER", default_value = "default", hide_env_values = true)]
-    pub(in crate::cli) owner: Owner,
-    #[command(flatten)]
-    pub(in crate::cli) state: StateArgs,
-    /// Why, for whoever reads the next plan
-    #[arg(long, value_name = "TEXT", default_value = "by an operator")]
-    pub(in crate::cli) reason: String,
-}
-
-#[derive(Debug, Args)]
-pub(in crate::cli) struct ResumeArgs {
-    /// Whose resources are kept again
-    #[arg(long, env = "INVIGIL_OWNER", default_value = "default", hide_env_values = true)]
-    pub(in crate::cli) owner: Owner,
-    #[command(flatten)]
-    pub(in crate::cli) state: StateArgs,
-}
-
-#[derive(Debug, Args)]
-pub(in crate::cli) struct ValidateArgs {
-    #[command(flatten)]
-    pub(in crate::cli) manifests: ManifestArgs,
-}
-
-#[derive(Debug, Args)]
-pub(in crate::cli) struct PlanArgs {
-    #[command(flatten)]
-    pub(in crate::cli) pass: PassArgs,
-    #[command(flatten)]
-    pub(in crate::cli) space: SpaceArgs,
-    #[command(flatten)]
-    pub(in crate::cli) approval: ApprovalArgs,
-    /// The form of the plan
-    #[arg(short, long, value_name = "FORM", default_value = "text")]
-    pub(in crate::cli) output: Output,
-    /// Exit with 2 if there is anything to do
-    #[arg(long)]
-    pub(in crate::cli) detailed_exitcode: bool,
-    /// Save the plan for `apply --plan`
-    #[arg(long, value_name = "FILE")]
-    pub(in crate::cli) out: Option<PathBuf>,
-}
-
-/// The form of a plan.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(in crate::cli) enum Output {
-    /// For people
-    Text,
-    /// For programs
-    Json,
-}
-
-#[derive(Debug, Args)]
-pub(in crate::cli) struct ApplyArgs {
-    #[command(flatten)]
-    pub(in crate::cli) pass: PassArgs,
-    #[command(flatten)]
-    pub(in crate::cli) parallel: ParallelArgs,
-    #[command(flatten)]
-    pub(in crate::cli) space: SpaceArgs,
-    #[command(flatten)]
-    pub(in crate::cli) approval: ApprovalArgs,
-    /// Replace and remove without being asked; needed where there is no terminal to ask at
-    #[arg(short, long)]
-    pub(in crate::cli) yes: bool,
-    /// Carry out this saved plan, if it is still the plan of now; reading it was the approval
-    #[arg(long, value_name = "FILE", conflicts_with = "allow_removals")]
-    pub(in crate::cli) plan: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-pub(in crate::cli) struct PruneArgs {
-    #[command(flatten)]
-    pub(in crate::cli) pass: PassArgs,
-    #[command(flatten)]
-    pub(in crate::cli) parallel: ParallelArgs,
-    #[command(flatten)]
-    pub(in crate::cli) approval: ApprovalArgs,
-    /// Show what would be removed, and remove nothing
-    #[arg(short = 'n', long)]
-    pub(in crate::cli) dry_run: bool,
-    /// Remove without being asked; needed where there is no terminal to ask at
-    #[arg(short, long, conflicts_with = "dry_run")]
-    pub(in crate::cli) yes: bool,
-}
-
-#[derive(Debug, Args)]
-pub(in crate::cli) struct RunArgs {
-    #[command(flatten)]
-    pub(in crate::cli) pass: PassArgs,
-    #[command(flatten)]
-    pub(in crate::cli) parallel: ParallelArgs,
-    #[command(flatten)]
-    pub(in crate::cli) space: SpaceArgs,
-    /// How often to look when nothing says that something changed
-    #[arg(long, value_name = "DURATION", default_value_t = default_interval(), value_parser = interval)]
-    pub(in crate::cli) interval: crate::resource::duration::Duration,
-    /// How log lines look
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
-    pub(in crate::cli) log_format: LogFormat,
-}
-
-fn default_interval() -> crate::resource::duration::Duration {
-    crate::resource::duration::Duration::from_nanos(DEFAULT_INTERVAL.as_secs() * 1_000_000_000)
-}
-
-fn interval(text: &str) -> Result<crate::resource::duration::Duration, String> {
-    let interval: crate::resource::duration::Duration = text.parse()?;
-    if Duration::from(interval) < Duration::from_millis(100) {
-        return Err("expected at least 100ms".to_owned());
-    }
-    Ok(interval)
-}
-
-/// How log lines look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(in crate::cli) enum LogFormat {
-    /// For people
-    Text,
-    /// For programs: one object a line
-    Json,
-}
-
-impl From<LogFormat> for logging::Format {
-    fn from(format: LogFormat) -> Self {
-        match format {
-            LogFormat::Text => Self::Text,
-            LogFormat::Json => Self::Json,
-        }
-    }
-}
-
-#[derive(Debug, Args)]
-pub(in crate::cli) struct LockArgs {
-    #[command(flatten)]
-    pub(in crate::cli) manifests: ManifestArgs,
-}
-
-#[derive(Debug, Args)]
-pub(in crate::cli) struct LoginArgs {
-    /// The registry, as image references name it
-    #[arg(long, value_name = "REGISTRY", required = true, value_parser = registry)]
-    pub(in crate::cli) check: String,
-}
-
-/// A registry's host, parsed once.
-fn registry(text: &str) -> Result<String, String> {
-    let reference: ImageReference = format!("{text}/x").parse()?;
-    if reference.domain() == text {
-        Ok(text.to_owned())
-    } else {
-        Err("expected HOST, HOST:PORT or docker.io".to_owned())
-    }
-}
-
-#[derive(Debug, Args)]
-pub(in crate::cli) struct SchemaArgs {
-    /// Where the schemas are
-    #[arg(long, value_name = "DIR", default_value = "schemas")]
-    pub(in crate::cli) dir: PathBuf,
-    /// Write every schema to the directory
-    #[arg(long, conflicts_with = "check")]
-    pub(in crate::cli) write: bool,
-    /// Say which schemas in the directory are not those of this version; exit with 1 if any
-    #[arg(long)]
-    pub(in crate::cli) check: bool,
-}
-
-#[derive(Debug, Args)]
-pub(in crate::cli) struct ExportArgs {
-    /// The containers, each by its name or the beginning of its id
-    #[arg(value_name = "NAME", required_unless_present = "all")]
-    pub(in crate::cli) names: Vec<String>,
-    /// Every container that no Invigil made
-    #[arg(long, conflicts_with = "names")]
-    pub(in crate::cli) all: bool,
-    /// Whose Invigil this is: what bears it needs not be taken over
-    #[arg(long, env = "INVIGIL_OWNER", default_value = "default", hide_env_values = true)]
-    pub(in crate::cli) owner: Owner,
-    /// The schema that editors are pointed to in the first line
-    #[arg(long, value_name = "URL")]
-    pub(in crate::cli) schema: Option<String>,
-}
-
-#[derive(Debug, Args)]
-pub(in crate::cli) struct ConvertArgs {
-    /// The file; `-` is standard input
-    pub(in crate::cli) file: PathBuf,
-    /// What the container is called, where the file does not say it; the project's name of a Compose file
-    #[arg(long, value_name = "NAME")]
-    pub(in crate::cli) name: Option<String>,
-    /// The image of a hostconfig.json, which does not say it
-    #[arg(long, value_name = "REFERENCE")]
-    pub(in crate::cli) image: Option<String>,
-    /// The time zone that `createTime` meant
-    #[arg(long, value_name = "ZONE", default_value = crate::problemset::legacy::time::DEFAULT_TIME_ZONE)]
-    pub(in crate::cli) time_zone: String,
-    /// The schema that editors are pointed to in the first line
-    #[arg(long, value_name = "URL")]
-    pub(in crate::cli) schema: Option<String>,
 }

@@ -65,14 +65,14 @@ impl PassArgs {
         min_free_space: ByteSize,
         approved: Option<usize>,
     ) -> anyhow::Result<Setup> {
-        let owner = &self.owner;
+        let OwnerArgs { whose: Whose { owner }, state, exam_server } = &self.owner;
         Ok(Setup {
-            owner: owner.owner.clone(),
-            server: exam_server::read(owner.exam_server.as_deref())?,
+            owner: owner.clone(),
+            server: exam_server::read(exam_server.as_deref())?,
             parallelism,
             budget: self.budget.budget(approved),
-            suspension: owner.state.suspension(&owner.owner),
-            records: owner.state.records(&owner.owner),
+            suspension: state.suspension(owner),
+            records: state.records(owner),
             registries: Registries::default(),
             socket: DockerReader::from_environment().socket(),
             min_free_space,
@@ -80,12 +80,19 @@ impl PassArgs {
     }
 }
 
-/// Whose host this is.
+/// Whose resources are meant.
 #[derive(Debug, Args)]
-pub(in crate::cli) struct OwnerArgs {
+pub(in crate::cli) struct Whose {
     /// The name of this Invigil on the host; only what bears it is ever touched
     #[arg(long, env = "INVIGIL_OWNER", default_value = "default", hide_env_values = true)]
     pub(in crate::cli) owner: Owner,
+}
+
+/// Whose host this is.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct OwnerArgs {
+    #[command(flatten)]
+    pub(in crate::cli) whose: Whose,
     #[command(flatten)]
     pub(in crate::cli) state: StateArgs,
     /// The exam server's program for problem set images [default: invigil-exam beside this program]

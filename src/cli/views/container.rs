@@ -8,9 +8,10 @@ use clap::Args;
 use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 
-use super::names::{Whose, containers, text};
-use super::output::{self, LineForm, RowForm, json_line, print};
+use super::names::{containers, text};
+use super::output::{self, LineForm, RowForm, json_line, print_or_end};
 use super::table::Table;
+use crate::cli::args::Whose;
 use crate::engine::docker::DockerReader;
 use crate::engine::{Found, Look, Question};
 use crate::fields::plain;
@@ -67,7 +68,7 @@ pub(super) async fn top(args: &TopArgs) -> Result<ExitCode> {
     let container = container(&engine, &args.name, &args.whose.owner).await?;
     let arguments = args.arguments.join(" ");
     let answer = engine.look(&Question::Processes { container, arguments }).await?;
-    print(&match args.output {
+    print_or_end(&match args.output {
         RowForm::Table => processes(&answer),
         RowForm::Json => output::json(&answer),
     })?;
@@ -91,7 +92,7 @@ pub(super) async fn changes(args: &ChangesArgs) -> Result<ExitCode> {
     let engine = DockerReader::connect().await?;
     let container = container(&engine, &args.name, &args.whose.owner).await?;
     let answer = engine.look(&Question::Changes(container)).await?;
-    print(&match args.output {
+    print_or_end(&match args.output {
         RowForm::Table => changed(&answer),
         RowForm::Json if answer.is_null() => output::json(&json!([])),
         RowForm::Json => output::json(&answer),
@@ -127,7 +128,7 @@ pub(super) async fn wait(args: &WaitArgs) -> Result<ExitCode> {
     let mut ends = std::pin::pin!(ends.buffered(count.max(1)));
     while let Some(end) = ends.next().await {
         let (container, code) = end?;
-        print(&match args.output {
+        print_or_end(&match args.output {
             LineForm::Text => format!("{code}\n"),
             LineForm::Json => json_line(&json!({"container": container.name, "exitCode": code})),
         })?;

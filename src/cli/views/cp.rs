@@ -11,9 +11,10 @@ use clap::Args;
 use futures_util::TryStreamExt;
 use tokio::sync::mpsc;
 
-use super::names::{Whose, containers};
+use super::names::containers;
 use super::output::{is_terminal, print_raw};
 use super::unpack::unpack;
+use crate::cli::args::Whose;
 use crate::cli::report::{self, Advised};
 use crate::engine::Look;
 use crate::engine::docker::DockerReader;

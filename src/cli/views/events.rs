@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::filter::{Filter, together};
 use super::moment::moment;
 use super::names::text;
-use super::output::{LineForm, json_line, print};
+use super::output::{LineForm, json_line, print_or_end};
 use crate::engine::docker::DockerReader;
 use crate::engine::{Look, Moment, Period};
 use crate::fields::plain;
@@ -41,7 +41,7 @@ pub(super) async fn events(args: &EventsArgs) -> Result<ExitCode> {
     let filters = together(&args.filters);
     let mut happenings = std::pin::pin!(engine.happenings(&period, &filters));
     while let Some(event) = happenings.try_next().await? {
-        print(&match args.output {
+        print_or_end(&match args.output {
             LineForm::Text => told(&event),
             LineForm::Json => json_line(&event),
         })?;

@@ -10,9 +10,10 @@ use serde_json::Value;
 
 use super::columns::{self, Seen};
 use super::filter::Filter;
-use super::names::{Whose, choose, documents, list, name_of, text};
-use super::output::{ListForm, json, print, yaml};
+use super::names::{choose, documents, list, name_of, text};
+use super::output::{ListForm, json, print_or_end, yaml};
 use super::table::Table;
+use crate::cli::args::Whose;
 use crate::engine::docker::DockerReader;
 use crate::engine::{Look, Question};
 use crate::manifest::suggestion::nearest;
@@ -92,7 +93,7 @@ pub(super) async fn get(args: &GetArgs) -> Result<ExitCode> {
             table(args, kind, listed, &seen)
         }
     };
-    print(&text)?;
+    print_or_end(&text)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -8,7 +8,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::names::{text, texts};
-use super::output::{self, DocumentForm, LineForm, print, size};
+use super::output::{self, DocumentForm, LineForm, print_or_end, size};
 use super::table::pairs;
 use crate::engine::docker::DockerReader;
 use crate::engine::{Look, Question};
@@ -32,7 +32,7 @@ pub(super) async fn ping(args: &PingArgs) -> Result<ExitCode> {
     let asked = Instant::now();
     engine.look(&Question::Ping).await?;
     let milliseconds = asked.elapsed().as_secs_f64() * 1000.0;
-    print(&match args.output {
+    print_or_end(&match args.output {
         LineForm::Text => format!("{} answers, after {milliseconds:.1} ms\n", engine.endpoint()),
         LineForm::Json => {
             output::json_line(&json!({"endpoint": engine.endpoint(), "milliseconds": milliseconds}))
@@ -51,7 +51,7 @@ pub(super) async fn version(args: &DocumentArgs) -> Result<ExitCode> {
         "endpoint": reader.endpoint(),
         "engine": engine,
     });
-    print(&match args.output {
+    print_or_end(&match args.output {
         DocumentForm::Text => version_text(&document),
         DocumentForm::Json => output::json(&document),
         DocumentForm::Yaml => output::yaml(&document)?,
@@ -89,7 +89,7 @@ fn version_text(document: &Value) -> String {
 pub(super) async fn info(args: &DocumentArgs) -> Result<ExitCode> {
     let engine = DockerReader::connect().await?;
     let answer = engine.look(&Question::Info).await?;
-    print(&match args.output {
+    print_or_end(&match args.output {
         DocumentForm::Text => info_text(&answer),
         DocumentForm::Json => output::json(&answer),
         DocumentForm::Yaml => output::yaml(&answer)?,

@@ -8,9 +8,10 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::columns::short;
-use super::names::{Whose, choose, list, text};
-use super::output::{RowForm, ago, json, print, size};
+use super::names::{choose, list, text};
+use super::output::{RowForm, ago, json, print_or_end, size};
 use super::table::{Table, shortened};
+use crate::cli::args::Whose;
 use crate::engine::docker::DockerReader;
 use crate::engine::{Look, Question};
 use crate::resource::name::Kind;
@@ -48,7 +49,7 @@ pub(super) async fn history(args: &HistoryArgs) -> Result<ExitCode> {
     let listed = list(&engine, Kind::Image).await?;
     let image = text(choose(Kind::Image, &listed, &args.image, &args.whose.owner)?, "Id").to_owned();
     let answer = engine.look(&Question::History(image)).await?;
-    print(&match args.output {
+    print_or_end(&match args.output {
         RowForm::Table => history_table(&answer, Timestamp::now()),
         RowForm::Json => json(&answer),
     })?;
@@ -74,7 +75,7 @@ fn history_table(answer: &Value, now: Timestamp) -> String {
 pub(super) async fn search(args: &SearchArgs) -> Result<ExitCode> {
     let engine = DockerReader::connect().await?;
     let answer = engine.look(&Question::Search { term: args.term.clone(), limit: args.limit }).await?;
-    print(&match args.output {
+    print_or_end(&match args.output {
         RowForm::Table => search_table(&answer),
         RowForm::Json => json(&answer),
     })?;

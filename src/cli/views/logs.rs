@@ -12,8 +12,9 @@ use serde_json::json;
 use unicode_width::UnicodeWidthStr;
 
 use super::moment::moment;
-use super::names::{Whose, containers};
-use super::output::{LineForm, is_terminal, json_line, line, print, print_raw};
+use super::names::containers;
+use super::output::{LineForm, is_terminal, json_line, line, print_or_end, print_raw};
+use crate::cli::args::Whose;
 use crate::engine::docker::DockerReader;
 use crate::engine::{EngineError, Found, Line, Look, Moment, Output, Period};
 use crate::fields::plain;
@@ -212,7 +213,7 @@ impl Page<'_> {
     fn print(&mut self) -> Result<()> {
         let bytes = std::mem::take(&mut self.bytes);
         if self.shown.is_terminal {
-            print(&String::from_utf8_lossy(&bytes))?;
+            print_or_end(&String::from_utf8_lossy(&bytes))?;
         } else {
             print_raw(&bytes)?;
         }

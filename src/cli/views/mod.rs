@@ -18,9 +18,8 @@ mod status;
 mod table;
 mod unpack;
 
-pub(super) use output::size;
+pub(super) use output::{is_gone, json, print_or_end, size};
 
-use std::io;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -207,11 +206,7 @@ pub(super) async fn view(view: &View) -> Result<ExitCode> {
     };
     match result {
         // A reader that has gone away (`| head`) is no error.
-        Err(error) if is_gone(&error) => Ok(ExitCode::SUCCESS),
+        Err(error) if error.downcast_ref().is_some_and(is_gone) => Ok(ExitCode::SUCCESS),
         result => result,
     }
-}
-
-fn is_gone(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }

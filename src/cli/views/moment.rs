@@ -43,7 +43,7 @@ mod tests {
         ] {
             assert_eq!(at(text, now).as_deref(), Ok(told), "{text}");
         }
-        for wrong in ["", "yesterday", "2018-07-06T16:34:00", "-5m", "10"[..0].trim()] {
+        for wrong in ["", "yesterday", "2018-07-06T16:34:00", "-5m", " "] {
             assert!(at(wrong, now).is_err(), "{wrong}");
         }
     }

@@ -2,7 +2,6 @@
 //! Out: the documents that are meant, or the nearest name.
 
 use anyhow::Result;
-use clap::Args;
 use serde_json::Value;
 
 use crate::cli::report::Unknown;
@@ -11,14 +10,6 @@ use crate::manifest::suggestion::did_you_mean;
 use crate::resource::label;
 use crate::resource::name::{Kind, Name, Owner, ResourceId};
 use crate::resource::reference::ImageReference;
-
-/// Whose resources may be named.
-#[derive(Debug, Args)]
-pub(crate) struct Whose {
-    /// Whose resources may be named, and are shown as such
-    #[arg(long, env = "INVIGIL_OWNER", default_value = "default", hide_env_values = true)]
-    pub(super) owner: Owner,
-}
 
 /// How many digits of an id are enough.
 const ID_MIN: usize = 4;

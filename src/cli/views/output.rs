@@ -55,11 +55,11 @@ pub(super) enum DocumentForm {
     Yaml,
 }
 
-/// Writes text to stdout at once.
+/// Writes text to stdout at once, for whoever only shows.
 ///
 /// # Errors
-/// Also if the reader has gone away; the caller then ends, and that is no failure.
-pub(super) fn print(text: &str) -> io::Result<()> {
+/// Also if the reader has gone away ([`is_gone`]): the caller then ends, and that is no failure.
+pub(in crate::cli) fn print_or_end(text: &str) -> io::Result<()> {
     let mut stdout = anstream::stdout().lock();
     stdout.write_all(text.as_bytes())?;
     stdout.flush()
@@ -68,11 +68,16 @@ pub(super) fn print(text: &str) -> io::Result<()> {
 /// Writes bytes to stdout as they are.
 ///
 /// # Errors
-/// As [`print`]'s.
+/// As [`print_or_end`]'s.
 pub(super) fn print_raw(bytes: &[u8]) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(bytes)?;
     stdout.flush()
+}
+
+/// Whether nobody reads stdout any more (`| head`).
+pub(in crate::cli) fn is_gone(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::BrokenPipe
 }
 
 /// Whether somebody looks at stdout.
@@ -81,7 +86,7 @@ pub(super) fn is_terminal() -> bool {
 }
 
 /// A document as JSON, on several lines.
-pub(super) fn json(value: &Value) -> String {
+pub(in crate::cli) fn json(value: &Value) -> String {
     escaped(&format!("{value:#}\n"))
 }
 

@@ -9,9 +9,10 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 
-use super::names::{Whose, containers, found, list, name_of, text};
-use super::output::{self, RowForm, is_terminal, print, size};
+use super::names::{containers, found, list, name_of, text};
+use super::output::{self, RowForm, is_terminal, print_or_end, size};
 use super::table::Table;
+use crate::cli::args::Whose;
 use crate::engine::docker::DockerReader;
 use crate::engine::{EngineError, Found, Look, Question};
 use crate::resource::name::Kind;
@@ -47,9 +48,9 @@ pub(super) async fn stats(args: &StatsArgs) -> Result<ExitCode> {
             }
             usage
         });
-        print(&output::json(&json!(documents.collect::<Vec<_>>())))?;
+        print_or_end(&output::json(&json!(documents.collect::<Vec<_>>())))?;
     } else if args.once || !is_terminal() {
-        print(&table(&measured(&engine, args).await?))?;
+        print_or_end(&table(&measured(&engine, args).await?))?;
     } else {
         let screen = ProgressBar::with_draw_target(None, ProgressDrawTarget::stdout())
             .with_style(ProgressStyle::with_template("{msg}")?);

@@ -18,9 +18,9 @@ use serde::Deserialize;
 use tokio::net::UnixStream;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::names::Whose;
-use super::output::{DocumentForm, ago, json, print, yaml};
+use super::output::{DocumentForm, ago, json, print_or_end, yaml};
 use super::table::{Table, shortened};
+use crate::cli::args::Whose;
 use crate::cli::report::{Advised, Unknown, talk};
 use crate::daemon::socket::STATUS_PATH;
 use crate::fields::plain;
@@ -73,7 +73,7 @@ pub(super) async fn status(args: &StatusArgs) -> Result<ExitCode> {
             resources: chosen.iter().map(|(id, standing)| ((*id).clone(), (*standing).clone())).collect(),
             ..status.clone()
         };
-        print(&match args.output {
+        print_or_end(&match args.output {
             DocumentForm::Json => json(&serde_json::to_value(&shown)?),
             DocumentForm::Yaml => yaml(&serde_json::to_value(&shown)?)?,
             DocumentForm::Text => text(&shown, !args.resources.is_empty(), Timestamp::now()),

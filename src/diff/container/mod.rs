@@ -301,15 +301,10 @@ fn needs(wanted: &DesiredContainer) -> Vec<Need> {
 
 /// Who needs a job that still runs waits for it, over as many passes as it takes: its end wakes the daemon.
 pub(super) fn wait_for_jobs(desired: &Desired, observed: &Observed, changes: &mut Changes) {
-    let starts = |act: &Act| match act {
-        Act::Create(container) | Act::Replace { container, .. } => container.state.starts(),
-        Act::Alter { operations, .. } => operations.contains(&Operation::Start),
-        _ => false,
-    };
     let standing = Standing::of(observed);
     let changing: BTreeSet<ResourceId> = changes.changes.iter().map(|change| change.id.clone()).collect();
     let mut waiting = BTreeMap::new();
-    for change in changes.changes.iter_mut().filter(|change| starts(&change.act)) {
+    for change in changes.changes.iter_mut().filter(|change| change.act.starts()) {
         let is_awaited = |need: &Need| {
             need.condition == Some(Condition::Completed)
                 && !changing.contains(&need.id)

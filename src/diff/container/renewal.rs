@@ -169,10 +169,6 @@ pub(super) fn applied(container: &ObservedContainer, managed: &Managed, observed
 /// Whether a container that stays is started anew by what is already known to change.
 fn restarts(name: &Name, changes: &Changes) -> bool {
     let id = ResourceId::new(Kind::Container, name.clone());
-    changes.changes.iter().filter(|change| change.id == id).any(|change| match &change.act {
-        Act::Alter { operations, .. } => {
-            operations.iter().any(|one| matches!(one, Operation::Start | Operation::Restart))
-        }
-        _ => false,
-    })
+    let mut its = changes.changes.iter().filter(|change| change.id == id);
+    its.any(|change| matches!(change.act, Act::Alter { .. }) && change.act.starts())
 }

@@ -1,7 +1,9 @@
 //! Files into containers and out of them, as tar archives. Nothing that comes out is ever unpacked: its
 //! names, links and devices are those of whoever was in the container (law 13).
 
-use std::io::Read;
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -16,6 +18,8 @@ use crate::engine::{EngineError, Progress};
 use crate::resource::container::{FileOwner, PlacedFile};
 use crate::resource::mount::Mode;
 
+/// What archives are made of.
+const BLOCK: usize = 512;
 /// More than the largest file that is put into a container, packed.
 const PUT_MAX: usize = 9 << 20;
 
@@ -116,5 +120,63 @@ pub(super) async fn collect(
         partial.write(&chunk, progress).await.map_err(at_disk)?;
         next = chunks.next().await;
     }
+    let beside = partial.settle().await.map_err(at_disk)?.to_owned();
+    let is_whole = tokio::task::spawn_blocking(move || is_whole(&beside)).await;
+    if !is_whole.map_err(std::io::Error::other).and_then(|looked| looked).map_err(at_disk)? {
+        return Err(EngineError::refused(format!(
+            "{what}: the engine broke the archive off: a file in it changes, or cannot be read"
+        )));
+    }
     partial.finish().await.map_err(at_disk)
+}
+
+/// Whether an archive is there to its end, which is two empty blocks. An engine that could not read a file as it had
+/// announced it leaves out all that follows, and the end, and says that all went well.
+fn is_whole(archive: &Path) -> std::io::Result<bool> {
+    let file = File::open(archive)?;
+    let mut end = 0_u64;
+    for entry in tar::Archive::new(&file).entries_with_seek()? {
+        let Ok(entry) = entry else { return Ok(false) };
+        end = entry.raw_file_position().saturating_add(entry.size()).next_multiple_of(BLOCK as u64);
+    }
+    let mut blocks = [1; 2 * BLOCK];
+    match file.read_exact_at(&mut blocks, end) {
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(false),
+        read => read.map(|()| blocks.iter().all(|byte| *byte == 0)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn law_5_an_archive_that_was_broken_off_is_not_what_was_collected() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("responses.tar");
+        let file = |path: &str, bytes: &[u8]| {
+            let written = serde_json::json!({"path": path, "content": ""});
+            PlacedFile::new(&serde_json::from_value(written).unwrap(), bytes)
+        };
+        let long = format!("/{}", "a".repeat(300));
+        let whole = archive(&[file("/exam/1", &[7; 700]), file(&long, &[0; 2000])]).unwrap();
+        let is_whole = |bytes: &[u8]| {
+            std::fs::write(&path, bytes).unwrap();
+            is_whole(&path).unwrap()
+        };
+        assert!(is_whole(&whole));
+        assert!(is_whole(&archive(&[]).unwrap()));
+        assert!(is_whole(&[whole.clone(), vec![0; 9 * 1024]].concat()), "an engine may fill its last record");
+        // Everywhere else: in a header, in a file, between files, and in the end itself.
+        for length in
+            [0, 1, 511, 512, 1000, 1536, 2048, 3000, whole.len() - 1024, whole.len() - 512, whole.len() - 1]
+        {
+            assert!(!is_whole(&whole[..length]), "{length} of {}", whole.len());
+        }
+        assert!(!is_whole(&[&whole[..whole.len() - 512], &[1; 512]].concat()), "half an end");
+        let mut damaged = whole.clone();
+        damaged.truncate(whole.len() - 1024);
+        damaged.extend(br#"{"message":"unexpected EOF"}"#);
+        assert!(!is_whole(&damaged));
+    }
 }

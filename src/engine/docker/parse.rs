@@ -1,7 +1,7 @@
 //! The engine's answers into observed values. In: its documents as JSON. Out: values, or what could
 //! not be read; nothing is skipped (law 1).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -91,7 +91,7 @@ pub(super) fn listed_container(document: &Value) -> Result<ObservedContainer, En
         name: name.to_owned(),
         image: image_of(text(document, "ImageID"), &what)?,
         status: status(text(document, "State"), "", 0, &what)?,
-        networks: network_names(&document["NetworkSettings"]["Networks"]),
+        networks: endpoints(&document["NetworkSettings"]["Networks"]),
         ports: listed_ports(&document["Ports"]),
         managed: None,
         stranger: None,
@@ -148,8 +148,10 @@ fn image_of(id: &str, what: &str) -> Result<Option<ImageId>, EngineError> {
     id.parse().map(Some).map_err(|error: String| unreadable(what, error))
 }
 
-fn network_names(networks: &Value) -> BTreeSet<String> {
-    networks.as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect()
+/// The networks that a container is on. The engine tells no id before it was started first.
+fn endpoints(networks: &Value) -> BTreeMap<String, Option<EngineId>> {
+    let networks = networks.as_object().into_iter().flatten();
+    networks.map(|(name, endpoint)| (name.clone(), text(endpoint, "NetworkID").parse().ok())).collect()
 }
 
 /// A container of ours from its inspection. `names` are all containers' names by id, for the
@@ -189,7 +191,7 @@ pub(super) fn inspected_container(
         name,
         image: image_of(text(&document, "Image"), &what)?,
         status,
-        networks: network_names(&document["NetworkSettings"]["Networks"]),
+        networks: endpoints(&document["NetworkSettings"]["Networks"]),
         ports: held_ports(&document["NetworkSettings"]["Ports"]),
         managed: Some(Box::new(Managed {
             resource,

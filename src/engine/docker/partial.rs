@@ -10,6 +10,7 @@ use tokio::io::AsyncWriteExt;
 
 use crate::engine::Progress;
 use crate::resource::quantity::ByteSize;
+use crate::whole;
 
 /// A file that is being written beside the place where it is to be. What an earlier try left there is written over.
 pub(super) struct Partial {
@@ -53,12 +54,13 @@ impl Partial {
         Ok(&self.beside)
     }
 
-    /// Puts it in its place, once it is on the disk.
+    /// Puts it in its place, once it is on the disk; that it is there is on the disk, too, when this returns.
     pub(super) async fn finish(mut self) -> io::Result<()> {
         self.settle().await?;
         fs::rename(&self.beside, &self.place).await?;
         self.is_finished = true;
-        Ok(())
+        let place = self.place.clone();
+        tokio::task::spawn_blocking(move || whole::settle_name(&place)).await.map_err(io::Error::other)?
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bollard::models::HealthConfig;
+use bollard::models::{ContainerConfig, HealthConfig};
 use bollard::query_parameters::{InspectContainerOptions, LogsOptionsBuilder};
 use futures_util::StreamExt;
 use tokio::time::{Instant, sleep};
@@ -62,8 +62,7 @@ pub(super) async fn until(
     }
     match waited {
         Err(EngineError::Refused { sentence }) => {
-            let told = sentence + &last_words(engine, container).await;
-            Err(EngineError::refused(without_secrets(&told, &secrets(engine, container).await)))
+            Err(EngineError::refused(sentence + &last_words(engine, container).await))
         }
         waited => waited,
     }
@@ -123,10 +122,11 @@ async fn glance(engine: &Session, container: &str) -> Result<Glance, EngineError
         .map_err(|error| failed(&engine.endpoint, "look at it", error))?;
     let state = answer.state.unwrap_or_default();
     let health = state.health;
+    let secrets = answer.config.as_ref().map(secrets);
     let last_check = health
         .as_ref()
         .and_then(|health| health.log.as_ref()?.last()?.output.clone())
-        .map(|output| fields::plain(output.trim()));
+        .and_then(|output| Some(fields::plain(&without(&secrets?, output.trim()))));
     Ok(Glance {
         id: answer.id.unwrap_or_default(),
         status: state.status.map(|status| status.to_string()).unwrap_or_default(),
@@ -245,8 +245,13 @@ async fn completed(engine: &Session, container: &str, wait: &Wait) -> Result<(),
     }
 }
 
-/// What a container that failed wrote last; nothing if that cannot be read, which must not hide the failure.
+/// What a container that failed wrote last; nothing if that cannot be read, which must not hide the failure, or if it
+/// cannot be told what is secret in it.
 async fn last_words(engine: &Session, container: &str) -> String {
+    let answer = engine.docker.inspect_container(container, None::<InspectContainerOptions>).await;
+    let Some(secrets) = answer.ok().and_then(|answer| answer.config).as_ref().map(secrets) else {
+        return String::new();
+    };
     let options = LogsOptionsBuilder::new().stdout(true).stderr(true).tail(LAST_LINES).build();
     let mut output = engine.docker.logs(container, Some(options));
     let mut bytes = Vec::new();
@@ -256,27 +261,28 @@ async fn last_words(engine: &Session, container: &str) -> String {
             break;
         }
     }
-    let text = String::from_utf8_lossy(&bytes);
+    let text = without(&secrets, &String::from_utf8_lossy(&bytes));
     let lines: Vec<String> = text.lines().map(|line| fields::plain(line.trim_end())).collect();
     if lines.is_empty() { String::new() } else { format!("; its last output: {}", lines.join(" | ")) }
 }
 
-/// The values of a container's variables that look secret, the longest first.
-async fn secrets(engine: &Session, container: &str) -> Vec<String> {
-    let answer = engine.docker.inspect_container(container, None::<InspectContainerOptions>).await;
-    let variables = answer.ok().and_then(|answer| answer.config?.env).unwrap_or_default();
-    let mut values: Vec<String> = variables
-        .iter()
-        .filter_map(|variable| variable.split_once('='))
-        .filter(|(key, value)| looks_secret(key) && value.len() >= SECRET_MIN)
-        .map(|(_, value)| fields::plain(value))
+/// The values of a container's variables that look secret, the longest first; also each of their lines alone, for
+/// that is how the end of a program's output repeats them.
+fn secrets(config: &ContainerConfig) -> Vec<String> {
+    let variables = config.env.iter().flatten().filter_map(|variable| variable.split_once('='));
+    let values = variables.filter(|(key, _)| looks_secret(key)).map(|(_, value)| value);
+    let mut secrets: Vec<String> = values
+        .flat_map(|value| std::iter::once(value).chain(value.lines()))
+        .map(|text| text.trim().to_owned())
+        .filter(|text| text.len() >= SECRET_MIN)
         .collect();
-    values.sort_by_key(|value| Reverse(value.len()));
-    values
+    secrets.sort_by(|a, b| (Reverse(a.len()), a).cmp(&(Reverse(b.len()), b)));
+    secrets.dedup();
+    secrets
 }
 
 /// What a program said, with nothing in it that a plan would hide (law 12).
-fn without_secrets(told: &str, secrets: &[String]) -> String {
+fn without(secrets: &[String], told: &str) -> String {
     let told = secrets.iter().fold(told.to_owned(), |told, secret| told.replace(secret.as_str(), "(hidden)"));
     without_passwords(&told).into_owned()
 }
@@ -321,16 +327,24 @@ mod tests {
 
     #[test]
     fn law_12_what_a_program_says_of_its_secrets_is_hidden() {
-        let secrets = ["hunter2".to_owned()];
+        let env = |variables: &[&str]| ContainerConfig {
+            env: Some(variables.iter().map(|&variable| variable.to_owned()).collect()),
+            ..ContainerConfig::default()
+        };
+        let config =
+            env(&["TOKEN=hunter2", "PORT=4000", "TLS_KEY=-----BEGIN\nMIIEcanary\r\n  q==\n", "API_KEY=1"]);
+        let secrets = secrets(&config);
         for (told, shown) in [
             (
                 "FATAL: cannot connect to postgres://app:s3cret@db/x: timeout",
                 "FATAL: cannot connect to postgres://app:(hidden)@db/x: timeout",
             ),
             ("token=hunter2, again", "token=(hidden), again"),
-            ("nothing  to hide", "nothing  to hide"),
+            ("nothing  to hide on 4000", "nothing  to hide on 4000"),
+            ("the key is\n-----BEGIN\nMIIEcanary\n  q==\n1", "the key is\n(hidden)\n(hidden)\n  (hidden)\n1"),
+            ("key: \"-----BEGIN\\nMIIEcanary\\r\"", "key: \"(hidden)\\n(hidden)\\r\""),
         ] {
-            assert_eq!(without_secrets(told, &secrets), shown);
+            assert_eq!(without(&secrets, told), shown);
         }
     }
 }

@@ -171,7 +171,9 @@ impl World {
             name: container.name.clone(),
             image: Some(container.image.clone()),
             status: container.status(),
-            networks: container.endpoints.keys().cloned().collect(),
+            networks: (container.endpoints.keys())
+                .map(|name| (name.clone(), self.networks.get(name).map(|network| network.id.clone())))
+                .collect(),
             ports: if container.doing.is_up() { container.published() } else { Vec::new() },
             managed: ours.clone().map(managed),
             stranger: adopted.map(managed),
@@ -259,16 +261,18 @@ impl World {
             }
             Step::Update { container, body } => self.container(container)?.update(body),
             Step::Connect { container, network, endpoint } => {
-                if !self.has_network(network) {
+                let network = self.network_name(network).to_owned();
+                if !self.has_network(&network) {
                     return Err(EngineError::refused(format!("network {network} not found")));
                 }
                 let container = self.container(container)?;
-                let endpoint = container.endpoint(network, endpoint);
-                container.endpoints.entry(network.clone()).or_insert(endpoint);
+                let endpoint = container.endpoint(&network, endpoint);
+                container.endpoints.entry(network).or_insert(endpoint);
                 Ok(())
             }
             Step::Disconnect { container, network } => {
-                self.container(container)?.endpoints.remove(network);
+                let network = self.network_name(network).to_owned();
+                self.container(container)?.endpoints.remove(&network);
                 Ok(())
             }
             Step::Await { container, until } => self.container(container)?.prove(*until),

@@ -42,7 +42,7 @@ pub(super) struct World {
 
 #[derive(Debug, Clone)]
 pub(super) struct Network {
-    id: EngineId,
+    pub(super) id: EngineId,
     spec: NetworkSpec,
     labels: Value,
 }
@@ -82,6 +82,12 @@ impl World {
 
     pub(super) fn has_network(&self, name: &str) -> bool {
         BUILT_IN.contains(&name) || self.networks.contains_key(name)
+    }
+
+    /// The name of a network that is meant by its name or its id.
+    pub(super) fn network_name<'a>(&'a self, network: &'a str) -> &'a str {
+        let named = self.networks.iter().find(|(_, there)| there.id.as_str() == network);
+        named.map_or(network, |(name, _)| name)
     }
 
     /// Does a step, or refuses.
@@ -132,9 +138,10 @@ impl World {
     }
 
     fn remove_network(&mut self, network: &str) -> Result<(), EngineError> {
-        let found =
-            self.networks.iter().find(|(name, there)| *name == network || there.id.as_str() == network);
-        let Some(name) = found.map(|(name, _)| name.clone()) else { return Ok(()) };
+        let name = self.network_name(network).to_owned();
+        if !self.networks.contains_key(&name) {
+            return Ok(());
+        }
         // An engine counts only endpoints of programs that are there.
         let on_it =
             |container: &&Container| container.doing.is_up() && container.endpoints.contains_key(&name);

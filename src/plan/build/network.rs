@@ -19,30 +19,32 @@ impl Builder<'_> {
         spec: &NetworkSpec,
         members: &[Member],
     ) -> Vec<usize> {
-        let join = |member: &Member, endpoint: &Value| Step::Connect {
+        let join = |member: &Member, network: &str, endpoint: &Value| Step::Connect {
             container: member.container.as_str().to_owned(),
-            network: id.name.to_string(),
+            network: network.to_owned(),
             endpoint: endpoint.clone(),
         };
-        let all_back: Vec<Step> = members.iter().map(|member| join(member, &member.back)).collect();
+        let back_on = |network: &str| -> Vec<Step> {
+            members.iter().map(|member| join(member, network, &member.back)).collect()
+        };
+        // By its id as long as it is there: an engine may have two networks of one name.
+        let (name, all_back) = (id.name.as_str(), back_on(old));
         // One after the other, so that whoever failed knows who is off by then.
         let mut last = None;
         for (index, member) in members.iter().enumerate() {
-            let step = Step::Disconnect {
-                container: member.container.as_str().to_owned(),
-                network: id.name.to_string(),
-            };
+            let step =
+                Step::Disconnect { container: member.container.as_str().to_owned(), network: old.to_owned() };
             let back = all_back.get(..=index).unwrap_or_default().to_vec();
             last = Some(self.push_with_rescue(id, step, last.into_iter().collect(), back));
         }
         let remove = Step::RemoveNetwork(old.to_owned());
-        let removed = self.push_with_rescue(id, remove, last.into_iter().collect(), all_back.clone());
-        let again = std::iter::once(self.create_network(id, was)).chain(all_back).collect();
+        let removed = self.push_with_rescue(id, remove, last.into_iter().collect(), all_back);
+        let again = std::iter::once(self.create_network(id, was)).chain(back_on(name)).collect();
         let create = self.create_network(id, spec);
         let made = self.push_with_rescue(id, create, vec![removed], again);
         if members.is_empty() {
             return vec![made];
         }
-        members.iter().map(|member| self.push(id, join(member, &member.endpoint), vec![made])).collect()
+        members.iter().map(|member| self.push(id, join(member, name, &member.endpoint), vec![made])).collect()
     }
 }

@@ -49,7 +49,7 @@ pub enum Dockerfile {
 }
 
 /// What a comparison needs of a context.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ContextSummary {
     /// A SHA-256 of all that the builder would see, in hexadecimal.
     pub digest: String,

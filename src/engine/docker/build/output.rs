@@ -1,4 +1,5 @@
-//! What a builder says. In: the lines of its answer. Out: progress, and its last words after a failure.
+//! What a builder says. In: the lines of its answer. Out: progress, and its last words after a failure, without what looks
+//! secret in them (law 12).
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -11,7 +12,7 @@ use serde::Deserialize;
 use super::trace::StatusResponse;
 use crate::engine::Progress;
 use crate::fields::plain;
-use crate::resource::env::without_passwords;
+use crate::resource::env::without_secrets;
 
 /// How many of a builder's last lines are told after a failure.
 const LAST_LINES: usize = 12;
@@ -45,7 +46,7 @@ impl Output {
         // What cannot be read is no step's: the builder goes on.
         let Ok(line) = serde_json::from_slice::<Line>(line) else { return Ok(()) };
         if let Some(error) = line.error {
-            return Err(plain(error.trim()));
+            return Err(plain(&without_secrets(error.trim())));
         }
         if line.id.as_deref() == Some(TRACE) {
             let trace = line.aux.as_ref().and_then(|aux| STANDARD.decode(aux.as_str()?).ok());
@@ -63,7 +64,7 @@ impl Output {
             let is_its_own =
                 [" --->", "Removing intermediate container"].iter().any(|start| text.starts_with(start));
             if !is_its_own {
-                self.keep(text);
+                self.keep(&text);
             }
         }
         if let (Some(status), Some(id)) = (&line.status, &line.id) {
@@ -76,27 +77,27 @@ impl Output {
         for vertex in &trace.vertexes {
             let is_new = vertex.started.is_some() && !self.told.contains_key(&vertex.digest);
             if is_new && !vertex.name.starts_with("[internal]") {
-                let name = plain(&without_passwords(&vertex.name));
+                let name = plain(&vertex.name);
                 progress(name.clone());
-                self.keep(name.clone());
+                self.keep(&name);
                 self.told.insert(vertex.digest.clone(), name);
             }
         }
         for log in &trace.logs {
             for line in String::from_utf8_lossy(&log.msg).lines() {
-                self.keep(plain(strip_str(line).to_string().trim_end()));
+                self.keep(&plain(strip_str(line).to_string().trim_end()));
             }
         }
     }
 
-    fn keep(&mut self, line: String) {
+    fn keep(&mut self, line: &str) {
         if line.is_empty() {
             return;
         }
         if self.last.len() == LAST_LINES {
             self.last.pop_front();
         }
-        self.last.push_back(line);
+        self.last.push_back(without_secrets(line));
     }
 
     /// The end of what it said, for a sentence.
@@ -139,6 +140,20 @@ mod tests {
         assert_eq!(told, ["step 1/2: FROM a", "Downloading ab12", "step 2/2: RUN make"]);
         assert_eq!(result, Err("code 2\\u{1b}[2J".to_owned()));
         assert_eq!(last, "; its last output: Step 1/2 : FROM a | Step 2/2 : RUN make | the cause");
+    }
+
+    #[test]
+    fn law_12_a_builders_words_are_told_without_secrets() {
+        let (_, result, last) = heard(&[
+            r#"{"stream":"Step 1/2 : ENV DB_PASSWORD=canary"}"#,
+            r#"{"stream":"cloning https://canary@h/x"}"#,
+            r#"{"error":"The command 'API_KEY=canary make' returned 1"}"#,
+        ]);
+        assert_eq!(result, Err("The command 'API_KEY=(hidden)' returned 1".to_owned()));
+        assert_eq!(
+            last,
+            "; its last output: Step 1/2 : ENV DB_PASSWORD=(hidden) | cloning https://(hidden)@h/x"
+        );
     }
 
     #[test]
