@@ -4,7 +4,7 @@ use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Output};
 use std::time::Duration;
 
-use crate::support::{BUSYBOX, Host, docker, run};
+use crate::support::{BUSYBOX, Host, docker, is_left_out, is_podman, run};
 
 const USER: &str = "exam";
 const PASSWORD: &str = "a>>>b???";
@@ -42,7 +42,8 @@ impl Registry {
         let config = tempfile::tempdir().expect("a directory");
         let at = config.path().to_str().expect("a path");
         let registry = format!("127.0.0.1:{}", self.port);
-        if password == PASSWORD {
+        // Podman's login asks by TLS alone.
+        if password == PASSWORD && !is_podman() {
             docker(&["--config", at, "login", "-u", USER, "-p", password, &registry]);
         } else {
             // Docker would not let it in; the password may have changed since.
@@ -149,6 +150,9 @@ async fn an_image_is_pulled_with_the_login_of_docker_and_what_goes_wrong_is_a_se
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_image_is_pushed_once_and_a_tag_that_moves_there_is_pulled() {
+    if is_left_out("an_image_is_pushed_once_and_a_tag_that_moves_there_is_pulled") {
+        return;
+    }
     let (host, registry) = (Host::new("push").await, Registry::start());
     let login = registry.login(PASSWORD);
     let tag = registry.image("exam/app:1");
@@ -225,6 +229,9 @@ async fn an_image_is_pushed_once_and_a_tag_that_moves_there_is_pulled() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_locked_tag_means_the_image_that_it_was_wherever_it_moves() {
+    if is_left_out("a_locked_tag_means_the_image_that_it_was_wherever_it_moves") {
+        return;
+    }
     let (host, registry) = (Host::new("lock").await, Registry::start());
     let login = registry.login(PASSWORD);
     let tag = registry.image("exam/app:1");

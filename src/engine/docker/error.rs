@@ -64,13 +64,14 @@ pub(super) const fn is_absent(error: &Error) -> bool {
 }
 
 /// Whether asking again may bring an answer that can be read. Podman shows a state that bollard does not
-/// know for some 45 ms after each exit; Docker 26 with the containerd image store fails to list images
+/// know for some 45 ms after each exit; it and Docker 26 with the containerd image store fail to list images
 /// while one of them is being removed.
 pub(super) fn is_passing(error: &Error) -> bool {
     match error {
         Error::JsonDataError { .. } => true,
         Error::DockerResponseServerError { status_code: 404 | 500, message } => {
-            message.contains("content digest") && message.contains("not found")
+            (message.contains("content digest") && message.contains("not found"))
+                || message.contains("you may need to remove the image to resolve the error")
         }
         _ => false,
     }
@@ -101,7 +102,7 @@ fn sentence(what: &str, status: u16, message: &str) -> String {
     if let Some(port) = taken_port(&message) {
         return format!("{what}: port {port} is already taken on this host");
     }
-    if message.contains("is already in use by container") {
+    if message.contains("is already in use by container") || message.contains("that name is already in use") {
         return format!("{what}: the name is already taken by another container");
     }
     if status == 404 && message.contains("No such image") {
@@ -132,7 +133,9 @@ fn by_registry(message: &str) -> Option<&'static str> {
         Some(
             "the registry wants a login: `docker login` as the user that Invigil runs as, or check the password",
         )
-    } else if has(&["manifest unknown", "failed to resolve reference"]) && has(&["not found"]) {
+    } else if has(&["manifest unknown", "failed to resolve reference"])
+        && has(&["not found", "reading manifest"])
+    {
         Some("the registry has no such image")
     } else if has(&["server gave HTTP response to HTTPS client"]) {
         Some("the registry speaks plain HTTP, which the engine does only with its `insecure-registries`")

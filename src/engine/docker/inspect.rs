@@ -4,9 +4,9 @@ use bollard::query_parameters::{InspectContainerOptions, ListContainersOptionsBu
 use futures_util::try_join;
 use serde_json::Value;
 
-use super::Session;
 use super::error::is_absent;
-use super::observe::{document, documents, images, networks, read, volumes};
+use super::observe::{document, documents, images, in_dockers_form, networks, read, volumes};
+use super::{Session, podman};
 use crate::engine::{EngineError, Listed};
 use crate::observed::EngineId;
 use crate::resource::reference::ImageId;
@@ -28,7 +28,11 @@ async fn containers(engine: &Session) -> Result<Vec<Value>, EngineError> {
     let options = ListContainersOptionsBuilder::new().all(true).build();
     let listed =
         read(engine, "the containers", || engine.docker.list_containers(Some(options.clone()))).await?;
-    documents("the containers", &listed)
+    let mut listed = documents("the containers", &listed)?;
+    if engine.is_podman {
+        listed.iter_mut().for_each(podman::listed);
+    }
+    Ok(listed)
 }
 
 pub(super) async fn container(engine: &Session, id: &EngineId) -> Result<Option<Value>, EngineError> {
@@ -40,10 +44,18 @@ pub(super) async fn container(engine: &Session, id: &EngineId) -> Result<Option<
             Err(error) => Err(error),
         }
     };
-    read(engine, &what, ask).await?.map(|answer| document(&what, &answer)).transpose()
+    match read(engine, &what, ask).await? {
+        Some(answer) => in_dockers_form(engine, document(&what, &answer)?).await.map(Some),
+        None => Ok(None),
+    }
 }
 
 pub(super) async fn image(engine: &Session, id: &ImageId) -> Result<Value, EngineError> {
     let what = format!("image {id}");
-    document(&what, &read(engine, &what, || engine.docker.inspect_image(id.as_str())).await?)
+    let mut image =
+        document(&what, &read(engine, &what, || engine.docker.inspect_image(id.as_str())).await?)?;
+    if engine.is_podman {
+        podman::image(&mut image);
+    }
+    Ok(image)
 }

@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::error::{failed, is_absent, is_passing};
-use super::{Session, files, parse, registry};
+use super::{Session, files, parse, podman, registry};
 use crate::engine::{EngineError, Scope};
 use crate::fields::{self, Live};
 use crate::observed::{EngineId, LiveStatus, Observed, ObservedContainer};
@@ -38,7 +38,8 @@ pub(super) async fn observe(engine: &Session, scope: &Scope) -> Result<Observed,
         volumes(engine),
         at_registries
     )?;
-    let mut observed = Observed { containers, at_registries, ..Observed::default() };
+    let mut observed =
+        Observed { containers, at_registries, cannot_update: engine.is_podman, ..Observed::default() };
     for document in &networks {
         observed.networks.push(parse::network(document, &scope.owner)?);
     }
@@ -119,13 +120,21 @@ pub(super) fn documents<T: Serialize>(what: &str, answers: &[T]) -> Result<Vec<V
 pub(super) async fn images(engine: &Session) -> Result<Vec<Value>, EngineError> {
     let options = ListImagesOptionsBuilder::new().build();
     let listed = read(engine, "the images", || engine.docker.list_images(Some(options.clone()))).await?;
-    documents("the images", &listed)
+    let mut listed = documents("the images", &listed)?;
+    if engine.is_podman {
+        listed.iter_mut().for_each(podman::image);
+    }
+    Ok(listed)
 }
 
 pub(super) async fn networks(engine: &Session) -> Result<Vec<Value>, EngineError> {
     let listed =
         read(engine, "the networks", || engine.docker.list_networks(None::<ListNetworksOptions>)).await?;
-    documents("the networks", &listed)
+    let mut listed = documents("the networks", &listed)?;
+    if engine.is_podman {
+        listed.iter_mut().for_each(podman::network);
+    }
+    Ok(listed)
 }
 
 pub(super) async fn volumes(engine: &Session) -> Result<Vec<Value>, EngineError> {
@@ -141,6 +150,27 @@ async fn image_config(engine: &Session, id: String) -> Result<(String, (Live, Op
     Ok((id, (fields::read_image(&config), label::identity(&config["Labels"]))))
 }
 
+/// An inspection in Docker's form, whichever engine gave it.
+pub(super) async fn in_dockers_form(engine: &Session, mut inspection: Value) -> Result<Value, EngineError> {
+    if engine.is_podman {
+        let id = inspection["Image"].as_str().unwrap_or_default().to_owned();
+        let what = format!("image {}", fields::plain(&id));
+        let ask = || async {
+            match engine.docker.inspect_image(&id).await {
+                Ok(answer) => Ok(Some(answer)),
+                Err(error) if is_absent(&error) => Ok(None),
+                Err(error) => Err(error),
+            }
+        };
+        let image = match read(engine, &what, ask).await? {
+            Some(image) => document(&what, &image.config)?,
+            None => Value::Null,
+        };
+        podman::container(&mut inspection, &image);
+    }
+    Ok(inspection)
+}
+
 /// The containers, and what our labels on ours say.
 async fn containers(
     engine: &Session,
@@ -149,7 +179,10 @@ async fn containers(
     let options = ListContainersOptionsBuilder::new().all(true).build();
     let listed =
         read(engine, "the containers", || engine.docker.list_containers(Some(options.clone()))).await?;
-    let listed = documents("the containers", &listed)?;
+    let mut listed = documents("the containers", &listed)?;
+    if engine.is_podman {
+        listed.iter_mut().for_each(podman::listed);
+    }
     let names: BTreeMap<String, String> = listed
         .iter()
         .map(|document| {
@@ -215,7 +248,8 @@ async fn inspect(
         }
     };
     let Some(answer) = read(engine, &what, ask).await? else { return Ok(None) };
-    let mut container = parse::inspected_container(&document(&what, &answer)?, name, names)?;
+    let inspection = Box::pin(in_dockers_form(engine, document(&what, &answer)?)).await?;
+    let mut container = parse::inspected_container(&inspection, name, names)?;
     if let (LiveStatus::Created, Some(managed)) = (container.status, &mut container.managed) {
         for path in std::mem::take(&mut managed.files).into_keys() {
             if let Some(digest) = files::digest(engine, &what, &id, &path).await? {

@@ -12,8 +12,9 @@ use tokio::fs::File;
 use tokio::io::AsyncReadExt;
 use tokio::time::sleep;
 
-use super::Session;
 use super::error::failed;
+use super::perform::one_at_a_time;
+use super::{Session, podman};
 use crate::assembly::{self, PaperImage};
 use crate::desired::Archive;
 use crate::engine::{EngineError, Progress};
@@ -35,6 +36,7 @@ pub(super) async fn load_papers(
     let archive = assembly::archive(&tagged)
         .map_err(|error| EngineError::refused(format!("the images cannot be packed: {error}")))?;
     let options = ImportImageOptionsBuilder::new().quiet(true).build();
+    let _tags = one_at_a_time(engine).await;
     let answers = engine.docker.import_image(options, bollard::body_full(archive.into()), None);
     drain(engine, "load problem set images", answers).await
 }
@@ -49,6 +51,7 @@ pub(super) async fn load_archive(
     let file = open(archive).await?;
     let options = ImportImageOptionsBuilder::new().quiet(true).build();
     let sent = Sent::of(&file).await;
+    let _tags = one_at_a_time(engine).await;
     let answers = engine.docker.import_image_stream(options, chunks(file, sent.count()), None);
     sent.told_while(progress, drain(engine, &what, answers)).await
 }
@@ -66,18 +69,27 @@ pub(super) async fn import(
         .repo(&tag.repository())
         .tag(tag.tag().unwrap_or("latest"))
         .changes(changes.to_vec());
+    let docker = if engine.is_podman {
+        let source = match from {
+            Archive::File(_) => "-",
+            Archive::Address(address) => address,
+        };
+        engine.at(&podman::import(source, tag, changes))?
+    } else {
+        engine.docker.clone()
+    };
     match from {
         Archive::File(archive) => {
             let file = open(archive).await?;
             let sent = Sent::of(&file).await;
             let body = bollard::body_try_stream(chunks(file, sent.count()));
             let options = options.from_src("-").build();
-            let answers = engine.docker.create_image(Some(options), Some(body), None);
+            let answers = docker.create_image(Some(options), Some(body), None);
             sent.told_while(progress, drain(engine, what, answers)).await
         }
         Archive::Address(address) => {
             let options = options.from_src(address).build();
-            drain(engine, what, engine.docker.create_image(Some(options), None, None)).await
+            drain(engine, what, docker.create_image(Some(options), None, None)).await
         }
     }
 }
