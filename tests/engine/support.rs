@@ -286,7 +286,7 @@ const NOT_ON_PODMAN: &[(&str, &str)] = &[
     ("a_locked_tag_means_the_image_that_it_was_wherever_it_moves", "no call asks a registry what it has"),
     (
         "a_plain_container_says_its_image_and_its_command",
-        "nofile` and `nproc` look as if they had been asked for",
+        "`nofile` and `nproc` look as if they had been asked for",
     ),
     ("a_registry_is_searched", "`search` is answered in other words"),
     (

@@ -208,7 +208,8 @@ fn took_over(
 
 /// Whether the engine can mend a difference without a new container.
 fn is_in_place(difference: &Difference, observed: &Observed) -> bool {
-    difference.in_place() && !(observed.cannot_update && difference.update().is_some())
+    let is_beyond = || difference.update().is_some() || difference.has_address();
+    difference.in_place() && !(observed.cannot_update && is_beyond())
 }
 
 /// Whether a container shows by itself that it is as well as a successor has to be.

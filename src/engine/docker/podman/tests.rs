@@ -193,12 +193,26 @@ fn another_limit_takes_a_new_container_where_the_engine_cannot_change_it() {
     let desired =
         Desired { containers: BTreeMap::from([("fx-web".parse().unwrap(), wanted)]), ..Desired::default() };
     let mut observed = answers::read(&answers, &owner).unwrap();
-    let mut plan = |cannot_update: bool| {
+    let mut plan = |desired: &Desired, cannot_update: bool| {
         observed.cannot_update = cannot_update;
-        let changes = diff(&desired, &observed, &owner, Budget::default());
+        let changes = diff(desired, &observed, &owner, Budget::default());
         Plan::new(changes, &owner, &BTreeMap::new()).to_text(&Palette::default())
     };
     let limit = "\n  resources.memory   64Mi -> 65Mi\n";
-    assert!(plan(false).starts_with(&format!("container/fx-web  update in place{limit}")), "{}", plan(false));
-    assert!(plan(true).starts_with(&format!("container/fx-web  replace{limit}")), "{}", plan(true));
+    assert_eq!(
+        plan(&desired, false).split_once("\n\n").unwrap().0,
+        format!("container/fx-web  update in place{}", limit.trim_end())
+    );
+    assert_eq!(
+        plan(&desired, true).split_once("\n\n").unwrap().0,
+        format!("container/fx-web  replace{}", limit.trim_end())
+    );
+    // So does another address: it is not told.
+    let mut desired = desired;
+    for wanted in desired.containers.values_mut() {
+        wanted.spec.resources = asked(&inspection).resources;
+        wanted.spec.networks[0].ipv4_address = Some("10.213.91.10".parse().unwrap());
+    }
+    assert!(plan(&desired, false).starts_with("container/fx-web  update in place\n  networks.fx-net "));
+    assert!(plan(&desired, true).starts_with("container/fx-web  replace\n  networks.fx-net "));
 }
