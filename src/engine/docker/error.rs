@@ -71,7 +71,7 @@ pub(super) fn is_passing(error: &Error) -> bool {
         Error::JsonDataError { .. } => true,
         Error::DockerResponseServerError { status_code: 404 | 500, message } => {
             (message.contains("content digest") && message.contains("not found"))
-                || message.contains("you may need to remove the image to resolve the error")
+                || (message.contains("locating image with ID") && message.contains("image not known"))
         }
         _ => false,
     }
@@ -187,6 +187,22 @@ mod tests {
         ] {
             assert_eq!(sentence("start web", status, message), told);
         }
+    }
+
+    #[test]
+    fn a_list_of_images_that_fails_while_one_goes_is_asked_for_again() {
+        let passing = |status_code, message: &str| {
+            is_passing(&Error::DockerResponseServerError { status_code, message: message.to_owned() })
+        };
+        for message in [
+            "reading image \"19\": locating image with ID \"19\": image not known",
+            "retrieving parent of image \"3d\": you may need to remove the image to resolve the error: reading image \"18\": \
+             locating image with ID \"18\": image not known",
+            "content digest sha256:0f: not found",
+        ] {
+            assert!(passing(500, message), "{message}");
+        }
+        assert!(!passing(404, "no such image: docker.io/library/nosuch:1: image not known"));
     }
 
     #[test]
