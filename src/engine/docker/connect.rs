@@ -7,13 +7,10 @@ use bollard::{BollardRequest, Docker};
 use hyper::body::Bytes;
 use hyper::header::HeaderValue;
 
-use super::Session;
 use super::error::{cause, failed};
+use super::{Session, podman};
 use crate::engine::EngineError;
 use crate::fields::plain;
-
-/// What the part of Podman calls itself that counts.
-const PODMAN: &str = "Podman";
 
 /// The API that this module speaks: Docker 20.10's.
 const API: Version = Version { major: 1, minor: 41 };
@@ -64,11 +61,13 @@ pub(super) async fn connect(endpoint: &str) -> Result<Session, EngineError> {
         .version()
         .await
         .map_err(|error| failed(endpoint, &format!("asking {endpoint} for its version"), error))?;
-    let components = answer.components.iter().flatten();
-    if components.into_iter().any(|component| component.name.starts_with(PODMAN)) {
+    let mut components = answer.components.into_iter().flatten();
+    let podman = components.find(|component| component.name.starts_with(podman::NAME));
+    if let Some(other) = podman.as_ref().filter(|podman| !podman.version.starts_with(podman::VERSION)) {
         return Err(EngineError::refused(format!(
-            "the engine at {endpoint} is Podman, which tells of its containers otherwise than Docker does: every pass would \
-             replace them; Invigil needs Docker 20.10 or later"
+            "the engine at {endpoint} is Podman {}; of Podman, Invigil knows the answers of {}x alone",
+            plain(&other.version),
+            podman::VERSION
         )));
     }
     let spoken = answer.api_version.as_deref().and_then(Version::parse).unwrap_or(API);
@@ -82,7 +81,15 @@ pub(super) async fn connect(endpoint: &str) -> Result<Session, EngineError> {
     let oldest = answer.min_api_version.as_deref().and_then(Version::parse).unwrap_or(API);
     let version = oldest.max(API);
     let docker = docker.with_request_modifier(move |request| pin(request, version));
-    Ok(Session { docker, version, latest: spoken, endpoint: endpoint.to_owned(), last_base: Arc::default() })
+    Ok(Session {
+        docker,
+        version,
+        latest: spoken,
+        is_podman: podman.is_some(),
+        tags: Arc::default(),
+        endpoint: endpoint.to_owned(),
+        last_base: Arc::default(),
+    })
 }
 
 impl Session {

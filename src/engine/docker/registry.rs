@@ -39,6 +39,9 @@ pub(super) async fn ask(
 }
 
 async fn ask_for(engine: &Session, reference: &ImageReference) -> AtRegistry {
+    if engine.is_podman {
+        return AtRegistry::Silent("Podman has no call that asks a registry what it has".to_owned());
+    }
     let name = reference.to_string();
     let Ok(name) = segment(&name) else { return AtRegistry::Silent("it cannot be asked for".to_owned()) };
     let Credentials { sent, trouble } = credentials::of(reference).await;
