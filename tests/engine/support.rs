@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock};
+use std::time::{Duration, Instant};
 
 use invigil::assembly::ExamServer;
 use invigil::diff::Budget;
@@ -23,6 +24,9 @@ use invigil::suspension::Suspension;
 use tokio::sync::watch;
 
 static COUNTER: AtomicU32 = AtomicU32::new(0);
+
+/// How long an engine may fail to list what is changing.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The image that tests run: Debian's static busybox, loaded by `scripts/busybox-image`.
 pub const BUSYBOX: &str = "busybox:static";
@@ -242,9 +246,19 @@ pub fn run(arguments: &[&str]) -> Output {
     Command::new("docker").args(arguments).output().expect("the docker command")
 }
 
-/// What the docker command says; it must succeed.
+/// What the docker command says; it must succeed. With containerd's store a list of images fails while one of them goes,
+/// another test's among them.
 pub fn docker(arguments: &[&str]) -> String {
-    let output = run(arguments);
+    let is_passing = |output: &Output| {
+        let told = String::from_utf8_lossy(&output.stderr);
+        !output.status.success() && told.contains("content digest") && told.contains("not found")
+    };
+    let mut output = run(arguments);
+    let begun = Instant::now();
+    while is_passing(&output) && begun.elapsed() < PATIENCE {
+        std::thread::sleep(Duration::from_millis(100));
+        output = run(arguments);
+    }
     assert!(output.status.success(), "docker {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }

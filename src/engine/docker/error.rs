@@ -143,7 +143,15 @@ pub(super) fn broke_off(error: &Error) -> bool {
 /// Why a registry gave no image, in plain words where it is a known reason.
 fn by_registry(message: &str) -> Option<Cow<'static, str>> {
     let has = |parts: &[&str]| parts.iter().any(|part| message.contains(part));
-    if has(&["no basic auth credentials", "authentication required", "unauthorized", "401 Unauthorized"]) {
+    if has(&["http://build-context-"]) {
+        // Where an engine gives BuildKit what it was sent: with containerd's store nobody listens there.
+        Some("this engine's BuildKit cannot read what it is sent, as with the containerd image store: say `builder: auto`".into())
+    } else if has(&[
+        "no basic auth credentials",
+        "authentication required",
+        "unauthorized",
+        "401 Unauthorized",
+    ]) {
         Some(
             "the registry wants a login: `docker login` as the user that Invigil runs as, or check the password"
                 .into(),

@@ -63,7 +63,7 @@ pub struct Build {
 #[serde(rename_all = "lowercase")]
 pub enum Builder {
     /// `BuildKit` on Docker 23.0 and later, else the classic one; also the classic one where a base image needs a login,
-    /// and with the containerd image store, where `BuildKit` would ask a registry for images that are on the host.
+    /// and with the containerd image store, where `BuildKit` cannot read what it is sent.
     #[default]
     Auto,
     /// The classic one.

@@ -94,8 +94,7 @@ pub(super) async fn build(
 
 /// The builder that is asked. `BuildKit` takes logins only by way of a session of its own protocol, so an image
 /// whose bases need one is left to the classic builder. So is every image on an engine with the containerd image
-/// store: there `BuildKit` asks a registry for a base image that is on the host (seen on Docker 26.1), and a host may
-/// have no network.
+/// store: there `BuildKit` cannot read a context that is sent with the call (seen on Docker 26.1).
 async fn builder(
     engine: &Session,
     wanted: Builder,
