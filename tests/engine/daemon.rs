@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::support::{BUSYBOX, Host, docker, is_podman};
+use crate::support::{BUSYBOX, Host, check_health, docker, is_podman};
 
 /// How long something may take to come true; far more than it does.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -358,7 +358,10 @@ async fn the_daemon_says_how_everything_stands() {
             && told.contains("next try in ")
     });
     let sick = format!("container/{}", host.name("sick"));
-    daemon.until("it is sick", || status(&[&sick]).1.contains("\ncontainer/@sick  Stalled  "));
+    daemon.until("it is sick", || {
+        check_health(&host.name("sick"));
+        status(&[&sick]).1.contains("\ncontainer/@sick  Stalled  ")
+    });
     let (code, told) = status(&["--wait", "--timeout", "1s", &sick]);
     assert_eq!(code, Some(2), "{told}");
     assert!(told.contains("its health check fails") && told.ends_with("not ready after 1s\n"), "{told}");

@@ -13,6 +13,9 @@ use crate::support::{BUSYBOX, Host, docker, is_left_out, is_podman, run};
 
 const USER: &str = "exam";
 pub const PASSWORD: &str = "a>>>b???";
+/// The kinds of manifests that engines make.
+const MANIFESTS: &str =
+    "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json";
 
 /// A registry of this test's own.
 pub struct Registry {
@@ -366,9 +369,10 @@ async fn law_8_what_was_pulled_for_a_container_goes_with_it_and_what_was_there_s
         docker(&["commit", "--change", &changes, &host.name("seed"), &tag]);
         docker(&["rm", &host.name("seed")]);
         docker(&["--config", login.path().to_str().expect("a path"), "push", &tag]);
-        let digest = docker(&["image", "inspect", "--format", "{{index .RepoDigests 0}}", &tag]);
         docker(&["rmi", &tag]);
-        digest
+        let (_, manifest) = registry.ask("GET", &format!("exam/app/manifests/{number}"), MANIFESTS, "");
+        let digest = invigil::resource::digest::sha256_hex(manifest.as_bytes());
+        registry.image(&format!("exam/app@sha256:{digest}"))
     };
     let (first, _) = (digest(1), digest(2));
     let is_there = |image: &str| run(&["image", "inspect", image]).status.success();

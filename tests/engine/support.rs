@@ -241,17 +241,19 @@ pub fn run(arguments: &[&str]) -> Output {
     if let ["commit", options @ .., container, tag] = arguments
         && is_podman()
     {
-        return commit(container, tag, options.get(1).copied().unwrap_or_default());
+        return commit(container, tag, options);
     }
     Command::new("docker").args(arguments).output().expect("the docker command")
 }
 
-/// What the docker command says; it must succeed. With containerd's store a list of images fails while one of them goes,
-/// another test's among them.
+/// What the docker command says; it must succeed. With containerd's store, and on Podman, a list of images fails while
+/// one of them goes, another test's among them.
 pub fn docker(arguments: &[&str]) -> String {
     let is_passing = |output: &Output| {
         let told = String::from_utf8_lossy(&output.stderr);
-        !output.status.success() && told.contains("content digest") && told.contains("not found")
+        let has = |parts: [&str; 2]| parts.iter().all(|part| told.contains(part));
+        !output.status.success()
+            && (has(["content digest", "not found"]) || has(["locating image with ID", "image not known"]))
     };
     let mut output = run(arguments);
     let begun = Instant::now();
@@ -270,18 +272,43 @@ pub fn is_podman() -> bool {
 }
 
 /// `docker commit` for Podman, which takes no call without a body.
-fn commit(container: &str, tag: &str, change: &str) -> Output {
+fn commit(container: &str, tag: &str, options: &[&str]) -> Output {
     let (repository, version) =
         tag.rsplit_once(':').filter(|(_, version)| !version.contains('/')).unwrap_or((tag, "latest"));
+    let mut query =
+        vec![format!("container={container}"), format!("repo={repository}"), format!("tag={version}")];
+    query.extend(
+        options.iter().filter(|option| **option != "--change").map(|change| format!("changes={change}")),
+    );
+    let mut arguments = vec!["--data", "{}", "--header", "Content-Type: application/json"];
+    arguments.extend(query.iter().flat_map(|part| ["--url-query", part]));
+    ask(&arguments, "commit")
+}
+
+/// Has a container's health checked, as systemd has it on a host of Podman's that it runs; Docker does by itself.
+pub fn check_health(container: &str) {
+    if is_podman() {
+        let checked = ask(&[], &format!("libpod/containers/{container}/healthcheck"));
+        assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
+    }
+}
+
+/// Has an image pushed again whose push failed: Podman tells of what it pushed as of what it did not, unless the tag is
+/// gone.
+pub fn forget_failed_push(tag: &str) {
+    if is_podman() {
+        docker(&["rmi", tag]);
+    }
+}
+
+/// A call of the engine's API that the docker command does not make, with more arguments for curl.
+fn ask(arguments: &[&str], path: &str) -> Output {
     let socket = DockerReader::from_environment().socket().expect("a socket");
-    let change = change.replace(' ', "%20");
     Command::new("curl")
-        .args(["--silent", "--show-error", "--fail", "--data", "{}", "--header", "Content-Type: application/json"])
-        .arg("--unix-socket")
+        .args(["--silent", "--show-error", "--fail", "--unix-socket"])
         .arg(socket)
-        .arg(format!(
-            "http://engine/v1.41/commit?container={container}&repo={repository}&tag={version}&changes={change}"
-        ))
+        .args(arguments)
+        .arg(format!("http://engine/v1.41/{path}"))
         .output()
         .expect("curl")
 }
@@ -323,7 +350,6 @@ const NOT_ON_PODMAN: &[(&str, &str)] = &[
     ("what_a_container_names_is_exported_with_it", "`links` are refused"),
     ("what_cannot_be_said_is_told", "`MaskedPaths` and `ReadonlyPaths` are not told"),
     ("what_containers_wrote_is_shown", "times of output are whole seconds"),
-    ("what_happens_on_the_engine_is_shown", "events have names of Podman's own"),
     (
         "what_runs_in_a_container_and_what_it_has_written_is_shown",
         "`top` with arguments is not divided into columns",

@@ -431,13 +431,13 @@ async fn the_end_of_containers_is_waited_for() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_happens_on_the_engine_is_shown() {
-    if is_left_out("what_happens_on_the_engine_is_shown") {
-        return;
-    }
     let host = Host::new("viewevents").await;
     let name = host.name("a");
     let filter = format!("container={name}");
-    let mut live = Running::start(&host, &["events", "--since", "1m", "-f", &filter]);
+    // Podman tells of more.
+    let filters = ["-f", &filter, "-f", "event=create", "-f", "event=start", "-f", "event=die"];
+    let live = [&["events", "--since", "1m"][..], &filters].concat();
+    let mut live = Running::start(&host, &live);
     by_hand(&host, "a", &[BUSYBOX, "sh", "-c", "exit 3"]);
     docker(&["wait", &name]);
     let without_time =
@@ -453,7 +453,8 @@ async fn what_happens_on_the_engine_is_shown() {
     drop(live);
     let past = shown(&host, &["events", "--since", "5m", "--until", "0s", "-f", &filter, "-f", "event=die"]);
     assert_eq!(without_time(past.trim_end().to_owned()), expected[2]);
-    let past = shown(&host, &["events", "--since", "5m", "--until", "0s", "-f", &filter, "-o", "json"]);
+    let past = [&["events", "--since", "5m", "--until", "0s", "-o", "json"][..], &filters].concat();
+    let past = shown(&host, &past);
     assert_eq!(
         past.lines().map(|line| json(line)["Action"].clone()).collect::<Vec<_>>(),
         ["create", "start", "die"]

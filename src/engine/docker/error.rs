@@ -156,7 +156,11 @@ fn by_registry(message: &str) -> Option<Cow<'static, str>> {
             "the registry wants a login: `docker login` as the user that Invigil runs as, or check the password"
                 .into(),
         )
-    } else if has(&["no matching manifest for", "no match for platform in manifest"]) {
+    } else if has(&[
+        "no matching manifest for",
+        "no match for platform in manifest",
+        "no image found in manifest list",
+    ]) {
         Some("the registry has the image for other platforms only".into())
     } else if has(&["manifest unknown", "failed to resolve reference"])
         && has(&["not found", "reading manifest"])

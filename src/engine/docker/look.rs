@@ -213,17 +213,20 @@ pub(super) fn happenings(
     filters: &Filters,
 ) -> Result<impl Stream<Item = Result<Value, EngineError>> + Send + use<>, EngineError> {
     const WHAT: &str = "the engine's events";
+    let is_podman = engine.is_podman;
+    let until = period.until.as_deref().unwrap_or_default();
+    let (until, over) = if is_podman { podman::end(until) } else { (until, None) };
     let path = with_query(
         "/events",
         &[
             ("since", period.since.as_deref().unwrap_or_default()),
-            ("until", period.until.as_deref().unwrap_or_default()),
-            ("filters", &filter_text(filters)),
+            ("until", until),
+            ("stream", if over.is_some() { "false" } else { "" }),
+            ("filters", &filter_text(&if is_podman { podman::filters(filters) } else { filters.clone() })),
         ],
     );
     let chunks = get_slowly(engine, &path, WHAT.to_owned(), None)?;
     let mut pending = Vec::new();
-    let is_podman = engine.is_podman;
     let events = chunks.map(move |chunk| {
         pending.extend_from_slice(&chunk?);
         let Some(end) = pending.iter().rposition(|byte| *byte == b'\n') else { return Ok(Vec::new()) };
@@ -232,6 +235,7 @@ pub(super) fn happenings(
         let lines = whole.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
         let mut events = lines.map(|line| parse(WHAT, line)).collect::<Result<Vec<Value>, _>>()?;
         if is_podman {
+            events.retain(|event| podman::is_until(event, over));
             events.iter_mut().for_each(podman::happening);
         }
         Ok(events)

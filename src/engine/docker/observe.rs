@@ -168,7 +168,7 @@ pub(super) async fn container(engine: &Session, what: &str, id: &str) -> Result<
 }
 
 /// The JSON at a path; `None` if there is nothing, in the engine's own words.
-async fn there(engine: &Session, what: &str, path: &str) -> Result<Option<Value>, EngineError> {
+pub(super) async fn there(engine: &Session, what: &str, path: &str) -> Result<Option<Value>, EngineError> {
     let docker = engine.at(path)?;
     let ask = || async {
         match raw::json(&docker).await {

@@ -343,14 +343,8 @@ async fn untagged(engine: &Session) -> Result<BTreeSet<ImageId>, EngineError> {
 
 async fn untag(engine: &Session, what: &str, tag: &ImageReference) -> Result<(), EngineError> {
     let _tags = one_at_a_time(engine).await;
-    if engine.is_podman && tag.to_string().contains('@') {
-        // By its digest Podman removes an image with all of its tags, whoever set them (law 8).
-        let there = engine.docker.inspect_image(segment(&tag.to_string())?).await;
-        if there.is_ok_and(|image| image.repo_tags.is_some_and(|tags| !tags.is_empty())) {
-            return Err(EngineError::refused(format!(
-                "{what}: Podman would take away all tags of the image"
-            )));
-        }
+    if engine.is_podman && Box::pin(podman::takes_tags_along(engine, what, tag)).await? {
+        return Err(EngineError::refused(format!("{what}: Podman would take away all tags of the image")));
     }
     let options = RemoveImageOptionsBuilder::new().force(false).noprune(false).build();
     match engine.docker.remove_image(segment(&tag.to_string())?, Some(options), None).await {

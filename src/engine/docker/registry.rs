@@ -8,6 +8,7 @@ use bollard::models::ProgressDetail;
 use bollard::query_parameters::{CreateImageOptionsBuilder, PushImageOptionsBuilder};
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use hyper::Method;
+use tokio::time::timeout;
 
 use super::credentials::{self, Credentials};
 use super::error::{broke_off, failed, is_absent};
@@ -24,6 +25,8 @@ use crate::resource::reference::ImageReference;
 const ASKED: usize = 8;
 /// How long one answer may take: a pass waits for it.
 const ANSWER: Duration = Duration::from_secs(10);
+/// How long an engine that does not give up by itself may wait for a registry's first word.
+const FIRST_WORD: Duration = Duration::from_mins(1);
 
 /// What registries have under these references.
 pub(super) async fn ask(
@@ -31,7 +34,7 @@ pub(super) async fn ask(
     references: &BTreeSet<ImageReference>,
 ) -> BTreeMap<ImageReference, AtRegistry> {
     let asked = stream::iter(references.iter().cloned()).map(|reference| async move {
-        let answer = tokio::time::timeout(ANSWER, ask_for(engine, &reference)).await;
+        let answer = timeout(ANSWER, ask_for(engine, &reference)).await;
         let silent = || AtRegistry::Silent(format!("no answer within {} s", ANSWER.as_secs()));
         (reference, answer.unwrap_or_else(|_| silent()))
     });
@@ -132,7 +135,11 @@ async fn follow(
     trouble: Option<String>,
     progress: &Progress<'_>,
 ) -> Result<(), EngineError> {
-    let mut answers = std::pin::pin!(answers);
+    let mut answers = std::pin::pin!(answers.peekable());
+    // Podman waits for a registry for ever.
+    if engine.is_podman && timeout(FIRST_WORD, answers.as_mut().peek()).await.is_err() {
+        return Err(EngineError::refused(format!("{what}: the registry does not answer")));
+    }
     while let Some(answer) = answers.next().await {
         let (status, detail) =
             answer.map_err(|error| match (failed_midway(&engine.endpoint, what, error), &trouble) {

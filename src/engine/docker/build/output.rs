@@ -57,7 +57,8 @@ impl Output {
         for text in line.stream.iter().flat_map(|text| text.lines()) {
             // The classic builder shows what went to stderr in red.
             let text = plain(strip_str(text).to_string().trim_end());
-            if let Some(step) = text.strip_prefix("Step ") {
+            // Podman's builder writes it large.
+            if let Some(step) = text.strip_prefix("Step ").or_else(|| text.strip_prefix("STEP ")) {
                 progress(format!("step {}", step.replacen(" :", ":", 1)));
             }
             let is_its_own =
@@ -133,6 +134,7 @@ mod tests {
             r#"{"status":"Downloading","id":"ab12","progressDetail":{"current":1,"total":2}}"#,
             "not JSON",
             r#"{"stream":"Step 2/2 : RUN make"}"#,
+            r#"{"stream":"STEP 2/2: RUN make"}"#,
             r#"{"stream":"\u001b[91mthe cause\u001b[0m\n"}"#,
             r#"{"errorDetail":{"code":2,"message":"code 2"},"error":"code 2\u001b[2J"}"#,
         ]);

@@ -9,13 +9,19 @@ mod inspection;
 mod mounts;
 mod order;
 
+use std::time::Duration;
+
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use crate::engine::Filters;
 use crate::resource::label;
 use crate::resource::network::NetworkSpec;
 
 pub(super) use inspection::container;
-pub(super) use order::{check_health, commit, completed, import, refused_container, refused_network, thaw};
+pub(super) use order::{
+    check_health, commit, completed, import, refused_container, refused_network, takes_tags_along, thaw,
+};
 
 /// What Podman calls itself among the parts of its version.
 pub(super) const NAME: &str = "Podman";
@@ -23,11 +29,19 @@ pub(super) const NAME: &str = "Podman";
 /// What the versions begin with whose answers are known.
 pub(super) const VERSION: &str = "4.3.";
 
+/// Why an address is no build context: what stands there is never asked for.
+pub(super) const FETCHES_NOTHING: &str =
+    "Podman fetches no build context: name a directory or an archive on this host";
+
 /// The network that containers are on where nothing is asked for: Podman's name, and Docker's.
 const DEFAULT_NETWORK: (&str, &str) = ("podman", "bridge");
 
 /// What Docker calls the largest size of a packet; Podman calls it `mtu`.
 const MTU: &str = "com.docker.network.driver.mtu";
+
+/// What an event is called: by Podman, and by Docker.
+const EVENTS: [(&str, &str); 4] =
+    [("died", "die"), ("remove", "destroy"), ("exec_died", "exec_die"), ("remove", "delete")];
 
 fn text<'a>(document: &'a Value, key: &str) -> &'a str {
     document[key].as_str().unwrap_or_default()
@@ -83,8 +97,40 @@ pub(super) fn image(document: &mut Value) {
     }
 }
 
+/// The end of a period as Podman takes it, and when one ends that is over: of that it tells nothing, so it is asked for
+/// all that there is.
+pub(super) fn end(until: &str) -> (&str, Option<f64>) {
+    let over = until.parse().ok().filter(|end| *end <= Timestamp::now().as_duration().as_secs_f64());
+    (if over.is_some() { "" } else { until }, over)
+}
+
+/// Whether an event was before the end of a period.
+pub(super) fn is_until(event: &Value, end: Option<f64>) -> bool {
+    let at = event["timeNano"].as_u64().map(|nanos| Duration::from_nanos(nanos).as_secs_f64());
+    end.zip(at).is_none_or(|(end, at)| at <= end)
+}
+
+/// Which events are asked for, by Podman's names.
+pub(super) fn filters(filters: &Filters) -> Filters {
+    let podmans = |name: &String| {
+        let known = EVENTS.iter().find(|(_, dockers)| dockers == name);
+        known.map_or_else(|| name.clone(), |(podmans, _)| (*podmans).to_owned())
+    };
+    let mut filters = filters.clone();
+    if let Some(names) = filters.get_mut("event") {
+        *names = names.iter().map(podmans).collect();
+    }
+    filters
+}
+
 /// An event of Podman's in Docker's form.
 pub(super) fn happening(document: &mut Value) {
+    for key in ["status", "Action"] {
+        let told = EVENTS.iter().find(|(podmans, _)| document[key] == *podmans);
+        if let Some((_, dockers)) = told {
+            set(document, key, json!(dockers));
+        }
+    }
     without_host(document.pointer_mut("/Actor/Attributes/image"));
 }
 

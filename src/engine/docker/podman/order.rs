@@ -9,13 +9,14 @@ use serde_json::{Value, json};
 use super::super::Session;
 use super::super::error::{failed, is_absent};
 use super::super::look::with_query;
-use super::super::observe::read;
+use super::super::observe::{read, there};
 use super::super::perform::segment;
 use super::mounts::options_of;
-use super::{is_nothing, keys, set, text};
+use super::{image, is_nothing, keys, set, text, texts};
 use crate::engine::EngineError;
 use crate::fields;
 use crate::resource::image::Commit;
+use crate::resource::label;
 use crate::resource::reference::ImageReference;
 
 /// How long a program has to end where nothing else is asked for, as with Docker; Podman's API would kill it at once.
@@ -127,6 +128,27 @@ pub(in crate::engine::docker) async fn thaw(engine: &Session, container: &str) -
         unpaused.map_err(|error| failed(&engine.endpoint, "unpause", error))?;
     }
     Ok(())
+}
+
+/// Whether a digest that is taken away takes tags along: by its digest Podman removes an image with all of them,
+/// whoever set them (law 8). One mark of Invigil's may go, and does so with the digest that it was set for.
+pub(in crate::engine::docker) async fn takes_tags_along(
+    engine: &Session,
+    what: &str,
+    reference: &ImageReference,
+) -> Result<bool, EngineError> {
+    if reference.tag().is_some() {
+        return Ok(false);
+    }
+    let path = format!("/images/{}/json", segment(&reference.to_string())?);
+    let mut found = there(engine, what, &path).await?.unwrap_or_default();
+    image(&mut found);
+    let tags: Vec<&str> = texts(&found["RepoTags"]).collect();
+    Ok(!match tags[..] {
+        [] => true,
+        [only] => only.parse().is_ok_and(|tag| label::is_mark(&tag)),
+        _ => false,
+    })
 }
 
 /// Has a container's health checked, as systemd has on a host that it runs.

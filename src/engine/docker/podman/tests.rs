@@ -138,6 +138,25 @@ fn each_change_of_an_import_stands_by_itself() {
     );
 }
 
+#[test]
+fn events_are_asked_for_and_told_by_their_names() {
+    let asked = Filters::from([("event".to_owned(), ["die".to_owned(), "start".to_owned()].into())]);
+    assert_eq!(json!(filters(&asked)), json!({"event": ["died", "start"]}));
+    let mut told = json!({"Type": "container", "Action": "remove", "status": "remove"});
+    happening(&mut told);
+    assert_eq!((&told["Action"], &told["status"]), (&json!("destroy"), &json!("destroy")));
+}
+
+#[test]
+fn of_a_period_that_is_over_what_came_later_is_left_out() {
+    assert_eq!(end("1530866400.5"), ("", Some(1_530_866_400.5)));
+    assert_eq!(end("99999999999"), ("99999999999", None));
+    assert_eq!(end(""), ("", None));
+    let event = json!({"timeNano": 1_530_866_400_500_000_000_u64});
+    assert!(is_until(&event, None) && is_until(&event, Some(1_530_866_400.5)));
+    assert!(!is_until(&event, Some(1_530_866_400.25)));
+}
+
 /// By its digest Podman removes an image with all of its tags.
 #[test]
 fn law_8_a_mark_is_known_by_its_tag_alone() {
