@@ -9,7 +9,7 @@ HOST   = $(shell rustc -vV | sed -n 's/^host: //p')
 BIN    = $(or $(CARGO_TARGET_DIR),target)/$(HOST)/release
 PREFIX ?= /usr/local
 # The engines beside the machine's own that scripts/engine can start, and that the tests are to pass on.
-ENGINES ?= docker-26 docker-26-containerd
+ENGINES ?= docker-26 docker-26-containerd podman
 # The tests that speak to an engine.
 ENGINE_TESTS := --test engine --test engine_assembly
 

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::support::{BUSYBOX, Host, check_health, docker, is_podman};
+use crate::support::{BUSYBOX, Host, check_health, docker, is_podman, variable};
 
 /// How long something may take to come true; far more than it does.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -111,7 +111,7 @@ async fn a_running_daemon_follows_manifests_and_the_engine() {
 
     host.container("c", &sleeper(", env: {A: '2'}, ports: ['127.0.0.1::80'], restartPolicy: always"));
     daemon.until("the change is there", || {
-        look(&host, "c", "{{range .Config.Env}}{{if eq (slice . 0 2) \"A=\"}}{{.}}{{end}}{{end}} {{.HostConfig.RestartPolicy.Name}}") == "A=2 always"
+        look(&host, "c", &format!("{} {{{{.HostConfig.RestartPolicy.Name}}}}", variable("A"))) == "A=2 always"
             && running(&host, "c")
     });
     daemon.until("it has proved itself", || daemon.said("action=\"replace\"") == 1);
@@ -199,10 +199,7 @@ async fn law_11_killed_in_the_middle_of_a_replacement_it_ends_with_one() {
         daemon.child.wait().unwrap();
     }
     let daemon = Daemon::start(&host);
-    daemon.until("the last spec runs", || {
-        look(&host, "c", "{{range .Config.Env}}{{if eq (slice . 0 2) \"A=\"}}{{.}}{{end}}{{end}}") == "A=8"
-            && running(&host, "c")
-    });
+    daemon.until("the last spec runs", || look(&host, "c", &variable("A")) == "A=8" && running(&host, "c"));
     let names =
         || docker(&["ps", "-a", "--format", "{{.Names}}", "--filter", &format!("name={}-", host.prefix)]);
     daemon.until("nothing is left over", || names() == host.name("c"));

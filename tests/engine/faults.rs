@@ -14,7 +14,7 @@ use world::{Side, World, engine_at};
 use crate::daemon::Daemon;
 use crate::proxy::{Among, Call, Fault, Proxy, When, ask, real_engine};
 use crate::spare::Spare;
-use crate::support::{BUSYBOX, Host, docker, is_left_out};
+use crate::support::{BUSYBOX, Host, docker, is_left_out, variable};
 
 fn sleeper(more: &str) -> String {
     format!("{{image: '{BUSYBOX}', command: [sleep, '100000'], stopSignal: SIGKILL{more}}}")
@@ -474,10 +474,7 @@ async fn law_11_an_engine_that_is_killed_in_the_middle_of_a_pass_stops_nothing_a
         String::from_utf8_lossy(&looked.expect("docker").stdout).trim().to_owned()
     };
     let runs = |side: usize| {
-        look(
-            "web",
-            "{{.State.Running}} {{range .Config.Env}}{{if eq (slice . 0 5) \"SIDE=\"}}{{.}}{{end}}{{end}}",
-        ) == format!("true SIDE={side}")
+        look("web", &format!("{{{{.State.Running}}}} {}", variable("SIDE"))) == format!("true SIDE={side}")
             && spare.docker(&["ps", "-a", "--format", "{{.Names}}"]).lines().count() == 3
     };
     daemon.until("all is made", || runs(0));
@@ -532,7 +529,10 @@ async fn law_11_a_call_that_reaches_the_engine_after_its_client_gave_up_does_no_
                     host.try_apply().await;
                 }
                 assert_eq!(host.plan().await, "Nothing to do; 1 unchanged.\n", "write {nth}");
-                assert_eq!(host.inspect("web", "{{.State.Running}} {{range .Config.Env}}{{if eq (slice . 0 5) \"SIDE=\"}}{{.}}{{end}}{{end}}"), "true SIDE=b");
+                assert_eq!(
+                    host.inspect("web", &format!("{{{{.State.Running}}}} {}", variable("SIDE"))),
+                    "true SIDE=b"
+                );
                 let names = docker(&[
                     "ps",
                     "-a",

@@ -313,6 +313,13 @@ fn ask(arguments: &[&str], path: &str) -> Output {
         .expect("curl")
 }
 
+/// What `docker inspect` is asked for a variable of a container, wherever it stands: `A=1`.
+pub fn variable(name: &str) -> String {
+    format!(
+        "{{{{range .Config.Env}}}}{{{{if eq (index (split . \"=\") 0) \"{name}\"}}}}{{{{.}}}}{{{{end}}}}{{{{end}}}}"
+    )
+}
+
 /// What a plan says, with what takes a new container on Podman said so.
 pub fn in_place(plan: &str) -> String {
     let plan = plan.to_owned();

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use super::credentials::{self, Credentials};
 use super::error::{broke_off, failed, is_absent};
 use super::perform::segment;
-use super::{Session, raw};
+use super::{Session, podman, raw};
 use crate::engine::{EngineError, Progress};
 use crate::fields::plain;
 use crate::observed::AtRegistry;
@@ -135,12 +135,14 @@ async fn follow(
     trouble: Option<String>,
     progress: &Progress<'_>,
 ) -> Result<(), EngineError> {
-    let mut answers = std::pin::pin!(answers.peekable());
+    let mut answers = std::pin::pin!(answers);
     // Podman waits for a registry for ever.
-    if engine.is_podman && timeout(FIRST_WORD, answers.as_mut().peek()).await.is_err() {
-        return Err(EngineError::refused(format!("{what}: the registry does not answer")));
-    }
-    while let Some(answer) = answers.next().await {
+    let mut is_heard = !engine.is_podman;
+    loop {
+        let next = answers.next();
+        let silent = |_| EngineError::refused(format!("{what}: the registry does not answer"));
+        let next = if is_heard { next.await } else { timeout(FIRST_WORD, next).await.map_err(silent)? };
+        let Some(answer) = next else { return Ok(()) };
         let (status, detail) =
             answer.map_err(|error| match (failed_midway(&engine.endpoint, what, error), &trouble) {
                 (EngineError::Refused { sentence }, Some(trouble)) => {
@@ -148,13 +150,13 @@ async fn follow(
                 }
                 (error, _) => error,
             })?;
+        is_heard |= status.as_deref().is_some_and(|status| !podman::is_own_word(status));
         let total = detail.and_then(|detail| Some((detail.current?, detail.total?)));
         if let (Some(status), Some((current, total))) = (status, total) {
             let size = |bytes: i64| ByteSize::from_bytes(u64::try_from(bytes).unwrap_or(0) >> 10 << 10);
             progress(format!("{} {} of {}", plain(&status), size(current), size(total)));
         }
     }
-    Ok(())
 }
 
 /// The error of a pull or a push that may have begun.

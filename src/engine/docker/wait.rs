@@ -21,7 +21,7 @@ const HEALTH: Duration = Duration::from_mins(5);
 /// The longest that any health check is waited for.
 const HEALTH_MAX: Duration = Duration::from_hours(24);
 /// How often health is checked, and how long a check may take, where nothing is said.
-const CHECK: Duration = Duration::from_secs(30);
+pub(super) const CHECK: Duration = Duration::from_secs(30);
 /// How often it is told that a health check has come to no result yet.
 const TELL: Duration = Duration::from_mins(1);
 /// How many of a failed container's last lines are told, and how much of them.

@@ -4,30 +4,21 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
+use super::super::wait;
 use super::order::STOP_TIMEOUT;
 use super::{DEFAULT_NETWORK, is_nothing, keys, set, text, texts, with_dockers_network, without_host};
 use crate::fields;
 use crate::resource::container::ContainerSpec;
-use crate::resource::label;
+use crate::resource::{label, signal};
 
 /// The most processes of a container where nothing is asked for.
 const PIDS_LIMIT: u64 = 2048;
 
 /// How often health is checked, and how long a check may take, where nothing is asked for: nanoseconds.
-const CHECK: u64 = 30_000_000_000;
+const CHECK: u64 = wait::CHECK.as_secs() * 1_000_000_000;
 
 /// The size of `/dev/shm` where nothing is asked for.
 const SHM_SIZE: u64 = 65_536_000;
-
-/// The names of the signals, from 1 on.
-const SIGNALS: [&str; 31] = [
-    "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE",
-    "ALRM", "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ",
-    "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
-];
-
-/// The first of the real-time signals.
-const RTMIN: u8 = 34;
 
 /// An inspection of Podman's in Docker's form. `image` is the config of the container's image; null where it is gone.
 pub(in crate::engine::docker) fn container(document: &mut Value, image: &Value) {
@@ -86,8 +77,8 @@ impl Asked<'_> {
         if let Some(number) = number {
             let said = [&self.body["StopSignal"], &self.image["StopSignal"]];
             let said =
-                said.into_iter().filter_map(Value::as_str).find(|said| signal_number(said) == Some(number));
-            set(config, "StopSignal", json!(said.map_or_else(|| signal_name(number), str::to_owned)));
+                said.into_iter().filter_map(Value::as_str).find(|said| signal::number(said) == Some(number));
+            set(config, "StopSignal", json!(said.map_or_else(|| signal::name(number), str::to_owned)));
         }
         let timeout = config["StopTimeout"].as_u64();
         if self.body["StopTimeout"].is_null()
@@ -214,7 +205,7 @@ impl Asked<'_> {
         if is_nothing(self.host("PidsLimit")) && host["PidsLimit"] == PIDS_LIMIT {
             set(host, "PidsLimit", json!(0));
         }
-        if is_nothing(self.host("MemorySwappiness")) && self.host("MemorySwappiness").is_null() {
+        if self.host("MemorySwappiness").is_null() {
             set(host, "MemorySwappiness", Value::Null);
         }
         // It tells one in the words of the other.
@@ -288,28 +279,5 @@ impl Asked<'_> {
         if host["LogConfig"]["Type"] == driver.as_str() {
             host["LogConfig"]["Config"] = asked["Config"].clone();
         }
-    }
-}
-
-/// The number of a signal that is called by its name or number.
-fn signal_number(signal: &str) -> Option<u8> {
-    if let Ok(number) = signal.parse() {
-        return Some(number);
-    }
-    let name = signal.strip_prefix("SIG").unwrap_or(signal);
-    if let Some(after) = name.strip_prefix("RTMIN") {
-        return Some(RTMIN + after.strip_prefix('+').map_or(Some(0), |after| after.parse::<u8>().ok())?);
-    }
-    let index = SIGNALS.iter().position(|known| *known == name)?;
-    u8::try_from(index + 1).ok()
-}
-
-fn signal_name(number: u8) -> String {
-    match (usize::from(number).checked_sub(1).and_then(|index| SIGNALS.get(index)), number.checked_sub(RTMIN))
-    {
-        (Some(name), _) => format!("SIG{name}"),
-        (None, Some(0)) => "SIGRTMIN".to_owned(),
-        (None, Some(after)) => format!("SIGRTMIN+{after}"),
-        (None, None) => number.to_string(),
     }
 }

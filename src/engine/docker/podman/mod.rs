@@ -33,11 +33,19 @@ pub(super) const VERSION: &str = "4.3.";
 pub(super) const FETCHES_NOTHING: &str =
     "Podman fetches no build context: name a directory or an archive on this host";
 
+/// Whether Podman says something of a push before it has asked the registry.
+pub(super) fn is_own_word(status: &str) -> bool {
+    status.starts_with("The push refers to repository")
+}
+
 /// The network that containers are on where nothing is asked for: Podman's name, and Docker's.
 const DEFAULT_NETWORK: (&str, &str) = ("podman", "bridge");
 
-/// What Docker calls the largest size of a packet; Podman calls it `mtu`.
+/// What Docker calls the largest size of a packet.
 const MTU: &str = "com.docker.network.driver.mtu";
+
+/// What Podman calls it.
+const PODMANS_MTU: &str = "mtu";
 
 /// What an event is called: by Podman, and by Docker.
 const EVENTS: [(&str, &str); 4] =
@@ -166,7 +174,7 @@ pub(super) fn network(document: &mut Value) {
     }
     if let Some(options) = document.pointer_mut("/Options").and_then(Value::as_object_mut)
         && asked.options.0.contains_key(MTU)
-        && let Some(mtu) = options.remove("mtu")
+        && let Some(mtu) = options.remove(PODMANS_MTU)
     {
         options.insert(MTU.to_owned(), mtu);
     }

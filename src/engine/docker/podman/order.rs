@@ -12,7 +12,7 @@ use super::super::look::with_query;
 use super::super::observe::{read, there};
 use super::super::perform::segment;
 use super::mounts::options_of;
-use super::{image, is_nothing, keys, set, text, texts};
+use super::{MTU, PODMANS_MTU, image, is_nothing, keys, set, text, texts};
 use crate::engine::EngineError;
 use crate::fields;
 use crate::resource::image::Commit;
@@ -34,8 +34,7 @@ const LOST: [(&str, &str); 7] = [
 ];
 
 /// The options of a network that Podman knows; it loses others.
-const NETWORK_OPTIONS: [&str; 6] =
-    ["mtu", "com.docker.network.driver.mtu", "vlan", "isolate", "mode", "parent"];
+const NETWORK_OPTIONS: [&str; 6] = [PODMANS_MTU, MTU, "vlan", "isolate", "mode", "parent"];
 
 /// Why Podman cannot make a container from a create body, if it cannot.
 pub(in crate::engine::docker) fn refused_container(body: &Value) -> Option<String> {
