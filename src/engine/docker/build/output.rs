@@ -134,13 +134,18 @@ mod tests {
             r#"{"status":"Downloading","id":"ab12","progressDetail":{"current":1,"total":2}}"#,
             "not JSON",
             r#"{"stream":"Step 2/2 : RUN make"}"#,
-            r#"{"stream":"STEP 2/2: RUN make"}"#,
             r#"{"stream":"\u001b[91mthe cause\u001b[0m\n"}"#,
             r#"{"errorDetail":{"code":2,"message":"code 2"},"error":"code 2\u001b[2J"}"#,
         ]);
         assert_eq!(told, ["step 1/2: FROM a", "Downloading ab12", "step 2/2: RUN make"]);
         assert_eq!(result, Err("code 2\\u{1b}[2J".to_owned()));
         assert_eq!(last, "; its last output: Step 1/2 : FROM a | Step 2/2 : RUN make | the cause");
+    }
+
+    #[test]
+    fn podmans_builder_tells_its_steps() {
+        let (told, ..) = heard(&[r#"{"stream":"STEP 2/2: RUN make\n"}"#]);
+        assert_eq!(told, ["step 2/2: RUN make"]);
     }
 
     #[test]
