@@ -8,7 +8,7 @@ SHELL := /bin/bash
 HOST   = $(shell rustc -vV | sed -n 's/^host: //p')
 BIN    = $(or $(CARGO_TARGET_DIR),target)/$(HOST)/release
 PREFIX ?= /usr/local
-# The engines beside the machine's own that scripts/engine can start, and that the tests are to pass on.
+# The engines beside the machine's own that scripts/engine can start, and that the tests are to pass on; also: podman.
 ENGINES ?= docker-26 docker-26-containerd
 # The tests that speak to an engine.
 ENGINE_TESTS := --test engine --test engine_assembly

@@ -32,6 +32,9 @@ pub struct Observed {
     pub applied: BTreeMap<EngineId, Applied>,
     /// What registries have, as far as they were asked.
     pub at_registries: BTreeMap<ImageReference, AtRegistry>,
+    /// Whether the engine has no call that changes a container's limits or restart policy, and does not tell the
+    /// addresses that were asked for: another one takes a new container.
+    pub cannot_update: bool,
 }
 
 /// What a registry has under a reference.

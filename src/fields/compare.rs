@@ -153,6 +153,14 @@ impl Difference {
         }
     }
 
+    /// Whether it is about networks with an address that was asked for.
+    pub fn has_address(&self) -> bool {
+        let has = |endpoint: &Value| !endpoint["ipv4Address"].is_null() || !endpoint["ipv6Address"].is_null();
+        let values = [Some(&self.live), self.expected.as_ref()];
+        let networks = values.into_iter().flatten().filter_map(Value::as_object).flatten();
+        self.field.class == Class::Connect && networks.into_iter().any(|(_, endpoint)| has(endpoint))
+    }
+
     /// The keys of an update call that mend it; nothing for fields of other classes.
     pub fn update(&self) -> Option<(&'static str, Value)> {
         match (self.field.class, self.field.place, &self.expected) {

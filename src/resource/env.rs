@@ -256,6 +256,8 @@ fn opens(key: &str) -> bool {
 fn push_query(shown: &mut String, path: &str) {
     for part in path.split_inclusive(['?', '&', '#']) {
         match part.split_once('=') {
+            // What is hidden already; what closes it was taken for the sentence's.
+            Some((_, "(hidden")) => shown.push_str(part),
             Some((key, value)) if opens(key) && !key.contains('/') => {
                 shown.extend([key, "=(hidden)", &value[value.trim_end_matches(['&', '#', '?']).len()..]]);
             }
@@ -352,6 +354,8 @@ mod tests {
                 "Get \"http://a:(hidden)@h/x\": not http://a:(hidden)@h: and git://d:(hidden)@f",
             ),
             ("import https://h/a?key=x: it is away", "import https://h/a?key=(hidden): it is away"),
+            // It is hidden once, however many look after it.
+            ("import https://h/a?key=(hidden): it is away", "import https://h/a?key=(hidden): it is away"),
             ("port of http://h:80 for a@b", "port of http://h:80 for a@b"),
         ] {
             assert_eq!(without_passwords(sentence), shown);

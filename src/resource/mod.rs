@@ -26,6 +26,7 @@ pub mod quantity;
 pub mod reference;
 pub mod restart;
 pub mod security;
+pub mod signal;
 pub mod ulimit;
 pub mod violation;
 pub mod volume;

@@ -348,14 +348,10 @@ fn answering(socket: &Path, body: &'static str) {
 
 #[test]
 fn engines_that_cannot_be_worked_with_are_refused() {
-    let podman = r#"{"ApiVersion": "1.41", "Components": [{"Name": "Podman Engine", "Version": "4.3.1"}]}"#;
+    let podman = r#"{"ApiVersion": "1.41", "Components": [{"Name": "Podman Engine", "Version": "5.4.2"}]}"#;
     let old = r#"{"ApiVersion": "1.40", "Components": [{"Name": "Engine", "Version": "19.03.15"}]}"#;
     for (body, why) in [
-        (
-            podman,
-            "is Podman, which tells of its containers otherwise than Docker does: every pass would replace them; Invigil \
-             needs Docker 20.10 or later",
-        ),
+        (podman, "is Podman 5.4.2; of Podman, Invigil knows the answers of 4.3.x alone"),
         (old, "speaks API 1.40; Invigil needs 1.41 (Docker 20.10) or later"),
     ] {
         let test = Test::new(&["plan", "m"]).file("m/v.yaml", GOOD);

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use crate::support::{BUSYBOX, Host, docker};
+use crate::support::{BUSYBOX, Host, docker, is_podman};
 
 /// The image of a context.
 fn image(builder: &str) -> String {
@@ -135,7 +135,9 @@ async fn a_build_that_fails_leaves_what_runs_and_says_what_the_builder_said() {
         "The command '/bin/sh -c echo the cause >&2; exit 3' returned a non-zero code: 3; its last output: Step 1/4 : FROM {BUSYBOX} | Step 2/4 : RUN echo the \
          cause >&2; exit 3 | the cause"
     );
-    for (builder, why) in [("classic", classic.as_str()), ("buildkit", "exit code: 3; its last output: ")] {
+    let podman = "while running runtime: exit status 3; its last output: STEP 1/4: ";
+    let why = if is_podman() { [podman, podman] } else { [&classic, "exit code: 3; its last output: "] };
+    for (builder, why) in ["classic", "buildkit"].into_iter().zip(why) {
         fails(builder, why).await;
     }
 }

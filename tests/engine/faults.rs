@@ -14,7 +14,7 @@ use world::{Side, World, engine_at};
 use crate::daemon::Daemon;
 use crate::proxy::{Among, Call, Fault, Proxy, When, ask, real_engine};
 use crate::spare::Spare;
-use crate::support::{BUSYBOX, Host, docker};
+use crate::support::{BUSYBOX, Host, docker, is_left_out, variable};
 
 fn sleeper(more: &str) -> String {
     format!("{{image: '{BUSYBOX}', command: [sleep, '100000'], stopSignal: SIGKILL{more}}}")
@@ -97,7 +97,8 @@ async fn one_changed_env_value_of_one_manifest_is_one_replacement_and_no_other_w
             "DELETE /containers/OLD?v=false&force=false&link=false",
         ]
     );
-    assert_eq!(host.inspect("c42", "{{.Config.Env}}"), "[SEAT=b PATH=/bin]");
+    let variables = host.inspect("c42", "{{.Config.Env}}");
+    assert!(variables.contains("SEAT=b") && variables.contains("PATH=/bin"), "{variables}");
     assert_eq!(host.plan().await, "Nothing to do; 100 unchanged.\n");
 }
 
@@ -366,6 +367,9 @@ async fn disturb(world: &mut World, case: &Case) -> Result<Option<usize>, String
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn law_11_a_pass_that_is_disturbed_at_any_call_is_put_right_by_the_next() {
+    if is_left_out("law_11_a_pass_that_is_disturbed_at_any_call_is_put_right_by_the_next") {
+        return;
+    }
     let begun = Instant::now();
     let mut first = World::new().await;
     let mut ways = Vec::new();
@@ -470,7 +474,7 @@ async fn law_11_an_engine_that_is_killed_in_the_middle_of_a_pass_stops_nothing_a
         String::from_utf8_lossy(&looked.expect("docker").stdout).trim().to_owned()
     };
     let runs = |side: usize| {
-        look("web", "{{.State.Running}} {{index .Config.Env 0}}") == format!("true SIDE={side}")
+        look("web", &format!("{{{{.State.Running}}}} {}", variable("SIDE"))) == format!("true SIDE={side}")
             && spare.docker(&["ps", "-a", "--format", "{{.Names}}"]).lines().count() == 3
     };
     daemon.until("all is made", || runs(0));
@@ -525,7 +529,10 @@ async fn law_11_a_call_that_reaches_the_engine_after_its_client_gave_up_does_no_
                     host.try_apply().await;
                 }
                 assert_eq!(host.plan().await, "Nothing to do; 1 unchanged.\n", "write {nth}");
-                assert_eq!(host.inspect("web", "{{.State.Running}} {{index .Config.Env 0}}"), "true SIDE=b");
+                assert_eq!(
+                    host.inspect("web", &format!("{{{{.State.Running}}}} {}", variable("SIDE"))),
+                    "true SIDE=b"
+                );
                 let names = docker(&[
                     "ps",
                     "-a",

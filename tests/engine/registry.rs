@@ -9,10 +9,13 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::support::{BUSYBOX, Host, docker, run};
+use crate::support::{BUSYBOX, Host, docker, is_left_out, is_podman, run};
 
 const USER: &str = "exam";
 pub const PASSWORD: &str = "a>>>b???";
+/// The kinds of manifests that engines make.
+const MANIFESTS: &str =
+    "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json";
 
 /// A registry of this test's own.
 pub struct Registry {
@@ -59,8 +62,8 @@ impl Registry {
 
     /// A directory with a config file, as `docker login` with this password makes it.
     pub fn login(&self, password: &str) -> tempfile::TempDir {
-        if password != PASSWORD {
-            // Docker would not let it in; the password may have changed since.
+        if password != PASSWORD || is_podman() {
+            // Docker would not let it in; the password may have changed since. Podman asks by TLS alone.
             return login_at(&self.at(), password);
         }
         let config = tempfile::tempdir().expect("a directory");
@@ -188,6 +191,9 @@ async fn an_image_is_pulled_with_the_login_of_docker_and_what_goes_wrong_is_a_se
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_image_is_pushed_once_and_a_tag_that_moves_there_is_pulled() {
+    if is_left_out("an_image_is_pushed_once_and_a_tag_that_moves_there_is_pulled") {
+        return;
+    }
     let (host, registry) = (Host::new("push").await, Registry::start());
     let login = registry.login(PASSWORD);
     let tag = registry.image("exam/app:1");
@@ -264,6 +270,9 @@ async fn an_image_is_pushed_once_and_a_tag_that_moves_there_is_pulled() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_locked_tag_means_the_image_that_it_was_wherever_it_moves() {
+    if is_left_out("a_locked_tag_means_the_image_that_it_was_wherever_it_moves") {
+        return;
+    }
     let (host, registry) = (Host::new("lock").await, Registry::start());
     let login = registry.login(PASSWORD);
     let tag = registry.image("exam/app:1");
@@ -360,9 +369,10 @@ async fn law_8_what_was_pulled_for_a_container_goes_with_it_and_what_was_there_s
         docker(&["commit", "--change", &changes, &host.name("seed"), &tag]);
         docker(&["rm", &host.name("seed")]);
         docker(&["--config", login.path().to_str().expect("a path"), "push", &tag]);
-        let digest = docker(&["image", "inspect", "--format", "{{index .RepoDigests 0}}", &tag]);
         docker(&["rmi", &tag]);
-        digest
+        let (_, manifest) = registry.ask("GET", &format!("exam/app/manifests/{number}"), MANIFESTS, "");
+        let digest = invigil::resource::digest::sha256_hex(manifest.as_bytes());
+        registry.image(&format!("exam/app@sha256:{digest}"))
     };
     let (first, _) = (digest(1), digest(2));
     let is_there = |image: &str| run(&["image", "inspect", image]).status.success();

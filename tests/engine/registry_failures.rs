@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::registry::{PASSWORD, Registry, apply, login_at};
-use crate::support::{BUSYBOX, Host, docker, run};
+use crate::support::{BUSYBOX, Host, docker, forget_failed_push, run};
 
 /// Which way bytes go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -184,6 +184,7 @@ async fn a_registry_that_dies_in_the_middle_of_a_push_has_no_tag_of_it() {
     let id = docker(&["image", "inspect", "--format", "{{.Id}}", &tag]);
 
     dying.revive();
+    forget_failed_push(&tag);
     let (code, said) = apply(&host, login.path());
     assert_eq!(code, Some(0), "{said}");
     assert!(registry.tags("exam/app").contains("\"1\""));

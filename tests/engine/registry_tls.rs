@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::registry::{PASSWORD, Registry, apply, login_at};
-use crate::support::{BUSYBOX, Host, docker, run};
+use crate::support::{BUSYBOX, Host, docker, forget_failed_push, run};
 
 /// Where engines look for the certificates of who signs registries' ones.
 const CERTIFICATES: &str = "/etc/docker/certs.d";
@@ -70,6 +70,18 @@ async fn a_registry_with_a_certificate_of_ones_own_is_used_once_its_signer_is_kn
     let host = Host::new("tls").await;
     // Addresses that begin with 127 need no certificate.
     docker(&["network", "create", &host.name("net")]);
+    // Podman gives the network its address with its first container.
+    docker(&[
+        "run",
+        "-d",
+        "--name",
+        &host.name("up"),
+        "--network",
+        &host.name("net"),
+        BUSYBOX,
+        "sleep",
+        "1000",
+    ]);
     let gateway = "{{(index .IPAM.Config 0).Gateway}}";
     let address = docker(&["network", "inspect", "--format", gateway, &host.name("net")]);
     let (ours, others) = (authority(), authority());
@@ -95,10 +107,12 @@ async fn a_registry_with_a_certificate_of_ones_own_is_used_once_its_signer_is_kn
     assert!(code == Some(1) && said.contains(&format!("push {why}")), "{said}");
     {
         let _wrong = Trusted::new(&registry.at(), others.path());
+        forget_failed_push(&tag);
         let (code, said) = apply(&host, login.path());
         assert!(code == Some(1) && said.contains(&format!("push {why}")), "{said}");
     }
     let trusted = Trusted::new(&registry.at(), ours.path());
+    forget_failed_push(&tag);
     let (code, said) = apply(&host, login.path());
     assert_eq!(code, Some(0), "{said}");
     let (code, said) = apply(&host, login.path());
@@ -109,7 +123,9 @@ async fn a_registry_with_a_certificate_of_ones_own_is_used_once_its_signer_is_kn
     host.remove("app.yaml");
     let mark = format!("io.invigil.owner/{}/*", host.prefix);
     let marks = docker(&["images", "--format", "{{.Repository}}:{{.Tag}}", &mark]);
-    docker(&[&["rmi", &tag][..], &marks.lines().collect::<Vec<_>>()].concat());
+    // Podman tells of the image's other tags too.
+    let marks: Vec<&str> = marks.lines().filter(|tag| tag.starts_with("io.invigil.owner/")).collect();
+    docker(&[&["rmi", &tag][..], &marks].concat());
     host.container("c", &format!("{{image: '{tag}', command: [sleep, '1000'], stopSignal: SIGKILL}}"));
     drop(trusted);
     let (code, said) = apply(&host, login.path());

@@ -2,10 +2,11 @@
 //! Everything that the test made is removed when it ends, however it ends.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use invigil::assembly::ExamServer;
@@ -234,15 +235,22 @@ impl Drop for Host {
 }
 
 pub fn run(arguments: &[&str]) -> Output {
+    if let ["commit", options @ .., container, tag] = arguments
+        && is_podman()
+    {
+        return commit(container, tag, options);
+    }
     Command::new("docker").args(arguments).output().expect("the docker command")
 }
 
-/// What the docker command says; it must succeed. With containerd's store a list of images fails while one of them goes,
-/// another test's among them.
+/// What the docker command says; it must succeed. With containerd's store, and on Podman, a list of images fails while
+/// one of them goes, another test's among them.
 pub fn docker(arguments: &[&str]) -> String {
     let is_passing = |output: &Output| {
         let told = String::from_utf8_lossy(&output.stderr);
-        !output.status.success() && told.contains("content digest") && told.contains("not found")
+        let has = |parts: [&str; 2]| parts.iter().all(|part| told.contains(part));
+        !output.status.success()
+            && (has(["content digest", "not found"]) || has(["locating image with ID", "image not known"]))
     };
     let mut output = run(arguments);
     let begun = Instant::now();
@@ -252,6 +260,121 @@ pub fn docker(arguments: &[&str]) -> String {
     }
     assert!(output.status.success(), "docker {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+/// Whether the engine is Podman.
+pub fn is_podman() -> bool {
+    static PODMAN: OnceLock<bool> = OnceLock::new();
+    *PODMAN.get_or_init(|| docker(&["version", "--format", "{{json .Server.Components}}"]).contains("Podman"))
+}
+
+/// `docker commit` for Podman, which takes no call without a body.
+fn commit(container: &str, tag: &str, options: &[&str]) -> Output {
+    let (repository, version) =
+        tag.rsplit_once(':').filter(|(_, version)| !version.contains('/')).unwrap_or((tag, "latest"));
+    let mut query =
+        vec![format!("container={container}"), format!("repo={repository}"), format!("tag={version}")];
+    query.extend(
+        options.iter().filter(|option| **option != "--change").map(|change| format!("changes={change}")),
+    );
+    let mut arguments = vec!["--data", "{}", "--header", "Content-Type: application/json"];
+    arguments.extend(query.iter().flat_map(|part| ["--url-query", part]));
+    ask(&arguments, "commit")
+}
+
+/// Has a container's health checked, as systemd has it on a host of Podman's that it runs; Docker does by itself.
+pub fn check_health(container: &str) {
+    if is_podman() {
+        let checked = ask(&[], &format!("libpod/containers/{container}/healthcheck"));
+        assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
+    }
+}
+
+/// Has an image pushed again whose push failed: Podman tells of what it pushed as of what it did not, unless the tag is
+/// gone.
+pub fn forget_failed_push(tag: &str) {
+    if is_podman() {
+        docker(&["rmi", tag]);
+    }
+}
+
+/// A call of the engine's API that the docker command does not make, with more arguments for curl.
+fn ask(arguments: &[&str], path: &str) -> Output {
+    let socket = DockerReader::from_environment().socket().expect("a socket");
+    Command::new("curl")
+        .args(["--silent", "--show-error", "--fail", "--unix-socket"])
+        .arg(socket)
+        .args(arguments)
+        .arg(format!("http://engine/v1.41/{path}"))
+        .output()
+        .expect("curl")
+}
+
+/// What `docker inspect` is asked for a variable of a container, wherever it stands: `A=1`.
+pub fn variable(name: &str) -> String {
+    format!(
+        "{{{{range .Config.Env}}}}{{{{if eq (index (split . \"=\") 0) \"{name}\"}}}}{{{{.}}}}{{{{end}}}}{{{{end}}}}"
+    )
+}
+
+/// What a plan says, with what takes a new container on Podman said so.
+pub fn in_place(plan: &str) -> String {
+    let plan = plan.to_owned();
+    if is_podman() {
+        plan.replace("update in place", "replace").replace(" to update", " to replace")
+    } else {
+        plan
+    }
+}
+
+/// What Podman cannot do, or tells otherwise than a test looks for it: the test, and the reason as it stands in the
+/// README.
+const NOT_ON_PODMAN: &[(&str, &str)] = &[
+    (
+        "law_11_a_pass_that_is_disturbed_at_any_call_is_put_right_by_the_next",
+        "no call changes limits or the restart policy",
+    ),
+    ("a_locked_tag_means_the_image_that_it_was_wherever_it_moves", "no call asks a registry what it has"),
+    (
+        "a_plain_container_says_its_image_and_its_command",
+        "`nofile` and `nproc` look as if they had been asked for",
+    ),
+    ("a_registry_is_searched", "`search` is answered in other words"),
+    (
+        "an_image_is_named_by_what_still_is_its_name",
+        "taking an image's tag away by force takes its containers with it",
+    ),
+    ("an_image_is_pushed_once_and_a_tag_that_moves_there_is_pulled", "no call asks a registry what it has"),
+    ("limits_that_change_in_place_keep_the_container", "no call changes limits or the restart policy"),
+    ("links_and_volumes_of_another_container_are_fields_too", "`links` are refused"),
+    (
+        "many_flags_of_docker_run_become_a_manifest_that_changes_nothing_else",
+        "the docker command refuses `run --device`",
+    ),
+    ("what_a_container_names_is_exported_with_it", "`links` are refused"),
+    ("what_cannot_be_said_is_told", "`MaskedPaths` and `ReadonlyPaths` are not told"),
+    ("what_containers_wrote_is_shown", "times of output are whole seconds"),
+    (
+        "what_runs_in_a_container_and_what_it_has_written_is_shown",
+        "`top` with arguments is not divided into columns",
+    ),
+];
+
+/// Whether a test is left out on this engine, which is told.
+pub fn is_left_out(test: &str) -> bool {
+    let entry = NOT_ON_PODMAN.iter().find(|(name, _)| *name == test);
+    let Some((_, reason)) = entry.filter(|_| is_podman()) else { return false };
+    // Not by a macro: the test harness keeps to itself what those of a test that passes print.
+    let _ = writeln!(std::io::stderr(), "left out on Podman: {test}: {reason}");
+    true
+}
+
+#[test]
+fn what_is_left_out_on_podman_is_in_the_readme() {
+    let readme = include_str!("../../README.md");
+    for (test, reason) in NOT_ON_PODMAN {
+        assert!(readme.contains(reason), "{test}: {reason}");
+    }
 }
 
 /// What `invigil export` prints and tells for a host's owner.

@@ -138,7 +138,7 @@ fn diff_one(
         || image.is_some()
         || !namespaces.is_empty()
         || files.replace
-        || differences.iter().any(|difference| !difference.in_place())
+        || differences.iter().any(|difference| !is_in_place(difference, observed))
     {
         let mut old = Old::new(name, container, Some(wanted));
         if steps_aside {
@@ -232,7 +232,13 @@ fn took_over(
         && !FileChanges::of(wanted, container.status, &applied(container, managed, observed)).replace
         && fields::differences(&wanted.spec, managed.created.as_ref(), &managed.live, config)
             .iter()
-            .all(Difference::in_place)
+            .all(|difference| is_in_place(difference, observed))
+}
+
+/// Whether the engine can mend a difference without a new container.
+fn is_in_place(difference: &Difference, observed: &Observed) -> bool {
+    let is_beyond = || difference.update().is_some() || difference.has_address();
+    difference.in_place() && !(observed.cannot_update && is_beyond())
 }
 
 /// Whether a container shows by itself that it is as well as a successor has to be.

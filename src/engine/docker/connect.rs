@@ -13,14 +13,11 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use hyperlocal::UnixConnector;
 
-use super::Session;
 use super::error::{cause, failed};
 use super::raw::Body;
+use super::{Session, podman};
 use crate::engine::EngineError;
 use crate::fields::plain;
-
-/// What the part of Podman calls itself that counts.
-const PODMAN: &str = "Podman";
 
 /// The API that this module speaks: Docker 20.10's.
 const API: Version = Version { major: 1, minor: 41 };
@@ -74,11 +71,13 @@ pub(super) async fn connect(endpoint: &str) -> Result<Session, EngineError> {
         .version()
         .await
         .map_err(|error| failed(endpoint, &format!("asking {endpoint} for its version"), error))?;
-    let components = answer.components.iter().flatten();
-    if components.into_iter().any(|component| component.name.starts_with(PODMAN)) {
+    let mut components = answer.components.into_iter().flatten();
+    let podman = components.find(|component| component.name.starts_with(podman::NAME));
+    if let Some(other) = podman.as_ref().filter(|podman| !podman.version.starts_with(podman::VERSION)) {
         return Err(EngineError::refused(format!(
-            "the engine at {endpoint} is Podman, which tells of its containers otherwise than Docker does: every pass would \
-             replace them; Invigil needs Docker 20.10 or later"
+            "the engine at {endpoint} is Podman {}; of Podman, Invigil knows the answers of {}x alone",
+            plain(&other.version),
+            podman::VERSION
         )));
     }
     let spoken = answer.api_version.as_deref().and_then(Version::parse).unwrap_or(API);
@@ -98,6 +97,8 @@ pub(super) async fn connect(endpoint: &str) -> Result<Session, EngineError> {
         kept,
         version,
         latest: spoken,
+        is_podman: podman.is_some(),
+        tags: Arc::default(),
         endpoint: endpoint.to_owned(),
         last_base: Arc::default(),
     })

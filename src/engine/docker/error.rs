@@ -65,13 +65,14 @@ pub(super) const fn is_absent(error: &Error) -> bool {
 }
 
 /// Whether asking again may bring an answer that can be read. Podman shows a state that bollard does not
-/// know for some 45 ms after each exit; Docker 26 with the containerd image store fails to list images
+/// know for some 45 ms after each exit; it and Docker 26 with the containerd image store fail to list images
 /// while one of them is being removed.
 pub(super) fn is_passing(error: &Error) -> bool {
     match error {
         Error::JsonDataError { .. } => true,
         Error::DockerResponseServerError { status_code: 404 | 500, message } => {
-            message.contains("content digest") && message.contains("not found")
+            (message.contains("content digest") && message.contains("not found"))
+                || (message.contains("locating image with ID") && message.contains("image not known"))
         }
         _ => false,
     }
@@ -102,7 +103,7 @@ fn sentence(what: &str, status: u16, message: &str) -> String {
     if let Some(port) = taken_port(&message) {
         return format!("{what}: port {port} is already taken on this host");
     }
-    if message.contains("is already in use by container") {
+    if message.contains("is already in use by container") || message.contains("that name is already in use") {
         return format!("{what}: the name is already taken by another container");
     }
     if status == 404 && message.contains("No such image") {
@@ -155,9 +156,15 @@ fn by_registry(message: &str) -> Option<Cow<'static, str>> {
             "the registry wants a login: `docker login` as the user that Invigil runs as, or check the password"
                 .into(),
         )
-    } else if has(&["no matching manifest for", "no match for platform in manifest"]) {
+    } else if has(&[
+        "no matching manifest for",
+        "no match for platform in manifest",
+        "no image found in manifest list",
+    ]) {
         Some("the registry has the image for other platforms only".into())
-    } else if has(&["manifest unknown", "failed to resolve reference"]) && has(&["not found"]) {
+    } else if has(&["manifest unknown", "failed to resolve reference"])
+        && has(&["not found", "reading manifest"])
+    {
         Some("the registry has no such image".into())
     } else if has(&["server gave HTTP response to HTTPS client"]) {
         Some(
@@ -233,6 +240,22 @@ mod tests {
         ] {
             assert_eq!(sentence("start web", status, message), told);
         }
+    }
+
+    #[test]
+    fn a_list_of_images_that_fails_while_one_goes_is_asked_for_again() {
+        let passing = |status_code, message: &str| {
+            is_passing(&Error::DockerResponseServerError { status_code, message: message.to_owned() })
+        };
+        for message in [
+            "reading image \"19\": locating image with ID \"19\": image not known",
+            "retrieving parent of image \"3d\": you may need to remove the image to resolve the error: reading image \"18\": \
+             locating image with ID \"18\": image not known",
+            "content digest sha256:0f: not found",
+        ] {
+            assert!(passing(500, message), "{message}");
+        }
+        assert!(!passing(404, "no such image: docker.io/library/nosuch:1: image not known"));
     }
 
     #[test]

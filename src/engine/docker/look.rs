@@ -10,12 +10,12 @@ use futures_util::{Stream, StreamExt, TryStreamExt, future, stream};
 use hyper::body::Bytes;
 use serde_json::{Value, json};
 
-use super::Session;
 use super::error::failed;
 use super::observe::read;
 use super::output::Lines;
 use super::perform::segment;
 use super::raw::{get, whole};
+use super::{Session, podman};
 use crate::engine::{EngineError, Filters, Found, Line, Output, Period, Question};
 use crate::fields::plain;
 use crate::resource::name::Kind;
@@ -66,7 +66,18 @@ async fn ask(engine: &Session, question: &Question) -> Result<Value, EngineError
     if matches!(question, Question::Usage(_)) && bytes.is_empty() {
         return Err(EngineError::refused(format!("{what}: it went while it was measured")));
     }
-    parse(&what, &bytes)
+    let mut answer = parse(&what, &bytes)?;
+    if let (true, Question::List { kind, .. }) = (engine.is_podman, question) {
+        // Manifests and other commands know them by Docker's names.
+        let form = match kind {
+            Kind::Container => podman::listed,
+            Kind::Image => podman::image,
+            Kind::Network => podman::network,
+            Kind::Volume => return Ok(answer),
+        };
+        answer.as_array_mut().into_iter().flatten().for_each(form);
+    }
+    Ok(answer)
 }
 
 /// What a question is about, for an error's sentence.
@@ -136,7 +147,7 @@ fn filter_text(filters: &Filters) -> String {
 }
 
 /// A path with what is asked for; what has no value is left out.
-fn with_query(path: &str, query: &[(&str, &str)]) -> String {
+pub(super) fn with_query(path: &str, query: &[(&str, &str)]) -> String {
     let mut text = path.to_owned();
     let mut mark = '?';
     for (key, value) in query.iter().filter(|(_, value)| !value.is_empty()) {
@@ -202,12 +213,16 @@ pub(super) fn happenings(
     filters: &Filters,
 ) -> Result<impl Stream<Item = Result<Value, EngineError>> + Send + use<>, EngineError> {
     const WHAT: &str = "the engine's events";
+    let is_podman = engine.is_podman;
+    let until = period.until.as_deref().unwrap_or_default();
+    let (until, over) = if is_podman { podman::end(until) } else { (until, None) };
     let path = with_query(
         "/events",
         &[
             ("since", period.since.as_deref().unwrap_or_default()),
-            ("until", period.until.as_deref().unwrap_or_default()),
-            ("filters", &filter_text(filters)),
+            ("until", until),
+            ("stream", if over.is_some() { "false" } else { "" }),
+            ("filters", &filter_text(&if is_podman { podman::filters(filters) } else { filters.clone() })),
         ],
     );
     let chunks = get_slowly(engine, &path, WHAT.to_owned(), None)?;
@@ -218,7 +233,12 @@ pub(super) fn happenings(
         let rest = pending.split_off(end + 1);
         let whole = std::mem::replace(&mut pending, rest);
         let lines = whole.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-        lines.map(|line| parse(WHAT, line)).collect::<Result<Vec<Value>, _>>()
+        let mut events = lines.map(|line| parse(WHAT, line)).collect::<Result<Vec<Value>, _>>()?;
+        if is_podman {
+            events.retain(|event| podman::is_until(event, over));
+            events.iter_mut().for_each(podman::happening);
+        }
+        Ok(events)
     });
     Ok(events.map_ok(|events| stream::iter(events.into_iter().map(Ok))).try_flatten())
 }

@@ -18,6 +18,7 @@ mod parse;
 mod partial;
 mod perform;
 mod pieces;
+mod podman;
 mod raw;
 mod registry;
 mod save;
@@ -61,6 +62,10 @@ struct Session {
     version: connect::Version,
     /// The latest API that the engine speaks.
     latest: connect::Version,
+    /// Whether it is Podman, which speaks Docker's API in words of its own.
+    is_podman: bool,
+    /// Held while tags are set or taken away: Podman loses or keeps one of two images' tags that change at once.
+    tags: Arc<Mutex<()>>,
     endpoint: String,
     /// The base that a paper was last put on.
     last_base: Arc<Mutex<Option<on_base::KnownBase>>>,
@@ -151,7 +156,7 @@ impl DockerReader {
 
 impl Observe for DockerReader {
     async fn observe(&self, scope: &Scope) -> Result<Observed, EngineError> {
-        self.with(async |engine| observe::observe(engine, scope).await).await
+        self.with(async |engine| Box::pin(observe::observe(engine, scope)).await).await
     }
 
     async fn data_directory(&self) -> Result<Option<String>, EngineError> {
@@ -228,7 +233,7 @@ impl Observe for DockerEngine {
 
 impl Perform for DockerEngine {
     async fn perform(&self, step: &Step, progress: &Progress<'_>) -> Result<(), EngineError> {
-        self.reader.with(async |engine| perform::perform(engine, step, progress).await).await
+        self.reader.with(async |engine| Box::pin(perform::perform(engine, step, progress)).await).await
     }
 }
 

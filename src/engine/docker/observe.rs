@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::error::{failed, is_absent, is_passing};
 use super::perform::segment;
-use super::{Session, files, parse, raw, registry};
+use super::{Session, files, parse, podman, raw, registry};
 use crate::engine::{EngineError, Scope};
 use crate::fields::{self, Live};
 use crate::observed::{EngineId, LiveStatus, Observed, ObservedContainer};
@@ -34,7 +34,8 @@ pub(super) async fn observe(engine: &Session, scope: &Scope) -> Result<Observed,
         volumes(engine),
         at_registries
     )?;
-    let mut observed = Observed { containers, at_registries, ..Observed::default() };
+    let mut observed =
+        Observed { containers, at_registries, cannot_update: engine.is_podman, ..Observed::default() };
     for document in &networks {
         observed.networks.push(parse::network(document, &scope.owner)?);
     }
@@ -118,15 +119,28 @@ fn listed(what: &str, answer: Value) -> Result<Vec<Value>, EngineError> {
 }
 
 pub(super) async fn all_containers(engine: &Session) -> Result<Vec<Value>, EngineError> {
-    listed("the containers", asked(engine, "the containers", "/containers/json?all=true").await?)
+    let containers = asked(engine, "the containers", "/containers/json?all=true").await?;
+    let mut containers = listed("the containers", containers)?;
+    if engine.is_podman {
+        containers.iter_mut().for_each(podman::listed);
+    }
+    Ok(containers)
 }
 
 pub(super) async fn images(engine: &Session) -> Result<Vec<Value>, EngineError> {
-    listed("the images", asked(engine, "the images", "/images/json").await?)
+    let mut images = listed("the images", asked(engine, "the images", "/images/json").await?)?;
+    if engine.is_podman {
+        images.iter_mut().for_each(podman::image);
+    }
+    Ok(images)
 }
 
 pub(super) async fn networks(engine: &Session) -> Result<Vec<Value>, EngineError> {
-    listed("the networks", asked(engine, "the networks", "/networks").await?)
+    let mut networks = listed("the networks", asked(engine, "the networks", "/networks").await?)?;
+    if engine.is_podman {
+        networks.iter_mut().for_each(podman::network);
+    }
+    Ok(networks)
 }
 
 pub(super) async fn volumes(engine: &Session) -> Result<Vec<Value>, EngineError> {
@@ -139,7 +153,23 @@ pub(super) async fn volumes(engine: &Session) -> Result<Vec<Value>, EngineError>
 
 /// A container's inspection; `None` if it went since it was listed, in the engine's own words.
 pub(super) async fn container(engine: &Session, what: &str, id: &str) -> Result<Option<Value>, EngineError> {
-    let docker = engine.kept_at(&format!("/containers/{}/json", segment(id)?))?;
+    let Some(mut inspection) = there(engine, what, &format!("/containers/{}/json", segment(id)?)).await?
+    else {
+        return Ok(None);
+    };
+    if engine.is_podman {
+        let id = inspection["Image"].as_str().unwrap_or_default().to_owned();
+        let what = format!("image {}", fields::plain(&id));
+        let mut image = there(engine, &what, &format!("/images/{}/json", segment(&id)?)).await?;
+        let config = image.as_mut().map(|image| image["Config"].take());
+        podman::container(&mut inspection, &config.unwrap_or_default());
+    }
+    Ok(Some(inspection))
+}
+
+/// The JSON at a path; `None` if there is nothing, in the engine's own words.
+pub(super) async fn there(engine: &Session, what: &str, path: &str) -> Result<Option<Value>, EngineError> {
+    let docker = engine.kept_at(path)?;
     let ask = || async {
         match raw::json(&docker).await {
             Ok(answer) => Ok(Some(answer)),
@@ -151,7 +181,11 @@ pub(super) async fn container(engine: &Session, what: &str, id: &str) -> Result<
 }
 
 pub(super) async fn image(engine: &Session, id: &str) -> Result<Value, EngineError> {
-    asked(engine, &format!("image {id}"), &format!("/images/{}/json", segment(id)?)).await
+    let mut image = asked(engine, &format!("image {id}"), &format!("/images/{}/json", segment(id)?)).await?;
+    if engine.is_podman {
+        podman::image(&mut image);
+    }
+    Ok(image)
 }
 
 /// What an image gives to containers, and what labels of ours say that it carries.
@@ -223,7 +257,7 @@ async fn inspect(
     names: &BTreeMap<String, String>,
 ) -> Result<Option<ObservedContainer>, EngineError> {
     let what = format!("container {name}");
-    let Some(answer) = container(engine, &what, &id).await? else { return Ok(None) };
+    let Some(answer) = Box::pin(container(engine, &what, &id)).await? else { return Ok(None) };
     let mut container = parse::inspected_container(answer, name, names)?;
     if let (LiveStatus::Created, Some(managed)) = (container.status, &mut container.managed) {
         for path in std::mem::take(&mut managed.files).into_keys() {

@@ -220,11 +220,10 @@ pub(super) fn image(document: &Value, config: Option<Live>) -> Result<ObservedIm
     let digests = document["RepoDigests"].as_array().into_iter().flatten();
     Ok(ObservedImage {
         id: id.parse().map_err(|error: String| unreadable(&format!("image {id}"), error))?,
-        // `<none>:<none>` is what engines call no tag; Podman's `localhost/` is what Docker leaves out.
+        // `<none>:<none>` is what engines call no tag.
         references: tags
             .chain(digests)
             .filter_map(Value::as_str)
-            .map(|reference| reference.strip_prefix("localhost/").unwrap_or(reference))
             .filter_map(|reference| reference.parse::<ImageReference>().ok())
             .collect(),
         source: document["Labels"][label::SOURCE].as_str().map(str::to_owned),

@@ -6,6 +6,7 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::time::Duration;
 
+use bollard::Docker;
 use bollard::models::{
     ContainerConfig, ContainerCreateBody, ContainerUpdateBody, EndpointSettings, NetworkConnectRequest,
     NetworkCreateRequest, NetworkDisconnectRequest, VolumeCreateRequest,
@@ -18,11 +19,12 @@ use bollard::query_parameters::{
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio::sync::MutexGuard;
 use tokio::time::{Instant, sleep};
 
 use super::build::Order;
 use super::error::{failed, is_absent, is_already};
-use super::{Session, build, files, observe, on_base, parse, registry, save, target, transfer, wait};
+use super::{Session, build, files, observe, on_base, parse, podman, registry, save, target, transfer, wait};
 use crate::desired::{Ingredients, Recipe};
 use crate::engine::{EngineError, PATIENCE_MAX, Progress};
 use crate::fields;
@@ -107,11 +109,11 @@ async fn act(engine: &Session, step: &Step, progress: &Progress<'_>) -> Result<(
             done(docker.start_container(segment(container)?, None::<StartContainerOptions>).await)
         }
         Step::Stop(container) => {
-            let docker = patient(engine).docker;
+            let docker = able_to_stop(engine, container).await?;
             gone(docker.stop_container(segment(container)?, None::<StopContainerOptions>).await)
         }
         Step::Restart(container) => {
-            let docker = patient(engine).docker;
+            let docker = able_to_stop(engine, container).await?;
             done(docker.restart_container(segment(container)?, None::<RestartContainerOptions>).await)
         }
         Step::Put { container, files: placed } => {
@@ -130,6 +132,9 @@ async fn act(engine: &Session, step: &Step, progress: &Progress<'_>) -> Result<(
         Step::Rename { container, to } => {
             let options = RenameContainerOptionsBuilder::new().name(segment(to)?).build();
             done(docker.rename_container(segment(container)?, options).await)
+        }
+        Step::Update { .. } if engine.is_podman => {
+            Err(EngineError::refused(format!("{what}: Podman has no call for that")))
         }
         Step::Update { container, body } => {
             let body: ContainerUpdateBody = typed(&what, body)?;
@@ -200,7 +205,13 @@ async fn make(
             if let Some(message) = &commit.message {
                 options = options.comment(message);
             }
-            let made = engine.docker.commit_container(options.build(), ContainerConfig::default()).await;
+            let docker = if engine.is_podman {
+                let changes = with_source(&commit.changes, &recipe.digest);
+                engine.at(&podman::commit(&container, commit, tag, &changes))?
+            } else {
+                engine.docker.clone()
+            };
+            let made = docker.commit_container(options.build(), ContainerConfig::default()).await;
             made.map(|_| ()).map_err(|error| failed(&engine.endpoint, what, error))
         }
         Ingredients::Build { build, context } => {
@@ -214,6 +225,14 @@ async fn make(
 fn with_source(changes: &[String], digest: &str) -> Vec<String> {
     let label = format!("LABEL {}={digest}", label::SOURCE);
     changes.iter().cloned().chain([label]).collect()
+}
+
+/// The engine for a call that stops a container.
+async fn able_to_stop(engine: &Session, container: &str) -> Result<Docker, EngineError> {
+    if engine.is_podman {
+        Box::pin(podman::thaw(engine, container)).await?;
+    }
+    Ok(patient(engine).docker)
 }
 
 /// The same engine for calls that take long to answer.
@@ -243,6 +262,9 @@ fn typed<T: DeserializeOwned>(what: &str, body: &Value) -> Result<T, EngineError
 
 async fn create_network(engine: &Session, what: &str, name: &Name, body: &Value) -> Result<(), EngineError> {
     let error = |error| failed(&engine.endpoint, what, error);
+    if let Some(why) = podman::refused_network(body).filter(|_| engine.is_podman) {
+        return Err(EngineError::refused(format!("{what}: {why}")));
+    }
     // Docker 20.10 may still make a second network of the same name.
     let listed = engine.docker.list_networks(None::<ListNetworksOptions>).await.map_err(error)?;
     if listed.iter().any(|network| network.name.as_deref() == Some(name.as_str())) {
@@ -266,6 +288,12 @@ async fn create_container(
     if body["Labels"].is_object() {
         body["Labels"][label::MADE] = nonce().into();
     }
+    if engine.is_podman {
+        if let Some(why) = podman::refused_container(&body) {
+            return Err(EngineError::refused(format!("{what}: {why}")));
+        }
+        body = podman::completed(&body);
+    }
     let docker = engine.sending(&body);
     let created = docker.create_container(Some(options.build()), ContainerCreateBody::default()).await;
     created.map(|_| ()).map_err(|error| failed(&engine.endpoint, what, error))
@@ -278,6 +306,7 @@ pub(super) async fn tag(
     tags: &[ImageReference],
     mark: Option<&Mark>,
 ) -> Result<(), EngineError> {
+    let _tags = one_at_a_time(engine).await;
     let id = image_id(engine, what, image).await?;
     // The mark comes first: an image that bears the tags without it would be somebody's.
     let mark = mark.into_iter().flat_map(|mark| mark.tags(&id));
@@ -351,11 +380,20 @@ async fn untag_of(
 }
 
 async fn untag(engine: &Session, what: &str, tag: &ImageReference) -> Result<(), EngineError> {
+    let _tags = one_at_a_time(engine).await;
+    if engine.is_podman && Box::pin(podman::takes_tags_along(engine, what, tag)).await? {
+        return Err(EngineError::refused(format!("{what}: Podman would take away all tags of the image")));
+    }
     let options = RemoveImageOptionsBuilder::new().force(false).noprune(false).build();
     match engine.docker.remove_image(segment(&tag.to_string())?, Some(options), None).await {
         Err(error) if !is_absent(&error) => Err(failed(&engine.endpoint, what, error)),
         _ => Ok(()),
     }
+}
+
+/// Keeps other steps from changing tags at the same time, where the engine does not do that itself.
+pub(super) async fn one_at_a_time(engine: &Session) -> Option<MutexGuard<'_, ()>> {
+    if engine.is_podman { Some(engine.tags.lock().await) } else { None }
 }
 
 /// Twelve characters that no other attempt or container has.

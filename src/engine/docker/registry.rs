@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::credentials::{self, Credentials};
 use super::error::{broke_off, failed, is_absent};
 use super::perform::segment;
-use super::{Session, raw};
+use super::{Session, podman, raw};
 use crate::engine::{EngineError, Progress};
 use crate::fields::plain;
 use crate::observed::AtRegistry;
@@ -28,6 +28,8 @@ const ASKED: usize = 8;
 const ANSWER: Duration = Duration::from_secs(10);
 /// How long all of them may take, with the credential helpers that are asked before.
 const ALL: Duration = Duration::from_secs(40);
+/// How long an engine that does not give up by itself may wait for a registry's first word.
+const FIRST_WORD: Duration = Duration::from_mins(1);
 
 /// What registries have under these references. One that does not answer is asked for nothing more.
 pub(super) async fn ask(
@@ -58,6 +60,9 @@ pub(super) async fn ask(
 
 /// What a registry has; `None` if it does not answer.
 async fn ask_for(engine: &Session, reference: &ImageReference) -> Option<AtRegistry> {
+    if engine.is_podman {
+        return Some(AtRegistry::Silent("Podman has no call that asks a registry what it has".to_owned()));
+    }
     let name = reference.to_string();
     let Ok(name) = segment(&name) else {
         return Some(AtRegistry::Silent("it cannot be asked for".to_owned()));
@@ -152,7 +157,13 @@ async fn follow(
     progress: &Progress<'_>,
 ) -> Result<(), EngineError> {
     let mut answers = std::pin::pin!(answers);
-    while let Some(answer) = answers.next().await {
+    // Podman waits for a registry for ever.
+    let mut is_heard = !engine.is_podman;
+    loop {
+        let next = answers.next();
+        let silent = |_| EngineError::refused(format!("{what}: the registry does not answer"));
+        let next = if is_heard { next.await } else { timeout(FIRST_WORD, next).await.map_err(silent)? };
+        let Some(answer) = next else { return Ok(()) };
         let (status, detail) =
             answer.map_err(|error| match (failed_midway(&engine.endpoint, what, error), &trouble) {
                 (EngineError::Refused { sentence }, Some(trouble)) => {
@@ -160,13 +171,13 @@ async fn follow(
                 }
                 (error, _) => error,
             })?;
+        is_heard |= status.as_deref().is_some_and(|status| !podman::is_own_word(status));
         let total = detail.and_then(|detail| Some((detail.current?, detail.total?)));
         if let (Some(status), Some((current, total))) = (status, total) {
             let size = |bytes: i64| ByteSize::from_bytes(u64::try_from(bytes).unwrap_or(0) >> 10 << 10);
             progress(format!("{} {} of {}", plain(&status), size(current), size(total)));
         }
     }
-    Ok(())
 }
 
 /// The error of a pull or a push that may have begun.

@@ -12,8 +12,9 @@ use tokio::fs::File;
 use tokio::io::AsyncReadExt;
 use tokio::time::sleep;
 
-use super::Session;
 use super::error::failed;
+use super::perform::one_at_a_time;
+use super::{Session, podman};
 use crate::assembly::{self, PaperImage};
 use crate::desired::Archive;
 use crate::engine::{EngineError, Progress};
@@ -36,6 +37,7 @@ pub(super) async fn load_papers(
     let archive = assembly::archive(&tagged)
         .map_err(|error| EngineError::refused(format!("the images cannot be packed: {error}")))?;
     let options = ImportImageOptionsBuilder::new().quiet(true).build();
+    let _tags = one_at_a_time(engine).await;
     let answers = engine.docker.import_image(options, bollard::body_full(archive.into()), None);
     drain(engine, "load problem set images", answers).await
 }
@@ -50,6 +52,7 @@ pub(super) async fn load_archive(
     let file = open(archive).await?;
     let options = ImportImageOptionsBuilder::new().quiet(true).build();
     let sent = Sent::of(&file).await;
+    let _tags = one_at_a_time(engine).await;
     let answers = engine.docker.import_image_stream(options, sent.chunks(file), None);
     let loaded = sent.told_while(progress, drain(engine, &what, answers)).await;
     sent.read_whole(archive, loaded)
@@ -68,13 +71,22 @@ pub(super) async fn import(
         .repo(&tag.repository())
         .tag(tag.tag().unwrap_or("latest"))
         .changes(changes.to_vec());
+    let docker = if engine.is_podman {
+        let source = match from {
+            Archive::File(_) => "-",
+            Archive::Address(address) => address,
+        };
+        engine.at(&podman::import(source, tag, changes))?
+    } else {
+        engine.docker.clone()
+    };
     match from {
         Archive::File(archive) => {
             let file = open(archive).await?;
             let sent = Sent::of(&file).await;
             let body = bollard::body_try_stream(sent.chunks(file));
             let options = options.from_src("-").build();
-            let answers = engine.docker.create_image(Some(options), Some(body), None);
+            let answers = docker.create_image(Some(options), Some(body), None);
             let imported = sent.told_while(progress, drain(engine, what, answers)).await;
             sent.read_whole(archive, imported)
         }
@@ -82,7 +94,7 @@ pub(super) async fn import(
             // By itself the engine notes in the image's history where it came from, password and all (law 12).
             let note = format!("Imported from {}", without_password(address));
             let options = options.from_src(address).message(&note).build();
-            let fetched = drain(engine, what, engine.docker.create_image(Some(options), None, None)).await;
+            let fetched = drain(engine, what, docker.create_image(Some(options), None, None)).await;
             fetched.map_err(|error| match error {
                 EngineError::Refused { sentence } => {
                     EngineError::refused(sentence.replace(": the registry ", ": the address "))

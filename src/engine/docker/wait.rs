@@ -10,9 +10,9 @@ use bollard::query_parameters::{InspectContainerOptions, LogsOptionsBuilder};
 use futures_util::StreamExt;
 use tokio::time::{Instant, sleep};
 
-use super::Session;
-use super::error::failed;
+use super::observe::read;
 use super::perform::{LOOK, segment};
+use super::{Session, podman};
 use crate::engine::{EngineError, Progress};
 use crate::fields;
 use crate::plan::Await;
@@ -22,6 +22,8 @@ use crate::resource::env::{looks_secret, without_passwords};
 const HEALTH: Duration = Duration::from_mins(5);
 /// The longest that any health check is waited for.
 const HEALTH_MAX: Duration = Duration::from_hours(24);
+/// How often health is checked, and how long a check may take, where nothing is said.
+pub(super) const CHECK: Duration = Duration::from_secs(30);
 /// How often it is told that a health check has come to no result yet.
 const TELL: Duration = Duration::from_mins(1);
 /// A wait that was broken off goes on if it is taken up again within this time.
@@ -112,14 +114,14 @@ struct Glance {
     last_check: Option<String>,
     /// How long its health check may take to come to a result.
     patience: Duration,
+    /// How often its health is to be checked.
+    interval: Duration,
 }
 
 async fn glance(engine: &Session, container: &str) -> Result<Glance, EngineError> {
-    let answer = engine
-        .docker
-        .inspect_container(segment(container)?, None::<InspectContainerOptions>)
-        .await
-        .map_err(|error| failed(&engine.endpoint, "look at it", error))?;
+    let container = segment(container)?;
+    let ask = || engine.docker.inspect_container(container, None::<InspectContainerOptions>);
+    let answer = read(engine, "look at it", ask).await?;
     let state = answer.state.unwrap_or_default();
     let health = state.health;
     let secrets = answer.config.as_ref().map(secrets);
@@ -127,6 +129,7 @@ async fn glance(engine: &Session, container: &str) -> Result<Glance, EngineError
         .as_ref()
         .and_then(|health| health.log.as_ref()?.last()?.output.clone())
         .and_then(|output| Some(fields::plain(&without(&secrets?, output.trim()))));
+    let check = answer.config.and_then(|config| config.healthcheck);
     Ok(Glance {
         id: answer.id.unwrap_or_default(),
         status: state.status.map(|status| status.to_string()).unwrap_or_default(),
@@ -134,26 +137,28 @@ async fn glance(engine: &Session, container: &str) -> Result<Glance, EngineError
         exit_code: state.exit_code.unwrap_or_default(),
         started_at: state.started_at.unwrap_or_default(),
         last_check,
-        patience: patience(answer.config.and_then(|config| config.healthcheck).as_ref()),
+        patience: patience(check.as_ref()),
+        interval: time(check.and_then(|check| check.interval), CHECK),
     })
 }
 
 /// How long a health check may take to come to a result: through its start period, in which no failure
 /// counts, and all of its tries. The defaults are Docker's.
 fn patience(check: Option<&HealthConfig>) -> Duration {
-    const DEFAULT: Duration = Duration::from_secs(30);
     let Some(check) = check else { return HEALTH };
-    let time = |nanos: Option<i64>, default: Duration| {
-        nanos
-            .and_then(|nanos| u64::try_from(nanos).ok())
-            .filter(|nanos| *nanos > 0)
-            .map_or(default, Duration::from_nanos)
-    };
     let tries = check.retries.and_then(|retries| u32::try_from(retries).ok()).filter(|retries| *retries > 0);
-    let each = time(check.interval, DEFAULT).saturating_add(time(check.timeout, DEFAULT));
+    let each = time(check.interval, CHECK).saturating_add(time(check.timeout, CHECK));
     time(check.start_period, Duration::ZERO)
         .saturating_add(each.saturating_mul(tries.unwrap_or(3).saturating_add(1)))
         .clamp(HEALTH, HEALTH_MAX)
+}
+
+/// A time in nanoseconds, of which 0 means what engines take where nothing is said.
+fn time(nanos: Option<i64>, default: Duration) -> Duration {
+    nanos
+        .and_then(|nanos| u64::try_from(nanos).ok())
+        .filter(|nanos| *nanos > 0)
+        .map_or(default, Duration::from_nanos)
 }
 
 impl Glance {
@@ -173,8 +178,15 @@ async fn healthy(
     progress: &Progress<'_>,
 ) -> Result<(), EngineError> {
     let (mut told, mut next) = (String::new(), Instant::now() + TELL);
+    let mut checked = Instant::now();
     loop {
-        let glance = glance(engine, container).await?;
+        let mut glance = glance(engine, container).await?;
+        // Podman leaves the checks to systemd, which may not be there.
+        if engine.is_podman && checked.elapsed() >= glance.interval && glance.status == "running" {
+            checked = Instant::now();
+            Box::pin(podman::check_health(engine, container)).await?;
+            glance = self::glance(engine, container).await?;
+        }
         // What the engine restarts by itself may still become well.
         if glance.status != "restarting" {
             glance.up()?;

@@ -204,6 +204,7 @@ impl World {
             containers: self.containers.iter().map(|one| self.observe_container(one, scope)).collect(),
             host: self.host.clone(),
             applied: self.applied.clone(),
+            cannot_update: false,
             at_registries: scope
                 .at_registries
                 .iter()

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::check::is_signal;
 use crate::resource::digest::sha256_hex;
 use crate::resource::mount::{ContainerPath, Mode};
 use crate::resource::notation::{NoLongForm, Notation, notation};
+use crate::resource::signal::is_signal;
 
 /// A file that is put into a container's own file system before it starts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

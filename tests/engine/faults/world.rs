@@ -591,6 +591,8 @@ fn archives(host: &Host) {
     std::fs::write(path("rootfs.tar"), tar.into_inner().expect("a tar")).expect("a file");
     // Without a tag: one that an archive brings along cannot be told from somebody's own.
     let saved = docker(&["import", &path("rootfs.tar")]);
+    // Podman tells its id twice.
+    let saved = saved.rsplit(' ').next().expect("an id").to_owned();
     docker(&["save", "-o", &path("saved.tar"), &saved]);
     docker(&["rmi", &saved]);
     docker(&["create", "--name", &host.name("seed"), BUSYBOX, "true"]);

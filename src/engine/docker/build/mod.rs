@@ -20,7 +20,7 @@ use tokio::task::JoinHandle;
 use self::output::Output;
 use super::connect::BUILD_LOGINS;
 use super::error::{failed, in_plain_words};
-use super::{Session, credentials, raw};
+use super::{Session, credentials, podman, raw};
 use crate::desired::Sent;
 use crate::engine::{EngineError, Progress};
 use crate::resource::image::{Build, Builder, Context};
@@ -46,6 +46,9 @@ pub(super) async fn build(
     order: &Order<'_>,
     progress: &Progress<'_>,
 ) -> Result<(), EngineError> {
+    if engine.is_podman && order.sent.is_none() {
+        return Err(EngineError::refused(format!("{what}: {}", podman::FETCHES_NOTHING)));
+    }
     let logins = logins(order.sent).await;
     let options = options(order, builder(engine, order.build.builder, &logins).await);
     let query = serde_urlencoded::to_string(options)

@@ -58,7 +58,8 @@ impl Output {
         for text in line.stream.iter().flat_map(|text| text.lines()) {
             // The classic builder shows what went to stderr in red.
             let text = plain(strip_str(text).to_string().trim_end());
-            if let Some(step) = text.strip_prefix("Step ") {
+            // Podman's builder writes it large.
+            if let Some(step) = text.strip_prefix("Step ").or_else(|| text.strip_prefix("STEP ")) {
                 progress(format!("step {}", step.replacen(" :", ":", 1)));
             }
             let is_its_own =
@@ -154,6 +155,12 @@ mod tests {
             last,
             "; its last output: Step 1/2 : ENV DB_PASSWORD=(hidden) | cloning https://(hidden)@h/x"
         );
+    }
+
+    #[test]
+    fn podmans_builder_tells_its_steps() {
+        let (told, ..) = heard(&[r#"{"stream":"STEP 2/2: RUN make\n"}"#]);
+        assert_eq!(told, ["step 2/2: RUN make"]);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::resource::env::check_key;
 use crate::resource::label;
 use crate::resource::port::PortMapping;
 use crate::resource::restart::RestartPolicy;
+use crate::resource::signal::is_signal;
 use crate::resource::violation::{FieldPath, Violation};
 
 /// The longest that a container may take to stop, in seconds. One call of the engine stops, and after the timeout
@@ -183,20 +184,6 @@ impl ContainerSpec {
         }
         violations
     }
-}
-
-/// A signal's number (1 to 64) or its name with or without `SIG` (signal(7), without the real-time range).
-pub(super) fn is_signal(text: &str) -> bool {
-    const NAMES: [&str; 31] = [
-        "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE",
-        "ALRM", "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ",
-        "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
-    ];
-    let name = text.strip_prefix("SIG").unwrap_or(text);
-    NAMES.contains(&name)
-        || name.starts_with("RTMIN")
-        || name.starts_with("RTMAX")
-        || text.parse::<u8>().is_ok_and(|number| (1..=64).contains(&number))
 }
 
 #[cfg(test)]
