@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
+use std::path::Path;
 use std::time::Duration;
 
 use bollard::Docker;
@@ -73,12 +74,7 @@ async fn act(engine: &Session, step: &Step, progress: &Progress<'_>) -> Result<(
         Step::LoadOnBase { image, mark } => {
             on_base::load(&patient(engine), &what, image, mark, progress).await
         }
-        Step::LoadArchive { archive, ids, .. } => {
-            transfer::load_archive(&patient(engine), archive, progress).await?;
-            // The engine takes an archive without the image that it was read to hold.
-            let ids: Vec<String> = ids.iter().map(|id| id.as_str().to_owned()).collect();
-            image_id(engine, &what, &ids).await.map(|_| ())
-        }
+        Step::LoadArchive { archive, ids, .. } => load_archive(engine, &what, archive, ids, progress).await,
         Step::Pull { reference, platform, digest, mark } => {
             // The engine answers only once a registry, or its mirrors one after the other, did.
             let patient = patient(engine);
@@ -160,6 +156,19 @@ async fn act(engine: &Session, step: &Step, progress: &Progress<'_>) -> Result<(
             if somebody_else_is_at_it { removed(engine, container).await } else { Ok(()) }
         }
     }
+}
+
+/// Loads an archive, and looks whether the image came: the engine takes one without what it was read to hold.
+async fn load_archive(
+    engine: &Session,
+    what: &str,
+    archive: &Path,
+    ids: &[ImageId],
+    progress: &Progress<'_>,
+) -> Result<(), EngineError> {
+    transfer::load_archive(&patient(engine), archive, progress).await?;
+    let ids: Vec<String> = ids.iter().map(|id| id.as_str().to_owned()).collect();
+    image_id(engine, what, &ids).await.map(|_| ())
 }
 
 /// Makes an image under a mark of this attempt's own, then gives it its mark: the engine goes on with what a client
