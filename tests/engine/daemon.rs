@@ -305,6 +305,7 @@ async fn law_12_no_variables_value_is_in_a_log_or_a_label() {
     docker(&["restart", "-t", "0", &host.name("c")]);
     host.container("c", &sleeper(", env: {DB: canary-2, DB_PASSWORD: canary-secret-2}, envFiles: [./c.env]"));
     daemon.until("it was replaced", || look(&host, "c", "{{.Config.Env}}").contains("canary-2"));
+    daemon.until("that is told", || daemon.said("(hidden)") > 0);
     daemon.signal("-TERM");
     daemon.until("it has stopped", || daemon.said("invigil stops") > 0);
     // What a variable is set to is no secret to whoever reads the plan's line about it, unless its name says so.
