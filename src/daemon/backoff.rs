@@ -107,7 +107,10 @@ impl Backoff {
         let changing: BTreeSet<&ResourceId> = changes.iter().map(|change| &change.id).collect();
         self.entries.retain(|id, entry| {
             entry.held_until = None;
-            entry.fingerprint == fingerprint(desired, id) && (changing.contains(id) || entry.is_fresh(now))
+            // Whose manifest is wrong for a while is the same afterwards, or another wish.
+            desired.invalid.contains(id)
+                || (entry.fingerprint == fingerprint(desired, id)
+                    && (changing.contains(id) || entry.is_fresh(now)))
         });
         let making: BTreeSet<&ResourceId> =
             changes.iter().filter(|change| change.act.makes()).map(|change| &change.id).collect();

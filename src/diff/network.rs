@@ -30,6 +30,11 @@ pub(super) fn diff(desired: &Desired, observed: &Observed, changes: &mut Changes
             continue;
         }
         let act = match members(there, desired, observed) {
+            _ if has_namesake(there, observed) => Act::Block(
+                "a network is made anew for this, and another one of this name is there, which containers would be put on: \
+                 remove that one first"
+                    .to_owned(),
+            ),
             Ok(members) => {
                 if !members.is_empty() {
                     let names: Vec<&str> = members.iter().map(|member| member.name.as_str()).collect();
@@ -53,6 +58,11 @@ pub(super) fn diff(desired: &Desired, observed: &Observed, changes: &mut Changes
         }
         changes.push(id, act, reasons, Vec::new());
     }
+}
+
+/// Whether another network bears the name, as Docker 20.10 lets it.
+fn has_namesake(network: &ObservedNetwork, observed: &Observed) -> bool {
+    observed.networks.iter().any(|other| other.name == network.name && other.id != network.id)
 }
 
 /// Why a network has to wait: a container on it is to be left as it is (law 3), which it would not be were it taken
@@ -187,16 +197,37 @@ mod tests {
     use super::*;
     use crate::observed::LiveStatus;
 
-    #[test]
-    fn law_8_who_is_on_another_network_of_the_same_name_is_not_on_ours() {
-        let id = |digit: char| digit.to_string().repeat(64).parse::<EngineId>().unwrap();
-        let network = ObservedNetwork {
-            id: id('a'),
+    fn id(digit: char) -> EngineId {
+        digit.to_string().repeat(64).parse().unwrap()
+    }
+
+    fn network(digit: char) -> ObservedNetwork {
+        ObservedNetwork {
+            id: id(digit),
             name: "exam".to_owned(),
-            resource: Some("exam".parse().unwrap()),
+            resource: (digit == 'a').then(|| "exam".parse().unwrap()),
             created: None,
             spec: NetworkSpec::default(),
+        }
+    }
+
+    #[test]
+    fn law_8_a_network_that_another_one_shares_its_name_with_is_not_made_anew() {
+        let spec = NetworkSpec { internal: Some(true), ..NetworkSpec::default() };
+        let desired = Desired { networks: [("exam".parse().unwrap(), spec)].into(), ..Desired::default() };
+        let act = |networks: Vec<ObservedNetwork>| {
+            let mut changes = Changes::default();
+            diff(&desired, &Observed { networks, ..Observed::default() }, &mut changes);
+            changes.changes.remove(0).act
         };
+        assert!(matches!(act(vec![network('a')]), Act::ReplaceNetwork { .. }));
+        let Act::Block(why) = act(vec![network('a'), network('b')]) else { panic!("it is made anew") };
+        assert!(why.contains("another one of this name"), "{why}");
+    }
+
+    #[test]
+    fn law_8_who_is_on_another_network_of_the_same_name_is_not_on_ours() {
+        let network = network('a');
         let container = |name: &str, network: Option<EngineId>| ObservedContainer {
             id: id('c'),
             name: name.to_owned(),

@@ -153,6 +153,18 @@ fn law_7_an_interrupted_predecessor_is_left_in_peace_for_an_hour_and_then_for_lo
 }
 
 #[test]
+fn law_7_a_manifest_that_is_wrong_for_a_while_ends_no_wait() {
+    let mut scene = Scene::new();
+    scene.settle(&failed(), true);
+    let described = std::mem::take(&mut scene.desired);
+    scene.desired.invalid.insert(id());
+    scene.backoff.hold(&[], &scene.desired, scene.now + SECOND, || 0.0);
+    scene.desired = described;
+    scene.now += 2 * SECOND;
+    assert!(scene.held(&replace()).is_some(), "it interrupts again");
+}
+
+#[test]
 fn law_7_the_next_daemon_leaves_an_interrupted_predecessor_in_peace_too() {
     let mut scene = Scene::new();
     scene.settle(&failed(), true);

@@ -162,7 +162,7 @@ fn is_used_by_others(image: &ObservedImage, observed: &Observed) -> bool {
     observed.containers.iter().any(|one| one.image.as_ref() == Some(&image.id) && one.managed.is_none())
 }
 
-/// The resources as which images are marked, and whether each would go for good: no manifest describes or names it, or
+/// The resources as which images are marked, and whether an image of each would go for good: no manifest describes or names it, or
 /// uses what was pulled; and nothing else keeps it, in this pass and in all others.
 pub(in crate::diff) fn gone(
     desired: &Desired,
@@ -190,7 +190,7 @@ pub(in crate::diff) fn gone(
                 } else {
                     desired.images.contains_key(&name)
                 };
-            *all.entry(name).or_insert(true) &= !stays;
+            *all.entry(name).or_insert(false) |= !stays;
         }
     }
     all

@@ -77,9 +77,11 @@ fn status(word: &str, health: &str, exit_code: i64, what: &str) -> Result<LiveSt
 /// What an engine says of a container that it was starting when it was killed, for ever after: the program is there,
 /// and is nobody's.
 fn is_lost(error: &str) -> bool {
-    (error.contains("task ") && error.contains("already exists"))
-        || error.contains("container with given ID already exists")
-        || error.contains("id already in use")
+    let task = error.split("task ").skip(1).any(|rest| {
+        let id = rest.trim_start_matches(|character: char| character.is_ascii_hexdigit());
+        id.len() < rest.len() && id.trim_start_matches(':').trim_start().starts_with("already exists")
+    });
+    task || error.contains("container with given ID already exists") || error.contains("id already in use")
 }
 
 /// A container from the engine's list: as much as is needed of one that is not ours.
@@ -286,6 +288,7 @@ mod tests {
             ("task 0123: already exists", true),
             ("failed to create task for container: task 0123 already exists: unknown", true),
             ("container with given ID already exists", true),
+            ("failed to create task for container: Unit docker-0123.scope already exists", false),
             ("id already in use", true),
             ("listen tcp 0.0.0.0:80: bind: address already in use", false),
             ("exec: \"nope\": executable file not found in $PATH", false),

@@ -43,13 +43,19 @@ pub(super) async fn until(
 ) -> Result<(), EngineError> {
     let first = glance(engine, container).await?;
     let is_checked = !matches!(first.health.as_deref(), None | Some("" | "none"));
-    // One that was started anew in between has its time before it once more.
-    let since = match until {
-        Await::Steady(_) => first.started_at.as_str(),
-        Await::Well(_) if !is_checked => first.started_at.as_str(),
-        _ => "",
+    // One that is to stay up, and was started anew between two looks, has not stayed up.
+    let started = match until {
+        Await::Steady(_) => Some(first.started_at.as_str()),
+        Await::Well(_) if !is_checked => Some(first.started_at.as_str()),
+        _ => None,
     };
-    let wait = Wait::of(format!("{} {until:?} {since}", first.id));
+    let what = format!("{} {until:?}", first.id);
+    if !Wait::is_of(&what, started) {
+        waits().remove(&what);
+        let sentence = "it ended before it had stayed up as long as it has to".to_owned();
+        return Err(EngineError::refused(sentence + &last_words(engine, container).await));
+    }
+    let wait = Wait::of(what, started);
     let waited = match until {
         Await::Healthy => healthy(engine, container, &wait, progress).await,
         Await::Well(_) if is_checked => healthy(engine, container, &wait, progress).await,
@@ -58,10 +64,7 @@ pub(super) async fn until(
         }
         Await::Completed => completed(engine, container, &wait).await,
     };
-    // What was lost with the engine goes on when it is back.
-    if !waited.as_ref().is_err_and(EngineError::is_unreachable) {
-        waits().remove(&wait.what);
-    }
+    waits().remove(&wait.what);
     match waited {
         Err(EngineError::Refused { sentence }) => {
             Err(EngineError::refused(sentence + &last_words(engine, container).await))
@@ -77,29 +80,50 @@ struct Wait {
     begun: Instant,
 }
 
-/// The waits that have not come to a result, of all passes of this process: when they began and were seen last.
-fn waits() -> MutexGuard<'static, BTreeMap<String, (Instant, Instant)>> {
-    static WAITS: Mutex<BTreeMap<String, (Instant, Instant)>> = Mutex::new(BTreeMap::new());
+/// A wait that has come to no result yet.
+struct Open {
+    /// When it began.
+    begun: Instant,
+    /// When it was seen last.
+    seen: Instant,
+    /// When the container's program was started, by the engine's clock, where it is to stay up.
+    started: Option<String>,
+}
+
+/// The waits that have not come to a result, of all passes of this process.
+fn waits() -> MutexGuard<'static, BTreeMap<String, Open>> {
+    static WAITS: Mutex<BTreeMap<String, Open>> = Mutex::new(BTreeMap::new());
     let mut waits = WAITS.lock().unwrap_or_else(PoisonError::into_inner);
-    waits.retain(|_, (_, seen)| seen.elapsed() < GOES_ON);
+    waits.retain(|_, open| open.seen.elapsed() < GOES_ON);
     waits
 }
 
+/// Forgets all waits: an engine that was away has started its containers anew.
+pub(super) fn forget() {
+    waits().clear();
+}
+
 impl Wait {
+    /// Whether a wait for `what` that was broken off, if there is one, was for the program that was started then.
+    fn is_of(what: &str, started: Option<&str>) -> bool {
+        waits().get(what).is_none_or(|open| open.started.as_deref() == started)
+    }
+
     /// Goes on with a wait for `what`, or begins one.
-    fn of(what: String) -> Self {
+    fn of(what: String, started: Option<&str>) -> Self {
         let mut waits = waits();
         let now = Instant::now();
-        let (begun, seen) = waits.entry(what.clone()).or_insert((now, now));
-        *seen = now;
-        Self { what, begun: *begun }
+        let begin = || Open { begun: now, seen: now, started: started.map(str::to_owned) };
+        let open = waits.entry(what.clone()).or_insert_with(begin);
+        open.seen = now;
+        Self { what, begun: open.begun }
     }
 
     /// Waits a moment.
     async fn moment(&self) {
         sleep(LOOK).await;
-        if let Some((_, seen)) = waits().get_mut(&self.what) {
-            *seen = Instant::now();
+        if let Some(open) = waits().get_mut(&self.what) {
+            open.seen = Instant::now();
         }
     }
 }
@@ -325,7 +349,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_wait_that_was_broken_off_goes_on_when_it_is_soon_taken_up_again() {
-        let wait = || Wait::of("one that is waited for".to_owned());
+        let wait = || Wait::of("one that is waited for".to_owned(), None);
         let begun = wait().begun;
         for _ in 0..10 {
             tokio::time::advance(Duration::from_mins(4)).await;
@@ -335,6 +359,17 @@ mod tests {
         }
         tokio::time::advance(Duration::from_mins(6)).await;
         assert_ne!(wait().begun, begun);
+    }
+
+    #[test]
+    fn law_7_what_is_to_stay_up_has_not_where_it_was_started_anew_between_two_looks() {
+        let what = "one that is to stay up";
+        assert!(Wait::is_of(what, Some("10:00")), "nobody waited before");
+        drop(Wait::of(what.to_owned(), Some("10:00")));
+        assert!(Wait::is_of(what, Some("10:00")));
+        assert!(!Wait::is_of(what, Some("10:01")));
+        waits().remove(what);
+        assert!(Wait::is_of(what, Some("10:01")));
     }
 
     #[test]
