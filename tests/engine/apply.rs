@@ -5,17 +5,20 @@ use std::time::{Duration, Instant};
 
 use crate::support::{BUSYBOX, Host, docker};
 
-/// A program that takes 3 s to stop.
-fn stubborn(seconds: u32) -> String {
-    format!("{{image: '{BUSYBOX}', command: [sleep, '{seconds}'], stopTimeout: 3s, update: {{monitor: 1s}}}}")
+/// A program that says when it is asked to stop, and takes 4 s.
+fn stubborn(version: u32) -> String {
+    let program = "trap 'echo asked' TERM; while :; do sleep 1; done";
+    format!(
+        "{{image: '{BUSYBOX}', command: [sh, -c, \"{program}\", '{version}'], stopTimeout: 4s, update: {{monitor: 1s}}}}"
+    )
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn law_11_an_apply_whose_terminal_goes_away_ends_what_it_began() {
     let host = Host::new("hangup").await;
-    host.container("c", &stubborn(1000));
+    host.container("c", &stubborn(1));
     host.apply().await;
-    host.container("c", &stubborn(2000));
+    host.container("c", &stubborn(2));
     let mut apply = Command::new(env!("CARGO_BIN_EXE_invigil"))
         .args(["apply", "--yes", "--owner", &host.prefix, "--state-dir"])
         .arg(host.state())
@@ -24,13 +27,11 @@ async fn law_11_an_apply_whose_terminal_goes_away_ends_what_it_began() {
         .stderr(Stdio::null())
         .spawn()
         .expect("invigil");
-    let mine = format!("name={}", host.prefix);
     let begun = Instant::now();
-    while docker(&["ps", "-aq", "--filter", &mine]).lines().count() < 2 {
-        assert!(begun.elapsed() < Duration::from_secs(30), "no successor");
+    while docker(&["logs", &host.name("c")]) != "asked" {
+        assert!(begun.elapsed() < Duration::from_secs(60), "it is not stopped");
         std::thread::sleep(Duration::from_millis(50));
     }
-    std::thread::sleep(Duration::from_millis(500));
     // A shell and its terminal both say so.
     for _ in 0..2 {
         let sent = Command::new("kill").args(["-HUP", &apply.id().to_string()]).status().expect("kill");
@@ -38,6 +39,6 @@ async fn law_11_an_apply_whose_terminal_goes_away_ends_what_it_began() {
         std::thread::sleep(Duration::from_millis(100));
     }
     assert_eq!(apply.wait().expect("an end").code(), Some(0));
-    assert_eq!(host.inspect("c", "{{index .Config.Cmd 1}} {{.State.Status}}"), "2000 running");
+    assert_eq!(host.inspect("c", "{{index .Config.Cmd 3}} {{.State.Status}}"), "2 running");
     assert_eq!(host.plan().await, "Nothing to do; 1 unchanged.\n");
 }
