@@ -61,6 +61,8 @@ pub struct Wanted {
     pub desired: Desired,
     /// Everything that is wrong with the manifests and the files they name, in order.
     pub diagnostics: Vec<Diagnostic>,
+    /// What is told where there is no manifest at all.
+    pub notice: Option<String>,
     /// What the files said that the manifests name.
     attachments: Attachments,
 }
@@ -78,7 +80,8 @@ impl Wanted {
         let mut diagnostics = std::mem::take(&mut manifests.diagnostics);
         diagnostics.extend(more);
         diagnostics.sort();
-        let mut wanted = Self { revision: snapshot.revision().clone(), desired, diagnostics, attachments };
+        let (revision, notice) = (snapshot.revision().clone(), snapshot.notice());
+        let mut wanted = Self { revision, desired, diagnostics, notice, attachments };
         if snapshot.extent() == Extent::OneFile {
             wanted.withhold_removals(ONE_FILE);
         }

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use invigil::manifest::Manifests;
+use invigil::assembly::ExamServer;
+use invigil::reconcile::Wanted;
+use invigil::source::attachment::AttachmentReader;
 use invigil::source::directory;
 
 fn cases() -> PathBuf {
@@ -15,9 +17,10 @@ fn cases() -> PathBuf {
 fn run(case: &str) {
     let directory = cases().join(case);
     let snapshot = directory::read(&directory.join("manifests")).expect("the manifests can be read");
-    let manifests = Manifests::parse(&snapshot);
-    assert!(!manifests.is_complete(), "nothing is wrong in {case}");
-    let mut told = manifests.diagnostics.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    let wanted = Wanted::read(&snapshot, &mut AttachmentReader::default(), &ExamServer::new(b""));
+    assert!(wanted.has_errors(), "nothing is wrong in {case}");
+    let mut told = wanted.diagnostics.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    told = told.replace(&directory.join("manifests").display().to_string(), "DIR");
     told.push('\n');
     let expected = directory.join("stderr.txt");
     if std::env::var_os("INVIGIL_ACCEPT").is_some() {
@@ -50,6 +53,7 @@ cases!(
     image_names,
     key_is_not_shown,
     missing_references,
+    named_files,
     network_addresses,
     null_and_types,
     runtime_base,

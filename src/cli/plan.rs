@@ -94,6 +94,7 @@ fn seen(wanted: &Wanted, args: &ManifestArgs) -> Vec<Diagnostic> {
 pub(super) fn wanted(args: &ManifestArgs, setup: &Setup) -> Result<Wanted> {
     let wanted = wanted_now(args, setup)?;
     report::diagnostics(&seen(&wanted, args));
+    report::notice(wanted.notice.as_deref());
     Ok(wanted)
 }
 

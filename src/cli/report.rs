@@ -73,6 +73,13 @@ pub(super) fn diagnostics(diagnostics: &[Diagnostic]) {
     }
 }
 
+/// Tells what is no error and may be a slip all the same.
+pub(super) fn notice(notice: Option<&str>) {
+    if let Some(notice) = notice {
+        talk(&format!("{}warning:{} {}\n", PALETTE.change, PALETTE.reset, plain(notice)));
+    }
+}
+
 /// Writes to stderr. If nobody listens there, there is nobody to tell that either.
 pub(super) fn talk(text: &str) {
     let _ = anstream::stderr().lock().write_all(text.as_bytes());

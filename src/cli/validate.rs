@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::Args;
 
 use super::args::ManifestArgs;
-use super::print;
+use super::{print, report};
 use crate::manifest::Manifests;
 use crate::manifest::diagnostic::Diagnostic;
 use crate::source::attachment::AttachmentReader;
@@ -22,6 +22,7 @@ pub(super) struct ValidateArgs {
 pub(super) fn validate(args: &ValidateArgs) -> Result<ExitCode> {
     let given = &args.manifests;
     let snapshot = directory::read(&given.root()?)?;
+    report::notice(snapshot.notice().as_deref());
     let manifests = Manifests::parse(&snapshot);
     let attachments = AttachmentReader::default().read(desired::attachments(&manifests));
     // Which program goes into the images changes nothing about what is wrong with manifests.

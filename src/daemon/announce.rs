@@ -21,6 +21,7 @@ pub struct Announcements {
     blocked: BTreeMap<ResourceId, String>,
     waiting: BTreeMap<ResourceId, String>,
     notes: BTreeSet<String>,
+    notice: Option<String>,
 }
 
 impl Announcements {
@@ -58,6 +59,14 @@ impl Announcements {
             info!(over, left = errors.len(), "some errors in the manifests are gone");
         }
         (self.errors, self.warnings) = (errors, warnings);
+    }
+
+    /// That there is no manifest at all.
+    pub fn notice(&mut self, notice: Option<&str>) {
+        if let Some(notice) = notice.filter(|notice| self.notice.as_deref() != Some(*notice)) {
+            warn!("{}", printable(notice));
+        }
+        self.notice = notice.map(str::to_owned);
     }
 
     /// What a plan leaves undone. Changes in `held` were logged when they failed.

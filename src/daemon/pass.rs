@@ -183,6 +183,7 @@ impl<'a, E: Perform> Daemon<'a, E> {
         let woken = self.board.woken();
         let wanted = self.files.read().await?;
         self.announced.diagnostics(&wanted.diagnostics);
+        self.announced.notice(wanted.notice.as_deref());
         let changes = reconcile::compare(wanted, setup, self.engine).await?;
         let held = self.backoff.hold(&changes.changes, &wanted.desired, Instant::now(), jitter);
         let plan = Plan::putting_back(changes, &setup.owner, &held.why, &held.interrupted, &held.resting);

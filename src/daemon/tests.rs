@@ -261,6 +261,7 @@ async fn law_2_a_directory_that_is_renamed_away_emptied_and_put_back_costs_nothi
     assert_eq!(
         bench.log(),
         [
+            format!("WARN no manifests in {shown} (looked for *.yaml and *.yml)").as_str(),
             "WARN kept, though no manifest describes it resource=network/exam why=there is no manifest at all, so nothing is removed",
             "INFO manifests and engine can be looked at again",
         ]

@@ -14,7 +14,7 @@ use super::parse::FAULTS_MAX;
 use super::reader;
 use super::suggestion::did_you_mean;
 use super::tree::{self, Fault, Node, Value};
-use super::{Manifest, Origin, Spec};
+use super::{Manifest, Origin, Places, Spec};
 use crate::problemset::set::ProblemSet;
 use crate::problemset::spec::ProblemSetSpec;
 use crate::resource::container::ContainerSpec;
@@ -141,6 +141,7 @@ pub(super) fn read<'t>(
         spec,
         origin: origin.clone(),
         base_dir: file.base_dir.clone(),
+        places: Places::of(&root),
     });
     Draft { root, origin, id, manifest }
 }

@@ -40,6 +40,7 @@ use crate::source::{Content, ManifestFile, Snapshot};
 use check::Findings;
 use diagnostic::{Diagnostic, Position};
 use document::{Draft, File};
+use tree::Node;
 
 /// One valid manifest.
 #[derive(Debug, Clone)]
@@ -56,6 +57,23 @@ pub struct Manifest {
     pub origin: Origin,
     /// The directory that its relative paths start from; absolute.
     pub base_dir: Arc<Path>,
+    /// Where its fields stand, for what turns out to be wrong with the files that they name.
+    pub places: Places,
+}
+
+/// Where the fields of a manifest stand.
+#[derive(Debug, Clone)]
+pub struct Places(Arc<Node<'static>>);
+
+impl Places {
+    fn of(root: &Node<'_>) -> Self {
+        Self(Arc::new(root.outline()))
+    }
+
+    /// Where to point for a field, from the document's root.
+    pub fn place(&self, path: &FieldPath) -> Position {
+        self.0.place(path)
+    }
 }
 
 /// Where a manifest begins.

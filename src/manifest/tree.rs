@@ -66,6 +66,13 @@ pub struct Entry<'t> {
     pub value: Node<'t>,
 }
 
+impl Entry<'_> {
+    fn outline(&self) -> Entry<'static> {
+        let key = Cow::Owned(self.key.clone().into_owned());
+        Entry { key, position: self.position, value: self.value.outline() }
+    }
+}
+
 impl<'t> Node<'t> {
     /// A node that is not refused.
     pub const fn new(position: Position, value: Value<'t>) -> Self {
@@ -120,6 +127,17 @@ impl<'t> Node<'t> {
             node = next;
         }
         position
+    }
+
+    /// The same without what it says: where everything stands, for as long as that is wanted.
+    pub fn outline(&self) -> Node<'static> {
+        let value = match &self.value {
+            Value::List(items) => Value::List(items.iter().map(Node::outline).collect()),
+            Value::Mapping(entries) => Value::Mapping(entries.iter().map(Entry::outline).collect()),
+            _ if self.is_null() => Value::Plain(Cow::Borrowed("~")),
+            Value::Plain(_) | Value::Quoted(_) => Value::Quoted(Cow::Borrowed("")),
+        };
+        Node { position: self.position, value, refused: self.refused }
     }
 
     /// Where a field's key is, if it is there.

@@ -98,6 +98,12 @@ impl Snapshot {
     pub fn is_empty(&self) -> bool {
         self.files.is_empty()
     }
+
+    /// What is told of a snapshot in which no file is a manifest: the path may be a wrong one.
+    pub fn notice(&self) -> Option<String> {
+        let nothing = self.files.iter().all(|file| self.is_lock(file));
+        nothing.then(|| format!("no manifests in {} (looked for *.yaml and *.yml)", self.root.display()))
+    }
 }
 
 /// A directory's identity on its host.

@@ -84,7 +84,7 @@ fn the_lock_holds_for_one_file_beside_it_too() {
         .says(
             1,
             "exam/invigil.lock:1:16: formatVersion: this is version 2, expected 1\n  hint: `invigil lock` writes it anew\n\
-             exam/web.yaml:1:1: spec.image: the lock file cannot be read, so nobody knows which image is meant\n\
+             exam/web.yaml:4:15: spec.image: the lock file cannot be read, so nobody knows which image is meant\n\
              0 valid manifests, 2 errors, 0 warnings\n",
             "",
         );
@@ -134,7 +134,48 @@ fn a_file_that_a_manifest_names_and_that_is_not_there_is_an_error_of_the_manifes
             "m/web.yaml",
             "apiVersion: invigil/v1\nkind: Container\nmetadata: {name: web}\nspec: {image: nginx, envFiles: [web.env]}\n",
         )
-        .says(1, "m/web.yaml:1:1: spec.envFiles[0]: DIR/m/web.env does not exist\n0 valid manifests, 1 error, 0 warnings\n", "");
+        .says(1, "m/web.yaml:4:33: spec.envFiles[0]: DIR/m/web.env does not exist\n0 valid manifests, 1 error, 0 warnings\n", "");
+}
+
+#[test]
+fn a_directory_without_manifests_is_told_and_is_no_error() {
+    let told = "warning: no manifests in DIR/m (looked for *.yaml and *.yml)\n";
+    let nothing = "0 valid manifests, 0 errors, 0 warnings\n";
+    Test::new(&["validate", "m"]).file("m/notes.txt", "").says(0, nothing, told);
+    Test::new(&["validate", "m"])
+        .file("m/invigil.lock", "formatVersion: 1\nimages: {}\n")
+        .says(0, nothing, told);
+    let silent = "error: no engine answers at unix:///nowhere.sock: there is no socket /nowhere.sock\n\
+                  hint: is the engine running, and may you use it? DOCKER_HOST says where it is looked for\n";
+    for command in ["plan", "apply"] {
+        Test::new(&[command, "m"]).file("m/notes.txt", "").env("DOCKER_HOST", "unix:///nowhere.sock").says(
+            1,
+            "",
+            &format!("{told}{silent}"),
+        );
+    }
+}
+
+#[test]
+fn colours_are_for_a_terminal_that_wants_them() {
+    let program = env!("CARGO_BIN_EXE_invigil");
+    let told = |shell: &str, more: &[(&str, &str)]| {
+        // It gives what it runs a terminal.
+        let mut script = Command::new("script");
+        script
+            .args(["-qec", shell, "/dev/null"])
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .env("TERM", "xterm");
+        let output = script.envs(more.iter().copied()).stdin(Stdio::null()).output().expect("script");
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let wrong = format!("{program} validate /nowhere");
+    assert!(told(&wrong, &[]).starts_with("\u{1b}[31merror:\u{1b}[0m there is no"), "{}", told(&wrong, &[]));
+    assert!(told(&wrong, &[("NO_COLOR", "1")]).starts_with("error: there is no"));
+    let piped = format!("{program} validate /nowhere 2>&1 | cat; exit 1");
+    assert!(told(&piped, &[]).starts_with("error: there is no"));
 }
 
 #[test]
@@ -218,6 +259,11 @@ fn a_body_of_the_old_service_becomes_the_manifest_that_a_person_would_write() {
         .run();
     let expected = format!("# yaml-language-server: $schema=../schemas/manifest.schema.json\n{manifest}");
     assert_eq!(String::from_utf8_lossy(&with_schema.stdout), expected);
+    // What stands in the examples is this, with a title of its own.
+    let example = fs::read_to_string(repository("examples/exam.yaml")).unwrap();
+    let exam = example.split("---\n").next().unwrap().lines().filter(|line| !line.starts_with('#'));
+    let exam = exam.collect::<Vec<_>>().join("\n") + "\n";
+    assert_eq!(exam, manifest.replace("  title: img-test\n", "  title: 期中考试\n"));
     Test::new(&["convert", "-"]).input("{}x").says(
         1,
         "",

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::{Build, absolute};
+use super::{Build, Fault, absolute, unless_wrong};
 use crate::desired::{DesiredContainer, ImageOrigin};
 use crate::manifest::Manifest;
 use crate::resource::bind::{Bind, BindSource};
@@ -11,6 +11,7 @@ use crate::resource::container::{Capability, ContainerSpec, PlacedFile};
 use crate::resource::mount::MountSource;
 use crate::resource::name::{Kind, Name, ResourceId};
 use crate::resource::printable::printable;
+use crate::resource::reference::ImageReference;
 use crate::resource::security::{Seccomp, SecurityOption};
 use crate::resource::violation::FieldPath;
 use crate::source::attachment::{Attachment, Request, Wanted};
@@ -41,70 +42,76 @@ fn profiles<'a>(
 
 impl Build<'_> {
     /// The container; `None` if its image is one of those that are left as they are.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
     pub(super) fn container(
         &self,
         manifest: &Manifest,
         spec: &ContainerSpec,
-    ) -> Result<Option<DesiredContainer>, (FieldPath, String)> {
+    ) -> Result<Option<DesiredContainer>, Vec<Fault>> {
         let mut spec = spec.clone();
-        let (image, reference) = if let Some(set) = &spec.problem_set {
-            let Some(described) = self.desired.images.get(set) else { return Ok(None) };
-            let Some(tag) = described.tags.first() else { return Ok(None) };
-            (Some(set.clone()), tag.clone())
-        } else {
-            let Some(reference) = spec.image.clone() else { return Ok(None) };
-            match self.by_tag.get(&reference).cloned() {
-                None => {
-                    let locked =
-                        self.locked(&reference).map_err(|why| (FieldPath::root().key("image"), why))?;
-                    let reference = locked.unwrap_or(reference);
-                    spec.image = Some(reference.clone());
-                    (None, reference)
-                }
-                image => (image, reference),
-            }
-        };
+        let mut faults = Vec::new();
         let source = spec.problem_set.as_ref().and_then(|set| Some(&self.desired.images.get(set)?.source));
         if matches!(source, Some(ImageOrigin::Paper(_))) {
             guard(&mut spec);
         }
-        self.read_env_files(manifest, &mut spec)?;
-        self.read_profiles(manifest, &mut spec)?;
-        let files = self.read_files(manifest, &spec)?;
-        resolve_paths(&manifest.base_dir, &mut spec)?;
+        let image = unless_wrong(self.image_of(&spec), &mut faults);
+        self.read_env_files(manifest, &mut spec, &mut faults);
+        self.read_profiles(manifest, &mut spec, &mut faults);
+        let files = self.read_files(manifest, &spec, &mut faults);
+        resolve_paths(&manifest.base_dir, &mut spec, &mut faults);
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        let Some((image, reference)) = image.flatten() else { return Ok(None) };
         let withheld =
             |name: &Name| self.desired.invalid.contains(&ResourceId::new(Kind::Image, name.clone()));
         if image.as_ref().is_some_and(withheld) {
             return Ok(None);
         }
+        if image.is_none() {
+            spec.image = Some(reference.clone());
+        }
         Ok(Some(DesiredContainer { spec, files, image, reference, adopt: manifest.adopt }))
     }
 
-    fn read_env_files(
-        &self,
-        manifest: &Manifest,
-        spec: &mut ContainerSpec,
-    ) -> Result<(), (FieldPath, String)> {
+    /// The image's resource, where a manifest describes one, and its reference; `None` if it is one of those that
+    /// are left as they are.
+    fn image_of(&self, spec: &ContainerSpec) -> Result<Option<(Option<Name>, ImageReference)>, Fault> {
+        if let Some(set) = &spec.problem_set {
+            let tag = self.desired.images.get(set).and_then(|described| described.tags.first());
+            return Ok(tag.map(|tag| (Some(set.clone()), tag.clone())));
+        }
+        let Some(reference) = spec.image.clone() else { return Ok(None) };
+        if let Some(image) = self.by_tag.get(&reference) {
+            return Ok(Some((Some(image.clone()), reference)));
+        }
+        let locked = self.locked(&reference).map_err(|why| (FieldPath::root().key("image"), why))?;
+        Ok(Some((None, locked.unwrap_or(reference))))
+    }
+
+    fn read_env_files(&self, manifest: &Manifest, spec: &mut ContainerSpec, faults: &mut Vec<Fault>) {
         let mut variables = BTreeMap::new();
         for (index, path) in env_files(manifest, spec).enumerate() {
             let at = FieldPath::root().key("envFiles").index(index);
             match self.attached(&Request::File(Wanted::Env, path)) {
                 Ok(Attachment::Env(more)) => variables.extend(more.clone()),
-                Ok(_) => return Err((at, "this file was not read as an env file".to_owned())),
-                Err(why) => return Err((at, why)),
+                Ok(_) => faults.push((at, "this file was not read as an env file".to_owned())),
+                Err(why) => faults.push((at, why)),
             }
         }
         variables.append(&mut spec.env.0);
         spec.env.0 = variables;
         spec.env_files = Vec::new();
-        Ok(())
     }
 
     fn read_files(
         &self,
         manifest: &Manifest,
         spec: &ContainerSpec,
-    ) -> Result<Vec<PlacedFile>, (FieldPath, String)> {
+        faults: &mut Vec<Fault>,
+    ) -> Vec<PlacedFile> {
         let placed = spec.files.iter().enumerate().map(|(index, file)| {
             let Some(source) = &file.source else {
                 return Ok(PlacedFile::new(file, file.content.as_deref().unwrap_or_default().as_bytes()));
@@ -116,14 +123,10 @@ impl Build<'_> {
                 Err(why) => Err((at, why)),
             }
         });
-        placed.collect()
+        placed.filter_map(|placed| unless_wrong(placed, faults)).collect()
     }
 
-    fn read_profiles(
-        &self,
-        manifest: &Manifest,
-        spec: &mut ContainerSpec,
-    ) -> Result<(), (FieldPath, String)> {
+    fn read_profiles(&self, manifest: &Manifest, spec: &mut ContainerSpec, faults: &mut Vec<Fault>) {
         let files: Vec<(usize, PathBuf)> = profiles(manifest, spec).collect();
         for (index, path) in files {
             let at = FieldPath::root().key("securityOpt").index(index);
@@ -131,11 +134,10 @@ impl Build<'_> {
                 Ok(Attachment::Json(profile)) => {
                     spec.security_opt[index] = SecurityOption::Seccomp(Seccomp::Profile(profile.clone()));
                 }
-                Ok(_) => return Err((at, "this file was not read as a profile".to_owned())),
-                Err(why) => return Err((at, why)),
+                Ok(_) => faults.push((at, "this file was not read as a profile".to_owned())),
+                Err(why) => faults.push((at, why)),
             }
         }
-        Ok(())
     }
 }
 
@@ -147,38 +149,35 @@ fn guard(spec: &mut ContainerSpec) {
 }
 
 /// Makes paths absolute. The directory of the manifest may have what a path cannot have there.
-fn resolve_paths(base: &Path, spec: &mut ContainerSpec) -> Result<(), (FieldPath, String)> {
-    let resolve = |path: &str| {
-        let path = absolute(base, path);
-        let text = path.to_str().map(str::to_owned);
-        text.ok_or_else(|| format!("`{}` is not UTF-8", printable(&path.to_string_lossy())))
+fn resolve_paths(base: &Path, spec: &mut ContainerSpec, faults: &mut Vec<Fault>) {
+    let resolve = |path: &mut String| {
+        let resolved = absolute(base, path);
+        let text = resolved.to_str().map(str::to_owned);
+        *path = text.ok_or_else(|| format!("`{}` is not UTF-8", printable(&resolved.to_string_lossy())))?;
+        Ok(path.clone())
     };
     let unreadable = |path: &str| format!("`{}` is not a path that can be bound", printable(path));
     for (index, bind) in spec.binds.iter_mut().enumerate() {
+        let BindSource::Path(path) = &mut bind.source else { continue };
+        let resolved = resolve(path).and_then(|path| {
+            let is_read = bind.to_string().parse().is_ok_and(|read: Bind| read.source == bind.source);
+            if is_read { Ok(()) } else { Err(unreadable(&path)) }
+        });
         let at = |message| (FieldPath::root().key("binds").index(index), message);
-        if let BindSource::Path(path) = &mut bind.source {
-            *path = resolve(path).map_err(at)?;
-            let path = path.clone();
-            if !bind.to_string().parse().is_ok_and(|read: Bind| read.source == bind.source) {
-                return Err(at(unreadable(&path)));
-            }
-        }
+        unless_wrong(resolved.map_err(at), faults);
     }
     for (index, collect) in spec.collect.iter_mut().enumerate() {
         let at = |message| (FieldPath::root().key("collect").index(index).key("to"), message);
-        collect.to = resolve(&collect.to).map_err(at)?;
+        unless_wrong(resolve(&mut collect.to).map_err(at), faults);
     }
     for (index, mount) in spec.mounts.iter_mut().enumerate() {
+        let MountSource::Bind { path, .. } = &mut mount.source else { continue };
+        let resolved = resolve(path).and_then(|path| {
+            if mount.to_string().parse() == Ok(mount.clone()) { Ok(()) } else { Err(unreadable(&path)) }
+        });
         let at = |message| (FieldPath::root().key("mounts").index(index), message);
-        if let MountSource::Bind { path, .. } = &mut mount.source {
-            *path = resolve(path).map_err(at)?;
-            let path = path.clone();
-            if mount.to_string().parse() != Ok(mount.clone()) {
-                return Err(at(unreadable(&path)));
-            }
-        }
+        unless_wrong(resolved.map_err(at), faults);
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -190,10 +189,12 @@ mod tests {
 
     fn resolved(base: &OsStr, spec: &str) -> String {
         let mut spec: ContainerSpec = serde_json::from_str(spec).expect("a spec");
-        match resolve_paths(Path::new(base), &mut spec) {
-            Ok(()) => spec.binds.iter().map(ToString::to_string).collect(),
-            Err((path, message)) => format!("{path}: {message}"),
+        let mut faults = Vec::new();
+        resolve_paths(Path::new(base), &mut spec, &mut faults);
+        if faults.is_empty() {
+            return spec.binds.iter().map(ToString::to_string).collect();
         }
+        faults.iter().map(|(path, message)| format!("{path}: {message}")).collect::<Vec<_>>().join("; ")
     }
 
     #[test]
@@ -208,6 +209,12 @@ mod tests {
         assert_eq!(
             resolved(OsStr::new("/a,readonly"), mounts),
             "mounts[0]: `/a,readonly/logs` is not a path that can be bound"
+        );
+        let both = r#"{"image": "a1", "binds": ["./a:/a", "./b:/b"], "mounts": ["type=bind,source=./logs,target=/logs"]}"#;
+        assert_eq!(
+            resolved(OsStr::new("/a:b,c"), both),
+            "binds[0]: `/a:b,c/a` is not a path that can be bound; binds[1]: `/a:b,c/b` is not a path that can be bound; \
+             mounts[0]: `/a:b,c/logs` is not a path that can be bound"
         );
         assert_eq!(resolved(OsStr::from_bytes(b"/a\xff"), binds), "binds[1]: `/a\u{fffd}/logs` is not UTF-8");
     }

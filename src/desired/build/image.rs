@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Build, absolute};
+use super::{Build, Fault, absolute, unless_wrong};
 use crate::assembly::PaperImage;
 use crate::assembly::on_base::PaperLayer;
 use crate::desired::{Archive, Decided, DesiredImage, ImageOrigin, KeptArchive, OnBase, Recipe, Sent};
@@ -54,10 +54,10 @@ impl Build<'_> {
         &mut self,
         manifest: &Manifest,
         set: &ProblemSet,
-    ) -> Result<DesiredImage, (FieldPath, String)> {
+    ) -> Result<DesiredImage, Vec<Fault>> {
         let root = FieldPath::root();
-        let unwritten = |error: serde_json::Error| (root.clone(), error.to_string());
-        let tag = tag_of(set).map_err(|error| (root.key("image"), error))?;
+        let unwritten = |error: serde_json::Error| vec![(root.clone(), error.to_string())];
+        let tag = tag_of(set).map_err(|error| vec![(root.key("image"), error)])?;
         let Some(base) = &set.base else {
             let paper = PaperImage::assemble(self.server, &set.paper).map_err(unwritten)?;
             return Ok(DesiredImage::tagged(ImageOrigin::Paper(paper), [tag].into()));
@@ -73,28 +73,11 @@ impl Build<'_> {
         &mut self,
         manifest: &Manifest,
         spec: &ImageSpec,
-    ) -> Result<DesiredImage, (FieldPath, String)> {
-        let root = FieldPath::root();
-        let source = match spec.source() {
-            None => return Err((root, "an image has exactly one source".to_owned())),
-            Some(ImageSource::Pull(pull)) => self.pull(pull)?,
-            Some(ImageSource::Build(build)) => {
-                ImageOrigin::Made(Recipe::build(build, self.build_context(manifest, build)?))
-            }
-            Some(ImageSource::Load(load)) => {
-                let path = root.key("load").key("archive");
-                let archive = absolute(&manifest.base_dir, &load.archive);
-                match self.attached(&Request::File(Wanted::SavedImage, archive.clone())) {
-                    Ok(Attachment::Image(image)) => {
-                        ImageOrigin::Load { archive, ids: image.ids.clone(), brings: image.brings.clone() }
-                    }
-                    Ok(_) => return Err((path, "this file was not read as a saved image".to_owned())),
-                    Err(why) => return Err((path, why)),
-                }
-            }
-            Some(ImageSource::Import(import)) => self.import(manifest, import)?,
-            Some(ImageSource::Commit(commit)) => ImageOrigin::Made(Recipe::commit(commit)),
-        };
+    ) -> Result<DesiredImage, Vec<Fault>> {
+        let mut faults = Vec::new();
+        let source = unless_wrong(self.source(manifest, spec), &mut faults);
+        let archive = unless_wrong(self.kept(manifest, spec), &mut faults);
+        let (Some(source), Some(archive)) = (source, archive) else { return Err(faults) };
         let mut tags: BTreeSet<ImageReference> = tags_of(spec).collect();
         if let (ImageOrigin::Pull { reference, .. }, Some(pull)) = (&source, &spec.pull)
             && *reference != pull.reference
@@ -102,19 +85,39 @@ impl Build<'_> {
             // The tag goes with the lock.
             tags.insert(pull.reference.clone());
         }
-        Ok(DesiredImage {
-            archive: self.kept(manifest, spec)?,
-            push: spec.pushed().into_iter().collect(),
-            ..DesiredImage::tagged(source, tags)
-        })
+        let push = spec.pushed().into_iter().collect();
+        Ok(DesiredImage { archive, push, ..DesiredImage::tagged(source, tags) })
+    }
+
+    /// Where an image comes from.
+    fn source(&mut self, manifest: &Manifest, spec: &ImageSpec) -> Result<ImageOrigin, Fault> {
+        let root = FieldPath::root();
+        match spec.source() {
+            None => Err((root, "an image has exactly one source".to_owned())),
+            Some(ImageSource::Pull(pull)) => self.pull(pull),
+            Some(ImageSource::Build(build)) => {
+                Ok(ImageOrigin::Made(Recipe::build(build, self.build_context(manifest, build)?)))
+            }
+            Some(ImageSource::Load(load)) => {
+                let path = root.key("load").key("archive");
+                let archive = absolute(&manifest.base_dir, &load.archive);
+                match self.attached(&Request::File(Wanted::SavedImage, archive.clone())) {
+                    Ok(Attachment::Image(image)) => Ok(ImageOrigin::Load {
+                        archive,
+                        ids: image.ids.clone(),
+                        brings: image.brings.clone(),
+                    }),
+                    Ok(_) => Err((path, "this file was not read as a saved image".to_owned())),
+                    Err(why) => Err((path, why)),
+                }
+            }
+            Some(ImageSource::Import(import)) => self.import(manifest, import),
+            Some(ImageSource::Commit(commit)) => Ok(ImageOrigin::Made(Recipe::commit(commit))),
+        }
     }
 
     /// The file in which an image is to be kept.
-    fn kept(
-        &mut self,
-        manifest: &Manifest,
-        spec: &ImageSpec,
-    ) -> Result<Option<KeptArchive>, (FieldPath, String)> {
+    fn kept(&mut self, manifest: &Manifest, spec: &ImageSpec) -> Result<Option<KeptArchive>, Fault> {
         let Some(path) = spec.archive.as_ref().map(|path| absolute(&manifest.base_dir, path)) else {
             return Ok(None);
         };
@@ -132,7 +135,7 @@ impl Build<'_> {
         Ok(Some(KeptArchive { path, holds }))
     }
 
-    fn pull(&self, pull: &Pull) -> Result<ImageOrigin, (FieldPath, String)> {
+    fn pull(&self, pull: &Pull) -> Result<ImageOrigin, Fault> {
         let path = || FieldPath::root().key("pull").key("reference");
         let locked = self.locked(&pull.reference).map_err(|why| (path(), why))?;
         // What a lock names does not move by itself.
@@ -148,7 +151,7 @@ impl Build<'_> {
         })
     }
 
-    fn import(&self, manifest: &Manifest, import: &Import) -> Result<ImageOrigin, (FieldPath, String)> {
+    fn import(&self, manifest: &Manifest, import: &Import) -> Result<ImageOrigin, Fault> {
         let path = FieldPath::root().key("import");
         let (from, identity) = match (&import.archive, &import.url) {
             (Some(archive), None) => {
@@ -168,11 +171,7 @@ impl Build<'_> {
     }
 
     /// What a builder is sent. Also notes the images that the Dockerfile starts from.
-    fn build_context(
-        &mut self,
-        manifest: &Manifest,
-        build: &BuildSpec,
-    ) -> Result<Option<Sent>, (FieldPath, String)> {
+    fn build_context(&mut self, manifest: &Manifest, build: &BuildSpec) -> Result<Option<Sent>, Fault> {
         let path = FieldPath::root().key("build").key("context");
         let Some(request) = context(manifest, build) else { return Ok(None) };
         let summary = match self.attached(&Request::Context(Box::new(request.clone()))) {

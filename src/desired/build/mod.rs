@@ -87,6 +87,14 @@ pub fn build(
     (build.desired, build.diagnostics)
 }
 
+/// What is wrong with a field of a spec.
+type Fault = (FieldPath, String);
+
+/// What is there, unless it is wrong: that goes to `faults`.
+fn unless_wrong<T>(result: Result<T, Fault>, faults: &mut Vec<Fault>) -> Option<T> {
+    result.map_err(|fault| faults.push(fault)).ok()
+}
+
 struct Build<'a> {
     attachments: &'a Attachments,
     server: &'a ExamServer,
@@ -139,7 +147,7 @@ impl Build<'_> {
                 Ok(())
             }
         };
-        if let Err((path, message)) = built {
+        for (path, message) in built.err().into_iter().flatten() {
             self.refuse(manifest, &path, message);
         }
     }
@@ -158,7 +166,7 @@ impl Build<'_> {
         self.desired.invalid.insert(manifest.id.clone());
         self.diagnostics.push(Diagnostic {
             file: manifest.origin.file.clone(),
-            position: manifest.origin.position,
+            position: manifest.places.place(&path),
             path,
             severity,
             message,

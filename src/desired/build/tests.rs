@@ -50,7 +50,7 @@ fn law_3_a_container_whose_images_archive_cannot_be_read_is_left() {
     assert_eq!(
         told,
         [
-            "all.yaml:1:1: spec.load.archive: @/client.tar does not exist",
+            "all.yaml:4:24: spec.load.archive: @/client.tar does not exist",
             "all.yaml:6:1: warning: container/seat is left as it is, as its image is, whose manifest or files cannot be read",
         ]
     );
@@ -80,7 +80,7 @@ fn law_3_what_may_be_built_on_an_image_that_cannot_be_read_is_left() {
     assert_eq!(
         told,
         [
-            "all.yaml:6:1: spec.load.archive: @/no does not exist",
+            "all.yaml:9:24: spec.load.archive: @/no does not exist",
             "all.yaml:1:1: warning: image/app is left as it is, as an image is that it is built on",
         ]
     );
@@ -99,7 +99,7 @@ fn two_images_are_not_kept_in_one_file() {
     let kept = |base: &str, tag: &str| on(base, tag).replace("tags:", "archive: ./x.tar, tags:");
     let manifests = image("aa", &kept("debian:12", "aa:1")) + &image("bb", &kept("debian:13", "bb:1"));
     let (desired, told) = desired(dir.path(), &manifests);
-    assert_eq!(told, ["all.yaml:6:1: spec.archive: image/aa is kept in @/x.tar already"]);
+    assert_eq!(told, ["all.yaml:9:62: spec.archive: image/aa is kept in @/x.tar already"]);
     assert_eq!(invalid(&desired), "image/bb");
 }
 
@@ -111,7 +111,7 @@ fn images_that_are_built_on_each_other_are_errors() {
         + &image("cc", &on("aa:1", "cc:1"));
     let (desired, told) = desired(dir.path(), &manifests);
     assert_eq!(told.len(), 3);
-    assert_eq!(told[0], "all.yaml:1:1: spec.build: the images that it is built on lead in a circle");
+    assert_eq!(told[0], "all.yaml:4:8: spec.build: the images that it is built on lead in a circle");
     assert_eq!(invalid(&desired), "image/aa image/bb image/cc");
 }
 
@@ -147,8 +147,8 @@ fn papers_on_images_that_lead_in_a_circle_are_errors() {
     assert_eq!(
         told,
         [
-            "all.yaml:9:1: spec.build: the images that it is built on lead in a circle",
-            "all.yaml:1:1: spec.runtime.base: the images that it is built on lead in a circle",
+            "all.yaml:12:8: spec.build: the images that it is built on lead in a circle",
+            "all.yaml:6:19: spec.runtime.base: the images that it is built on lead in a circle",
         ]
     );
     assert_eq!(invalid(&desired), "image/app image/exam");
@@ -163,7 +163,7 @@ fn law_3_a_paper_on_an_image_that_cannot_be_read_is_left() {
     assert_eq!(
         told,
         [
-            "all.yaml:14:1: spec.load.archive: @/no does not exist",
+            "all.yaml:17:24: spec.load.archive: @/no does not exist",
             "all.yaml:1:1: warning: image/exam is left as it is, as an image is that it is built on",
             "all.yaml:9:1: warning: container/seat is left as it is, as its image is, whose manifest or files cannot be read",
         ]
