@@ -93,24 +93,33 @@ pub(super) fn is_already(error: &Error, step: &Step) -> bool {
     *status_code == 304 || (matches!(status_code, 403 | 409 | 500) && message.contains(words))
 }
 
-/// A refusal as a sentence: what it was about, and the engine's reason in plain words where it is a
-/// known one.
+/// A refusal as a sentence: what it was about, the engine's reason in plain words with what to do where it is a
+/// known one, and the engine's own words where they tell more.
 fn sentence(what: &str, status: u16, message: &str) -> String {
     let message = plain(message.trim());
     if message.is_empty() {
         return format!("{what}: the answer was {status} and nothing else; is that a Docker engine?");
     }
     if let Some(port) = taken_port(&message) {
-        return format!("{what}: port {port} is already taken on this host");
+        return format!(
+            "{what}: port {port} is already taken on this host: end what holds it, or publish another one"
+        );
     }
     if message.contains("is already in use by container") || message.contains("that name is already in use") {
-        return format!("{what}: the name is already taken by another container");
+        return format!("{what}: the name is already taken by another container: remove or rename that one");
     }
     if status == 404 && message.contains("No such image") {
         return format!("{what}: the image is not on this host ({message})");
     }
     if status == 409 && message.contains("image is being used by") {
-        return format!("{what}: a container still uses the image");
+        return format!("{what}: a container still uses the image: remove that one first ({message})");
+    }
+    if message.contains("No such network")
+        || (message.contains("network") && message.contains("not found") && status == 404)
+    {
+        return format!(
+            "{what}: a network is not there: describe it in a manifest, or make it with `docker network create` ({message})"
+        );
     }
     if let Some(why) = by_registry(&message) {
         return format!("{what}: {why}");
@@ -119,7 +128,29 @@ fn sentence(what: &str, status: u16, message: &str) -> String {
     let told = message.rsplit("OCI runtime create failed: ").next().unwrap_or(&message);
     let told = told.rsplit("starting container process caused: ").next().unwrap_or(told);
     let told = told.trim_end_matches(": unknown");
-    format!("{what}: {told}")
+    if let Some(why) = bad_command(told) {
+        return format!("{what}: {why} ({told})");
+    }
+    match status {
+        400 => format!("{what}: the engine takes this for invalid, correct what it names: {told}"),
+        409 => format!("{what}: what is on the engine stands against this, look what uses it: {told}"),
+        _ => format!("{what}: {told}"),
+    }
+}
+
+/// Why a container's program could not be started, in the words of runc (`exec: "/nope": …`) or crun
+/// (``executable file `/nope` not found``).
+fn bad_command(message: &str) -> Option<String> {
+    let quoted = |before: &str, end: char| message.split_once(before)?.1.split_once(end);
+    let (program, rest) = quoted("exec: \"", '"').or_else(|| quoted("executable file `", '`'))?;
+    let why = if rest.contains("permission denied") {
+        format!("`{program}` may not be executed in the container: make it executable in the image")
+    } else if rest.contains("no such file or directory") || rest.contains("not found") {
+        format!("there is no program `{program}` in the container: correct `command` or `entrypoint`")
+    } else {
+        return None;
+    };
+    Some(why)
 }
 
 /// A message that came inside a stream, in plain words where it is a known one.
@@ -215,30 +246,74 @@ mod tests {
     use super::*;
 
     #[test]
-    fn known_refusals_are_plain_sentences() {
+    fn known_refusals_are_plain_sentences_with_what_to_do() {
+        let taken = "port 8080 is already taken on this host: end what holds it, or publish another one";
+        let named = "the name is already taken by another container: remove or rename that one";
         for (status, message, told) in [
             (
                 500,
                 "driver failed programming external connectivity on endpoint web (0f): Bind for 0.0.0.0:8080 failed: port is already allocated",
-                "start web: port 8080 is already taken on this host",
+                taken,
             ),
             (
                 500,
                 "driver failed programming external connectivity on endpoint web (0f): Error starting userland proxy: listen tcp4 0.0.0.0:8080: bind: address already in use",
-                "start web: port 8080 is already taken on this host",
+                taken,
             ),
             (
                 409,
                 "Conflict. The container name \"/web\" is already in use by container \"0f\". You have to remove (or rename) that container to be able to reuse that name.",
-                "start web: the name is already taken by another container",
+                named,
+            ),
+            (
+                500,
+                "creating container storage: the container name \"web\" is already in use by 0f. You have to remove that container to be able to reuse that name: that name is already in use",
+                named,
+            ),
+            (404, "No such image: nginx:1.15", "the image is not on this host (No such image: nginx:1.15)"),
+            (
+                409,
+                "conflict: unable to delete 0f (cannot be forced) - image is being used by running container 1e",
+                "a container still uses the image: remove that one first (conflict: unable to delete 0f (cannot be forced) - image is being used by running container 1e)",
+            ),
+            (
+                404,
+                "network exam not found",
+                "a network is not there: describe it in a manifest, or make it with `docker network create` (network exam not found)",
             ),
             (
                 400,
                 "OCI runtime create failed: runc create failed: unable to start container process: exec: \"/nope\": stat /nope: no such file or directory: unknown",
-                "start web: runc create failed: unable to start container process: exec: \"/nope\": stat /nope: no such file or directory",
+                "there is no program `/nope` in the container: correct `command` or `entrypoint` (runc create failed: unable to start container process: exec: \"/nope\": stat /nope: no such file or directory)",
             ),
+            (
+                400,
+                "OCI runtime create failed: container_linux.go:367: starting container process caused: exec: \"nope\": executable file not found in $PATH: unknown",
+                "there is no program `nope` in the container: correct `command` or `entrypoint` (exec: \"nope\": executable file not found in $PATH)",
+            ),
+            (
+                500,
+                "crun: executable file `nope` not found in $PATH: No such file or directory: OCI runtime attempted to invoke a command that was not found",
+                "there is no program `nope` in the container: correct `command` or `entrypoint` (crun: executable file `nope` not found in $PATH: No such file or directory: OCI runtime attempted to invoke a command that was not found)",
+            ),
+            (
+                400,
+                "OCI runtime create failed: runc create failed: unable to start container process: exec: \"/etc/passwd\": permission denied: unknown",
+                "`/etc/passwd` may not be executed in the container: make it executable in the image (runc create failed: unable to start container process: exec: \"/etc/passwd\": permission denied)",
+            ),
+            (
+                400,
+                "invalid IP address: 300.1.1.1",
+                "the engine takes this for invalid, correct what it names: invalid IP address: 300.1.1.1",
+            ),
+            (
+                409,
+                "You cannot remove a paused container 0f. Unpause and then stop the container before attempting removal or force remove",
+                "what is on the engine stands against this, look what uses it: You cannot remove a paused container 0f. Unpause and then stop the container before attempting removal or force remove",
+            ),
+            (500, "something went wrong", "something went wrong"),
         ] {
-            assert_eq!(sentence("start web", status, message), told);
+            assert_eq!(sentence("start web", status, message), format!("start web: {told}"));
         }
     }
 
