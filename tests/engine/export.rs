@@ -33,7 +33,7 @@ async fn a_plain_container_says_its_image_and_its_command() {
         &host,
         &["c"],
         "",
-        "container/@c  replace   takes over a container that Invigil did not make\n\nPlan: 1 to replace; 0 unchanged.\n",
+        "container/@c  replace   takes over a container that Invigil did not make: it is made anew, and stops for a moment\n\nPlan: 1 to replace; 0 unchanged.\n",
     )
     .await;
     assert_eq!(
@@ -79,7 +79,7 @@ async fn many_flags_of_docker_run_become_a_manifest_that_changes_nothing_else() 
         &host,
         &["c"],
         "note: container/@c: the value of env.DB_PASSWORD looks secret, and is in the manifest\n",
-        "container/@c  replace   takes over a container that Invigil did not make\n\nPlan: 1 to replace; 2 unchanged.\n",
+        "container/@c  replace   takes over a container that Invigil did not make: it is made anew, and stops for a moment\n\nPlan: 1 to replace; 2 unchanged.\n",
     )
     .await;
     assert!(manifests.contains("DB_PASSWORD: canary"), "{manifests}");
@@ -127,7 +127,7 @@ async fn what_a_container_names_is_exported_with_it() {
             "1000",
         ],
     );
-    let takes = "takes over a container that Invigil did not make";
+    let takes = "takes over a container that Invigil did not make: it is made anew, and stops for a moment";
     taken_over(
         &host,
         &["c"],
@@ -174,11 +174,13 @@ async fn what_a_container_is_doing_and_how_it_is_started_is_kept() {
     }
     std::fs::write(host.path().join("exported.yaml"), &manifests).expect("a manifest");
     let plan = host.plan().await;
-    let takes = "replace   takes over a container that Invigil did not make";
+    let takes = "replace   takes over a container that Invigil did not make: it is made anew";
+    let stops = ", and stops for a moment";
     assert_eq!(
         plan,
         format!(
-            "container/@created  {takes}\ncontainer/@host  {takes}\ncontainer/@paused  {takes}\ncontainer/@stopped  {takes}\n\nPlan: 4 to replace; 0 unchanged.\n"
+            "container/@created  {takes}\ncontainer/@host  {takes}{stops}\ncontainer/@paused  {takes}{stops}\ncontainer/@stopped  {takes}\n\n\
+             Plan: 4 to replace; 0 unchanged.\n"
         ),
         "{manifests}"
     );
@@ -263,7 +265,7 @@ async fn an_image_is_named_by_what_still_is_its_name() {
     std::fs::write(host.path().join("c.yaml"), manifests.replace(&one, &two)).expect("a manifest");
     assert_eq!(
         host.plan().await,
-        "container/@c  replace   takes over a container that Invigil did not make\n\nPlan: 1 to replace; 0 unchanged.\n"
+        "container/@c  replace   takes over a container that Invigil did not make: it is made anew, and stops for a moment\n\nPlan: 1 to replace; 0 unchanged.\n"
     );
     docker(&["tag", BUSYBOX, &one]);
     let (manifests, told) = export(&host, &[&host.name("c")]);

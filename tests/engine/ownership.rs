@@ -189,12 +189,12 @@ async fn a_container_made_by_hand_is_taken_over_when_its_manifest_says_so() {
     let plan = host.apply().await;
     if is_podman() {
         // What it limits by itself looks as if it had been asked for.
-        let takes_over = "container/@c  replace   takes over a container that Invigil did not make\n";
+        let takes_over = "container/@c  replace   takes over a container that Invigil did not make: it is made anew, and stops for a moment\n";
         assert!(plan.starts_with(takes_over) && plan.contains("  resources.ulimits   nofile="), "{plan}");
     } else {
         assert_eq!(
             plan,
-            "container/@c  replace   takes over a container that Invigil did not make\n  \
+            "container/@c  replace   takes over a container that Invigil did not make: it is made anew, and stops for a moment\n  \
                command      [sh, -c, echo answer > /data/a; exec sleep 1000] -> [sleep, 1000]\n  \
                env.LEFT     1 -> (none)\n  \
                stopSignal   SIGTERM -> SIGKILL\n\n\

@@ -277,8 +277,16 @@ fn adopt(
     }
     let image = there.image.as_ref().and_then(|id| images.with(id));
     let config = image.and_then(|image| image.config.as_ref());
-    let mut reasons =
-        vec![told("", None, Some("takes over a container that Invigil did not make".to_owned()))];
+    let old = Old::new(&id.name, there, Some(wanted));
+    let price = match old.up {
+        true if wanted.spec.update.starts_first() => {
+            "it is made anew, and ends once the new one has proved itself"
+        }
+        true => "it is made anew, and stops for a moment",
+        false => "it is made anew",
+    };
+    let takes_over = format!("takes over a container that Invigil did not make: {price}");
+    let mut reasons = vec![told("", None, Some(takes_over))];
     let was = image.and_then(|image| image.references.first()).map(ToString::to_string);
     if image.is_none_or(|image| !image.references.contains(&wanted.reference)) {
         reasons.push(told("image", was, Some(wanted.reference.to_string())));
@@ -286,7 +294,6 @@ fn adopt(
     let differences = fields::all_differences(&wanted.spec, &stranger.live, config);
     reasons.extend(differences.iter().flat_map(Difference::told));
     let new = NewContainer::new(wanted, stranger.anonymous_volumes.clone(), desired, images);
-    let old = Old::new(&id.name, there, Some(wanted));
     reasons.extend(collected(&old.collect));
     let act = Act::Replace { old, container: Box::new(new), leftovers: Vec::new() };
     changes.push(id, act, reasons, needs(wanted));
