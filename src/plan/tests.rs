@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use super::*;
-use crate::diff::{NewContainer, Old, Operation};
+use crate::diff::{NewContainer, Old, Operation, Told};
 use crate::resource::container::{PlacedFile, State};
 
 fn old(id: char, name: &str, up: bool) -> Old {
@@ -155,4 +155,34 @@ fn whatever_takes_something_away_or_stops_it_is_asked_for() {
         let plan = Plan { changes: vec![change], ..Plan::default() };
         assert_eq!(plan.disturbs(), is_asked, "{text}");
     }
+}
+
+#[test]
+fn a_plan_for_programs_has_a_version_and_keeps_its_fields() {
+    let mut changes = replacement("web", true);
+    changes.changes[0].reasons.push(Told { field: "env.A".to_owned(), from: None, to: Some("1".to_owned()) });
+    let plan = Plan::new(changes, &"default".parse().unwrap(), &BTreeMap::new());
+    let steps: Vec<String> = plan.nodes.iter().map(|node| node.step.to_string()).collect();
+    let web = json!("container/web");
+    let step =
+        |number: usize, needs: &[usize]| json!({"step": steps[number], "resources": [web], "needs": needs});
+    assert_eq!(
+        plan.to_json().unwrap(),
+        json!({
+            "formatVersion": 1,
+            "changes": [{
+                "resource": web,
+                "action": "replace",
+                "reasons": [{"field": "env.A", "from": null, "to": "1"}],
+            }],
+            "steps": [step(0, &[]), step(1, &[0]), step(2, &[1]), step(3, &[2]), step(4, &[3]), step(5, &[4]), step(6, &[5])],
+            "withheld": [],
+            "summary": {"replace": 1},
+            "unchanged": 0,
+            "suspended": [],
+            "warnings": [],
+        })
+    );
+    assert_eq!(steps[0], "create container web.invigil-next");
+    assert_eq!(steps[6], "remove container aaaaaaaaaaaa");
 }

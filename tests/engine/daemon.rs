@@ -6,11 +6,15 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use crate::faults::engine_at;
 use crate::spare::Spare;
 use crate::support::{BUSYBOX, Host, check_health, docker, is_podman, variable};
 
 /// How long something may take to come true; far more than it does.
 const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Within which time of being saved a change has begun to run.
+const SOON: Duration = Duration::from_secs(10);
 
 fn sleeper(more: &str) -> String {
     format!("{{image: '{BUSYBOX}', command: [sleep, '1000'], stopSignal: SIGKILL{more}}}")
@@ -116,6 +120,28 @@ async fn a_running_daemon_follows_manifests_and_the_engine() {
             && running(&host, "c")
     });
     daemon.until("it has proved itself", || daemon.said("action=\"replace\"") == 1);
+
+    // From a saved manifest to the start of what it says: far from what it takes, and nobody has to wait for a timer.
+    let other = host.name("other:1");
+    docker(&["tag", BUSYBOX, &other]);
+    let another = |more: &str| sleeper(more).replace(BUSYBOX, &other);
+    host.write("data/answers", "");
+    for (proved, changed, spec, format, now) in [
+        (2, "image", another(""), "{{.Config.Image}}", other.as_str()),
+        (
+            3,
+            "bind",
+            another(", binds: ['./data:/data']"),
+            "{{range .Mounts}}{{.Destination}}{{end}}",
+            "/data",
+        ),
+    ] {
+        let saved = Instant::now();
+        host.container("c", &spec);
+        daemon.until(changed, || look(&host, "c", format) == now && running(&host, "c"));
+        assert!(saved.elapsed() < SOON, "{changed}: {:?}", saved.elapsed());
+        daemon.until("it has proved itself", || daemon.said("action=\"replace\"") == proved);
+    }
     docker(&["rm", "-f", &host.name("c")]);
     daemon.until("what was removed by hand is back", || running(&host, "c"));
     host.remove("c.yaml");
@@ -201,6 +227,52 @@ async fn law_11_an_engine_that_is_killed_while_it_starts_30_ends_with_30() {
     spare.killer()();
     Spare::script("start");
     daemon.until("all run", || listed(&[]) == 30 && listed(&["-a"]) == 30);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn law_9_an_engine_that_was_stopped_and_started_without_a_daemon_leaves_nothing_to_do() {
+    let spare = Spare::new();
+    let engine = engine_at(&spare.endpoint());
+    let host = Host::new("restart").await;
+    host.write("net.yaml", "apiVersion: invigil/v1\nkind: Network\nmetadata: {name: '@net'}\nspec: {}\n");
+    host.write("data.yaml", "apiVersion: invigil/v1\nkind: Volume\nmetadata: {name: '@data'}\nspec: {}\n");
+    host.write(
+        "set.yaml",
+        "apiVersion: invigil/v1\nkind: ProblemSet\nmetadata: {name: '@midterm'}\nspec:\n  title: T\n  items:\n  - id: '1'\n    \
+         type: true_false\n    prompt: Q\n    key: {bool: true}\n",
+    );
+    let prefix = &host.prefix;
+    host.container("seat", &format!("{{problemSet: '{prefix}-midterm', restartPolicy: unless-stopped}}"));
+    host.container(
+        "web",
+        &sleeper(", restartPolicy: always, binds: ['./:/srv:ro'], ports: ['127.0.0.1::80']"),
+    );
+    host.container(
+        "room",
+        &sleeper(&format!(
+            ", restartPolicy: {{name: unless-stopped}}, networks: [{{name: '{prefix}-net', aliases: [seat]}}], \
+             mounts: [{{type: volume, source: '{prefix}-data', target: /data}}]"
+        )),
+    );
+    host.container("host", &sleeper(", restartPolicy: unless-stopped, networkMode: host"));
+    host.container("stopped", &sleeper(", restartPolicy: unless-stopped, state: stopped"));
+    let (_, outcomes) = host.pass(&engine, 8).await.expect("a pass");
+    assert!(outcomes.is_success(), "{:?}", outcomes.failed);
+    let ids = || spare.docker(&["ps", "-aq", "--no-trunc"]);
+    let before = ids();
+    let quiet = "Nothing to do; 8 unchanged.\n";
+    assert_eq!(host.plan_by(&engine).await.expect("a plan"), quiet);
+
+    Spare::script("stop");
+    Spare::script("start");
+    let begun = Instant::now();
+    // An engine answers before it has started them all.
+    while host.plan_by(&engine).await.ok().as_deref() != Some(quiet) {
+        let plan = host.plan_by(&engine).await;
+        assert!(begun.elapsed() < PATIENCE, "{plan:?}");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    assert_eq!(ids(), before);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -39,6 +39,12 @@ async fn what_somebody_did_by_hand_is_put_right() {
         "container/@c  start\n  state   stopped -> running\n\nPlan: 1 to start; 0 unchanged.\n"
     );
 
+    docker(&["kill", &name]);
+    assert_eq!(
+        host.apply().await,
+        "container/@c  start\n  state   stopped -> running\n\nPlan: 1 to start; 0 unchanged.\n"
+    );
+
     docker(&["pause", &name]);
     assert_eq!(
         host.apply().await,
