@@ -111,12 +111,11 @@ fn sentence(what: &str, status: u16, message: &str) -> String {
     if status == 404 && message.contains("No such image") {
         return format!("{what}: the image is not on this host ({message})");
     }
-    if status == 409 && message.contains("image is being used by") {
+    let uses = ["image is being used by", "is using its referenced image", "is in use by a container"];
+    if status == 409 && uses.iter().any(|words| message.contains(words)) {
         return format!("{what}: a container still uses the image: remove that one first ({message})");
     }
-    if message.contains("No such network")
-        || (message.contains("network") && message.contains("not found") && status == 404)
-    {
+    if is_about_absent_network(&message) {
         return format!(
             "{what}: a network is not there: describe it in a manifest, or make it with `docker network create` ({message})"
         );
@@ -136,6 +135,15 @@ fn sentence(what: &str, status: u16, message: &str) -> String {
         409 => format!("{what}: what is on the engine stands against this, look what uses it: {told}"),
         _ => format!("{what}: {told}"),
     }
+}
+
+/// Whether a refusal is about a network that is not there: `network exam not found`, in Podman's words
+/// `network not found`.
+fn is_about_absent_network(message: &str) -> bool {
+    let by_name = |rest: &str| rest.split_once(' ').is_some_and(|(_, rest)| rest.starts_with("not found"));
+    message.contains("network not found")
+        || message.contains("No such network")
+        || message.split("network ").skip(1).any(by_name)
 }
 
 /// Why a container's program could not be started, in the words of runc (`exec: "/nope": …`) or crun
@@ -277,9 +285,14 @@ mod tests {
                 "a container still uses the image: remove that one first (conflict: unable to delete 0f (cannot be forced) - image is being used by running container 1e)",
             ),
             (
+                409,
+                "conflict: unable to remove repository reference \"app:1\" (must force) - container 0f is using its referenced image 1e",
+                "a container still uses the image: remove that one first (conflict: unable to remove repository reference \"app:1\" (must force) - container 0f is using its referenced image 1e)",
+            ),
+            (
                 404,
-                "network exam not found",
-                "a network is not there: describe it in a manifest, or make it with `docker network create` (network exam not found)",
+                "failed to set up container networking: network exam not found",
+                "a network is not there: describe it in a manifest, or make it with `docker network create` (failed to set up container networking: network exam not found)",
             ),
             (
                 400,
@@ -311,6 +324,7 @@ mod tests {
                 "You cannot remove a paused container 0f. Unpause and then stop the container before attempting removal or force remove",
                 "what is on the engine stands against this, look what uses it: You cannot remove a paused container 0f. Unpause and then stop the container before attempting removal or force remove",
             ),
+            (404, "manifest for lab/network:1 not found: manifest unknown", "the registry has no such image"),
             (500, "something went wrong", "something went wrong"),
         ] {
             assert_eq!(sentence("start web", status, message), format!("start web: {told}"));
