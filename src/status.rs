@@ -57,6 +57,9 @@ pub struct Standing {
     pub condition: Condition,
     /// Since when.
     pub since: Timestamp,
+    /// What the old exam service called the image of a problem set, whose `imgId` was any text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub legacy_image_id: Option<String>,
     /// Why; empty where there is nothing to say.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
@@ -110,6 +113,8 @@ pub struct Looked<'a> {
     pub soon: &'a str,
     /// When what is held back is tried again.
     pub retries: BTreeMap<ResourceId, Timestamp>,
+    /// What the old exam service called images.
+    pub legacy_ids: BTreeMap<ResourceId, String>,
 }
 
 impl Status {
@@ -150,8 +155,16 @@ impl Status {
             let since = was.as_ref().filter(|_| same).map_or(now, |was| was.since);
             // What was said of another try says nothing of this one.
             let is_new = condition == Condition::Progressing && !same;
+            // Of what cannot be read, or is not described any more, the name that it had says as much.
+            let former = was.as_ref().and_then(|was| was.legacy_image_id.clone());
+            let legacy_image_id = looked
+                .legacy_ids
+                .get(id)
+                .cloned()
+                .or(former.filter(|_| condition == Condition::Kept || looked.invalid.contains(id)));
             let output = was.filter(|_| !is_new).map(|was| was.output).unwrap_or_default();
-            let standing = Standing { condition, since, reason, stage: None, next_try, output };
+            let standing =
+                Standing { condition, since, legacy_image_id, reason, stage: None, next_try, output };
             self.resources.insert(id.clone(), standing);
         };
         for (id, why) in &plan.suspended {

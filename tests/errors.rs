@@ -43,6 +43,7 @@ macro_rules! cases {
 }
 
 cases!(
+    build_secrets,
     claimed_twice,
     container_fields,
     dependency_cycle,

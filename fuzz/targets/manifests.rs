@@ -86,7 +86,7 @@ fn attachments(manifests: &Manifests) -> Attachments {
         Request::File(Wanted::SavedImage | Wanted::KeptImage, _) => {
             Attachment::Image(SavedImage { ids: vec![id()], brings: BTreeSet::new() })
         }
-        Request::File(Wanted::Digest, _) => Attachment::Digest("ab".repeat(32)),
+        Request::File(Wanted::FileSystem, _) => Attachment::Digest("ab".repeat(32)),
         Request::File(Wanted::Json, _) => Attachment::Json("{}".to_owned()),
         Request::File(Wanted::Bytes, _) => Attachment::Bytes(b"a file".as_slice().into()),
         Request::Context(_) => Attachment::Context(ContextSummary {

@@ -1,10 +1,10 @@
-//! The progress of a walk, on stderr: a live list on a terminal, plain lines elsewhere. Hears events,
+//! The progress of a walk, on stderr: a live tree on a terminal, plain lines elsewhere. Hears events,
 //! never asks.
 
 use std::collections::HashMap;
 use std::io::IsTerminal;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anstream::adapter::strip_str;
 use anstream::{AutoStream, ColorChoice};
@@ -20,19 +20,76 @@ use crate::plan::Node;
 const TICK: Duration = Duration::from_millis(100);
 /// Steps that take less are not drawn as they begin.
 const SHOWN: usize = 16;
+/// How often a plain line tells how far something is that only counts on.
+const COUNTED: Duration = Duration::from_secs(5);
 
 pub(super) struct Progress {
     live: Option<Live>,
     total: usize,
     finished: Mutex<usize>,
+    stages: Mutex<Stages>,
 }
 
 /// The lines of running steps on a terminal.
 struct Live {
     lines: MultiProgress,
-    running: Mutex<HashMap<usize, ProgressBar>>,
-    style: ProgressStyle,
+    running: Mutex<HashMap<usize, Branch>>,
+    step: ProgressStyle,
+    stage: ProgressStyle,
     has_colours: bool,
+}
+
+/// A running step, and below it what it is at.
+struct Branch {
+    step: ProgressBar,
+    stage: Option<ProgressBar>,
+}
+
+impl Branch {
+    fn clear(self) {
+        self.stage.iter().chain([&self.step]).for_each(ProgressBar::finish_and_clear);
+    }
+}
+
+/// What running steps said in plain lines: the words of each stage, and when.
+#[derive(Debug, Default)]
+struct Stages(HashMap<(usize, String), (String, Instant)>);
+
+impl Stages {
+    /// Whether what a step says is told: each stage once, and one that only counts on now and then.
+    fn is_news(&mut self, index: usize, text: &str, now: Instant) -> bool {
+        let key = (index, stage(text).to_owned());
+        let is_news = self
+            .0
+            .get(&key)
+            .is_none_or(|(before, told)| *before != text && now.saturating_duration_since(*told) >= COUNTED);
+        if is_news {
+            self.0.insert(key, (text.to_owned(), now));
+        }
+        is_news
+    }
+
+    /// A step is over.
+    fn forget(&mut self, index: usize) {
+        self.0.retain(|(one, _), _| *one != index);
+    }
+}
+
+/// A stage without how far it is: `pushing` of `pushing 41 %, 1Mi of 4Mi`.
+fn stage(text: &str) -> &str {
+    let counts = |word: &str| word.starts_with(|c: char| c.is_ascii_digit());
+    let mut words = text.split(' ');
+    let [first, second, third] = [(); 3].map(|()| words.next().unwrap_or_default());
+    if counts(second) && (third.starts_with('%') || third == "of") {
+        return first;
+    }
+    if counts(text) {
+        return "";
+    }
+    match text.rsplit_once(" for ") {
+        Some((still, seconds)) if counts(seconds) && seconds.ends_with(" s") => still,
+        _ => text,
+    }
 }
 
 impl Progress {
@@ -40,11 +97,11 @@ impl Progress {
         let live = std::io::stderr().is_terminal().then(|| Live {
             lines: MultiProgress::new(),
             running: Mutex::default(),
-            style: ProgressStyle::with_template("{spinner} {msg}  {elapsed}")
-                .unwrap_or_else(|_| ProgressStyle::default_spinner()),
+            step: style("{spinner} {msg}  {elapsed}"),
+            stage: style("    {msg}"),
             has_colours: AutoStream::choice(&std::io::stderr()) != ColorChoice::Never,
         });
-        Self { live, total, finished: Mutex::new(0) }
+        Self { live, total, finished: Mutex::new(0), stages: Mutex::default() }
     }
 
     pub(super) fn hear(&self, event: &Event<'_>) {
@@ -96,9 +153,7 @@ impl Progress {
     /// Takes what is still drawn away.
     pub(super) fn finish(&self) {
         if let Some(live) = &self.live {
-            for (_, line) in lock(&live.running).drain() {
-                line.finish_and_clear();
-            }
+            lock(&live.running).drain().for_each(|(_, branch)| branch.clear());
         }
     }
 
@@ -112,26 +167,39 @@ impl Progress {
         let Some(live) = &self.live else { return };
         let mut running = lock(&live.running);
         if running.len() < SHOWN {
-            let line = live.lines.add(ProgressBar::new_spinner().with_style(live.style.clone()));
-            line.set_message(format!("{}: {}", who(node), node.step));
-            line.enable_steady_tick(TICK);
-            running.insert(index, line);
+            let step = live.lines.add(ProgressBar::new_spinner().with_style(live.step.clone()));
+            step.set_message(format!("{}: {}", who(node), node.step));
+            step.enable_steady_tick(TICK);
+            running.insert(index, Branch { step, stage: None });
         }
     }
 
     fn update(&self, index: usize, node: &Node, text: &str) {
-        let Some(live) = &self.live else { return };
-        if let Some(line) = lock(&live.running).get(&index) {
-            line.set_message(format!("{}: {}  {}", who(node), node.step, plain(text)));
+        let Some(live) = &self.live else {
+            if lock(&self.stages).is_news(index, text, Instant::now()) {
+                self.say(&format!("{}: {}", who(node), plain(text)));
+            }
+            return;
+        };
+        if let Some(Branch { step, stage }) = lock(&live.running).get_mut(&index) {
+            let below = || ProgressBar::new_spinner().with_style(live.stage.clone());
+            let stage = stage.get_or_insert_with(|| live.lines.insert_after(step, below()));
+            stage.set_message(plain(text));
+            stage.tick();
         }
     }
 
     fn end(&self, index: usize, line: &str) {
-        if let Some(line) = self.live.as_ref().and_then(|live| lock(&live.running).remove(&index)) {
-            line.finish_and_clear();
+        lock(&self.stages).forget(index);
+        if let Some(branch) = self.live.as_ref().and_then(|live| lock(&live.running).remove(&index)) {
+            branch.clear();
         }
         self.say(line);
     }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner())
 }
 
 /// The resource of a step; of many, the first and how many more.
@@ -146,4 +214,57 @@ fn who(node: &Node) -> String {
 /// A lock that a panic elsewhere does not take away: what it guards is only drawn.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn off_a_terminal_each_stage_is_told_once_and_a_count_now_and_then() {
+        let begun = Instant::now();
+        let mut stages = Stages::default();
+        let mut told = Vec::new();
+        for (second, index, text) in [
+            (0, 1, "step 1/2: FROM a"),
+            (0, 1, "pulling 1 %, 1Ki of 1Mi"),
+            (1, 1, "unpacking 1 %, 1Ki of 1Mi"),
+            (1, 1, "pulling 20 %, 200Ki of 1Mi"),
+            (2, 1, "unpacking 2 %, 2Ki of 1Mi"),
+            (2, 2, "pulling 20 %, 200Ki of 1Mi"),
+            (6, 1, "pulling 41 %, 400Ki of 1Mi"),
+            (12, 1, "pulling 41 %, 400Ki of 1Mi"),
+            (13, 1, "step 2/2: RUN sleep for 5 s"),
+            (13, 1, "step 2/2: RUN sleep for 5 s"),
+            (14, 3, "sent 1Mi of 2Mi"),
+            (15, 3, "sent 2Mi of 2Mi"),
+            (15, 4, "its health check fails for 10 s"),
+            (16, 4, "its health check fails for 11 s"),
+            (16, 5, "5Mi"),
+            (17, 5, "6Mi"),
+            (21, 5, "9Mi"),
+        ] {
+            if stages.is_news(index, text, begun + Duration::from_secs(second)) {
+                told.push(text);
+            }
+        }
+        assert_eq!(
+            told,
+            [
+                "step 1/2: FROM a",
+                "pulling 1 %, 1Ki of 1Mi",
+                "unpacking 1 %, 1Ki of 1Mi",
+                "pulling 20 %, 200Ki of 1Mi",
+                "pulling 41 %, 400Ki of 1Mi",
+                "step 2/2: RUN sleep for 5 s",
+                "sent 1Mi of 2Mi",
+                "its health check fails for 10 s",
+                "5Mi",
+                "9Mi",
+            ]
+        );
+        stages.forget(1);
+        assert!(stages.is_news(1, "pulling 41 %, 400Ki of 1Mi", begun));
+        assert!(!stages.is_news(2, "pulling 41 %, 400Ki of 1Mi", begun));
+    }
 }

@@ -15,7 +15,7 @@ use super::wake::{Counts, Wakes};
 use crate::execute::Event;
 use crate::plan::Plan;
 use crate::reconcile::Wanted;
-use crate::resource::name::{Owner, ResourceId};
+use crate::resource::name::{Kind, Owner, ResourceId};
 use crate::resource::printable::printable;
 use crate::status::{Looked, Status};
 
@@ -60,8 +60,17 @@ impl Board {
         let retries: BTreeMap<ResourceId, Timestamp> =
             backoff.held_back().map(|(id, at)| (id.clone(), in_the_world(at, now))).collect();
         let errors = wanted.diagnostics.iter().filter(|one| one.is_error()).map(ToString::to_string);
-        let looked =
-            Looked { errors: errors.collect(), invalid: &wanted.desired.invalid, soon: UNSETTLED, retries };
+        let images = wanted.desired.images.iter();
+        let legacy_ids = images.filter_map(|(name, image)| {
+            Some((ResourceId::new(Kind::Image, name.clone()), image.legacy_id.clone()?))
+        });
+        let looked = Looked {
+            errors: errors.collect(),
+            invalid: &wanted.desired.invalid,
+            soon: UNSETTLED,
+            retries,
+            legacy_ids: legacy_ids.collect(),
+        };
         let mut status = self.lock();
         status.looked(plan, looked, Timestamp::now());
         self.read_at.store(read_at, Ordering::Relaxed);

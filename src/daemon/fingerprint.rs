@@ -58,12 +58,9 @@ mod tests {
             let source =
                 ImageOrigin::Load { archive: "in.tar".into(), ids: Vec::new(), brings: BTreeSet::new() };
             let image = DesiredImage {
-                source,
-                tags: BTreeSet::new(),
-                bases: BTreeSet::new(),
-                uncertain: false,
                 archive: Some(KeptArchive { path: archive.into(), holds: Vec::new() }),
                 push: [push.parse().unwrap()].into(),
+                ..DesiredImage::tagged(source, BTreeSet::new())
             };
             let images = [("exam".parse().unwrap(), image)].into();
             fingerprint(&Desired { images, ..Desired::default() }, &"image/exam".parse().unwrap())

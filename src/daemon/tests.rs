@@ -88,6 +88,25 @@ async fn who_asks_is_told_how_everything_stands() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_asks_is_told_what_the_old_exam_service_called_an_image() {
+    let set = "apiVersion: invigil/v1\nkind: ProblemSet\nmetadata: {name: midterm}\nspec:\n  title: T\n  legacyImageId: imgId-1\n  items:\n  \
+               - {id: '1', type: true_false, prompt: Q, key: {bool: true}}\n";
+    let bench = Bench::started(&[("a.yaml", set)]).await;
+    sleep(MINUTE).await;
+    assert_eq!(bench.status(), ["image/midterm Ready"]);
+    let id = || bench.legacy_id("image/midterm");
+    assert_eq!(id().as_deref(), Some("imgId-1"));
+
+    // Whoever made a mistake in the manifest finds it all the same.
+    bench.write("a.yaml", &set.replace("true_false", "true_or_false"));
+    bench.files_changed().await;
+    assert_eq!(id().as_deref(), Some("imgId-1"), "{:?}", bench.status());
+    bench.write("a.yaml", &set.replace("  legacyImageId: imgId-1\n", ""));
+    bench.files_changed().await;
+    assert_eq!(id(), None);
+}
+
+#[tokio::test(start_paused = true)]
 async fn law_4_what_is_kept_is_no_failure_and_what_goes_soon_is_waited_for() {
     let files = [("a.yaml", network("kept")), ("b.yaml", network("gone"))];
     let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (*name, text.as_str())).collect();

@@ -115,6 +115,8 @@ pub struct DesiredImage {
     pub archive: Option<KeptArchive>,
     /// The references that it is pushed to.
     pub push: BTreeSet<ImageReference>,
+    /// What the old exam service called it, whose `imgId` was any text.
+    pub legacy_id: Option<String>,
 }
 
 /// A file in which an image is to be kept.
@@ -129,7 +131,15 @@ pub struct KeptArchive {
 impl DesiredImage {
     /// An image that bears tags, and of which nothing else is wanted.
     pub fn tagged(source: ImageOrigin, tags: BTreeSet<ImageReference>) -> Self {
-        Self { source, tags, bases: BTreeSet::new(), uncertain: false, archive: None, push: BTreeSet::new() }
+        Self {
+            source,
+            tags,
+            bases: BTreeSet::new(),
+            uncertain: false,
+            archive: None,
+            push: BTreeSet::new(),
+            legacy_id: None,
+        }
     }
 }
 

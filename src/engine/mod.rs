@@ -177,6 +177,8 @@ pub enum Question {
         term: String,
         /// How many at most.
         limit: u32,
+        /// The engine's own filters.
+        filters: Filters,
     },
     /// What runs in a container?
     Processes {

@@ -116,8 +116,17 @@ impl serde::de::Error for Error {
     }
 
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
-        let contradiction = (matches!(field, "rm" | "autoRemove") && expected.contains(&"restartPolicy"))
-            .then(|| "a container of a manifest is kept, so there is no --rm".to_owned());
+        let contradiction = match field {
+            "rm" | "autoRemove" if expected.contains(&"restartPolicy") => {
+                Some("a container of a manifest is kept, so there is no --rm")
+            }
+            "secrets" | "secret" | "ssh" if expected.contains(&"dockerfileInline") => Some(
+                "BuildKit asks for secrets in a session, which Invigil does not speak yet; build such an image elsewhere and \
+                 pull or load it",
+            ),
+            _ => None,
+        };
+        let contradiction = contradiction.map(str::to_owned);
         let guess = || did_you_mean(field, expected.iter().copied());
         let hint = contradiction.or_else(guess).or_else(|| match expected.len() {
             0 => None,

@@ -32,7 +32,7 @@ pub struct ProblemSetSpec {
     /// What serves the paper. Default: Invigil's own exam server, in an image that needs no other one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runtime: Option<RuntimeSpec>,
-    /// The `imgId` under which the old exam service knew this problem set; it can still be found by it.
+    /// The `imgId` under which the old exam service knew this problem set. `invigil status` finds it by that, too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub legacy_image_id: Option<Text>,
     /// The questions, in the order in which they are shown.

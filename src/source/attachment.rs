@@ -4,13 +4,14 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
 
+use super::archive::{Holds, look_through};
 use super::context::{ContextRequest, ContextSummary, KnownFiles};
 use super::saved_image::{SavedImage, saved_image};
 use super::stamp::Stamp;
@@ -35,8 +36,8 @@ pub enum Wanted {
     SavedImage,
     /// The same, of a file that need not be there.
     KeptImage,
-    /// The digest of all of it.
-    Digest,
+    /// The digest of all of it, which is a file system's archive.
+    FileSystem,
     /// Its JSON.
     Json,
     /// All of it, to be put into a container.
@@ -168,8 +169,10 @@ fn read_open(
         Wanted::SavedImage | Wanted::KeptImage => saved_image(file)
             .map(Attachment::Image)
             .map_err(|why| format!("{} is no saved image: {why}", path.display())),
-        Wanted::Digest if stamp.size() == 0 => Err(format!("{} is empty", path.display())),
-        Wanted::Digest => digest(file, beat).map(Attachment::Digest).map_err(unreadable),
+        Wanted::FileSystem if stamp.size() == 0 => Err(format!("{} is empty", path.display())),
+        Wanted::FileSystem => look_through(file, Holds::FileSystem)
+            .map_err(|why| format!("{} is no file system to import: {why}", path.display()))
+            .and_then(|()| digest(file, beat).map(Attachment::Digest).map_err(unreadable)),
         Wanted::Json => json(path, file, stamp.size()),
         Wanted::Bytes => content(path, file, stamp.size()),
     };
@@ -223,6 +226,7 @@ fn content(path: &Path, file: &File, size: u64) -> Result<Attachment, String> {
 }
 
 fn digest(mut file: &File, beat: &dyn Fn()) -> io::Result<String> {
+    file.rewind()?;
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 1 << 16];
     loop {
@@ -264,8 +268,13 @@ mod tests {
             read(Request::File(Wanted::SavedImage, path)),
             Err(format!("{shown} is no saved image: it is compressed; unpack it with gunzip first"))
         );
+        let compressed = read(Request::File(Wanted::FileSystem, dir.path().join("x.env"))).unwrap_err();
+        assert!(
+            compressed.starts_with(&format!("{shown} is no file system to import: it is compressed, ")),
+            "{compressed}"
+        );
         assert_eq!(
-            read(Request::File(Wanted::Digest, dir.path().to_path_buf())),
+            read(Request::File(Wanted::FileSystem, dir.path().to_path_buf())),
             Err(format!("{} is not a regular file", dir.path().display()))
         );
     }
@@ -274,23 +283,27 @@ mod tests {
     fn an_unchanged_file_is_not_read_again_and_a_changed_one_is() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("rootfs.tar");
-        std::fs::write(&path, "abc").unwrap();
-        let request = Request::File(Wanted::Digest, path.clone());
+        let archive = |name: &str| {
+            let mut archive = tar::Builder::new(Vec::new());
+            let mut header = tar::Header::new_gnu();
+            header.set_size(0);
+            archive.append_data(&mut header, name, io::empty()).unwrap();
+            std::fs::write(&path, archive.into_inner().unwrap()).unwrap();
+        };
+        archive("etc/one");
+        let request = Request::File(Wanted::FileSystem, path.clone());
         let mut reader = AttachmentReader::default();
         let later = SystemTime::now() + std::time::Duration::from_secs(10);
         let first = reader.read_at([request.clone()], later);
-        assert_eq!(
-            first[&request],
-            Ok(Attachment::Digest(
-                "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad".to_owned()
-            ))
-        );
-        reader.known.get_mut(&(Wanted::Digest, path.clone())).unwrap().1 =
+        let whole = hex(&Sha256::digest(std::fs::read(&path).unwrap()));
+        assert_eq!(first[&request], Ok(Attachment::Digest(whole)));
+        reader.known.get_mut(&(Wanted::FileSystem, path.clone())).unwrap().1 =
             Attachment::Digest("remembered".to_owned());
         let again = reader.read_at([request.clone()], later);
         assert_eq!(again[&request], Ok(Attachment::Digest("remembered".to_owned())));
-        std::fs::write(&path, "abcd").unwrap();
+        archive("etc/another");
         let changed = reader.read_at([request.clone()], later);
+        assert!(changed[&request].is_ok(), "{changed:?}");
         assert_ne!(changed[&request], Ok(Attachment::Digest("remembered".to_owned())));
     }
 
@@ -307,7 +320,7 @@ mod tests {
             args: BTreeMap::new(),
         };
         let wanted = [
-            Request::File(Wanted::Digest, dir.path().join("rootfs.tar")),
+            Request::File(Wanted::FileSystem, dir.path().join("rootfs.tar")),
             Request::Context(Box::new(context)),
         ];
         for request in wanted {
@@ -340,7 +353,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("room.conf");
         let shown = path.display();
-        for wanted in [Wanted::Env, Wanted::SavedImage, Wanted::Digest, Wanted::Json, Wanted::Bytes] {
+        for wanted in [Wanted::Env, Wanted::SavedImage, Wanted::FileSystem, Wanted::Json, Wanted::Bytes] {
             std::fs::write(&path, "").unwrap();
             let file = File::open(&path).unwrap();
             let before = Stamp::of(&file.metadata().unwrap());

@@ -1,6 +1,7 @@
 //! Where manifests come from. In: a place. Out: a [`Snapshot`], the bytes of all its files at one
 //! moment. Never looks into the bytes, and never takes what it could not read for absent (law 1).
 
+mod archive;
 pub mod attachment;
 pub mod context;
 pub mod directory;

@@ -1,11 +1,13 @@
 //! What `docker save` wrote to a file. In: an open file. Out: which image it holds, or why it must not be loaded. Reads
 //! the documents alone; layers are skipped.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Component, Path};
 
+use super::archive::Sparing;
 use crate::resource::label::is_mark;
 use crate::resource::printable::printable;
 use crate::resource::reference::{ImageId, ImageReference};
@@ -74,18 +76,6 @@ pub(crate) fn check_entry<R: Read>(entry: &tar::Entry<'_, R>) -> Result<(), Stri
     if kind.is_gnu_sparse() {
         return Err(format!("`{shown}` in it is sparse; save it anew"));
     }
-    let leaves = |path: &Path| {
-        let mut depth = 0_i32;
-        path.components().any(|part| {
-            depth += match part {
-                Component::Normal(_) => 1,
-                Component::CurDir => 0,
-                Component::ParentDir => -1,
-                Component::RootDir | Component::Prefix(_) => i32::MIN,
-            };
-            depth < 0
-        })
-    };
     if leaves(Path::new(&name)) {
         return Err(format!("`{shown}` in it leads out of it"));
     }
@@ -97,6 +87,20 @@ pub(crate) fn check_entry<R: Read>(entry: &tar::Entry<'_, R>) -> Result<(), Stri
         return Err(format!("the link `{shown}` in it leads out of it"));
     }
     Ok(())
+}
+
+/// Whether a path leads out of the archive in which it stands.
+pub(super) fn leaves(path: &Path) -> bool {
+    let mut depth = 0_i32;
+    path.components().any(|part| {
+        depth += match part {
+            Component::Normal(_) => 1,
+            Component::CurDir => 0,
+            Component::ParentDir => -1,
+            Component::RootDir | Component::Prefix(_) => i32::MIN,
+        };
+        depth < 0
+    })
 }
 
 /// The name under which containerd keeps what an OCI index lists. The second annotation may be a tag alone, which
@@ -116,27 +120,6 @@ struct Contents {
     documents: BTreeMap<String, Vec<u8>>,
 }
 
-/// A file of which so many bytes may be read yet. What an archive says of its own sizes is anybody's word: a name
-/// may be as long as a layer.
-struct Sparing<'a> {
-    file: &'a File,
-    left: u64,
-}
-
-impl Read for Sparing<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.file.read(buffer)?;
-        self.left = self.left.checked_sub(count as u64).ok_or(ErrorKind::FileTooLarge)?;
-        Ok(count)
-    }
-}
-
-impl Seek for Sparing<'_> {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        self.file.seek(to)
-    }
-}
-
 /// What a tar archive holds, layers skipped without being read.
 fn contents(mut file: &File) -> Result<Contents, String> {
     let mut magic = [0; 2];
@@ -151,7 +134,8 @@ fn contents(mut file: &File) -> Result<Contents, String> {
         ErrorKind::FileTooLarge => "its metadata is larger than an image's can be".to_owned(),
         _ => format!("it is damaged: {error}"),
     };
-    let mut archive = tar::Archive::new(Sparing { file, left: READ_MAX });
+    let left = Cell::new(READ_MAX);
+    let mut archive = tar::Archive::new(Sparing { file, left: &left });
     let mut contents = Contents { names: BTreeSet::new(), documents: BTreeMap::new() };
     for entry in archive.entries_with_seek().map_err(|error| error.to_string())? {
         let mut entry = entry.map_err(damaged)?;

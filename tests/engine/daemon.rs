@@ -34,8 +34,17 @@ impl Daemon {
 
     /// The same, with the engine at `endpoint`.
     pub fn start_on(host: &Host, endpoint: &str) -> Self {
+        Self::started(host, endpoint, "1h")
+    }
+
+    /// One whose timer makes passes, too.
+    pub fn start_often(host: &Host, interval: &str) -> Self {
+        Self::started(host, &engine(), interval)
+    }
+
+    fn started(host: &Host, endpoint: &str, interval: &str) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_invigil"))
-            .args(["run", "--interval", "1h", "--owner", &host.prefix])
+            .args(["run", "--interval", interval, "--owner", &host.prefix])
             .arg(host.path())
             .env("DOCKER_HOST", endpoint)
             .env("INVIGIL_LOG", "trace")

@@ -20,6 +20,7 @@ mod proxy;
 mod registry;
 mod registry_failures;
 mod registry_tls;
+mod sources;
 mod spare;
 mod support;
 mod views;

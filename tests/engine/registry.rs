@@ -1,4 +1,4 @@
-//! Pulls from a registry that wants a password.
+//! Pulls from a registry, and pushes to one.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -30,8 +30,17 @@ impl Registry {
         Self::start_at("127.0.0.1", |_| ())
     }
 
+    /// One that wants no password.
+    pub fn open() -> Self {
+        Self::started("127.0.0.1", |_| (), &["open"])
+    }
+
     /// One at another address of this host, in a directory that is prepared for it.
     pub fn start_at(address: &str, prepare: impl FnOnce(&Path)) -> Self {
+        Self::started(address, prepare, &[])
+    }
+
+    fn started(address: &str, prepare: impl FnOnce(&Path), options: &[&str]) -> Self {
         let port = TcpListener::bind((address, 0)).expect("a port").local_addr().expect("an address").port();
         let dir = tempfile::tempdir().expect("a directory");
         prepare(dir.path());
@@ -39,6 +48,7 @@ impl Registry {
         let process = Command::new(script)
             .arg(format!("{address}:{port}"))
             .arg(dir.path())
+            .args(options)
             .spawn()
             .expect("scripts/registry");
         let registry = Self { process, address: address.to_owned(), port, _dir: dir };

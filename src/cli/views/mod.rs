@@ -32,6 +32,7 @@ pub(super) enum View {
 Examples:
   invigil status
   invigil status image/img-test        also what its builder or its registry said last
+  invigil status imgId-1               the same, by what the old exam service called the image
   invigil status --wait --timeout 2m && echo 'the room is ready'
   invigil status -o json | jq '.resources[\"container/web\"].condition'
 
@@ -65,16 +66,20 @@ Examples:
   invigil history exam-client:3
   invigil history img-test             an Image or ProblemSet of the manifests
   invigil history 3f2a91c0d7be -o json
+  invigil history exam-client:3 -o wide
 
+-o wide cuts nothing off; -o name gives the ids of the layers that are images on this host.
 Exit codes: 0 shown, 1 an error.")]
     History(image::HistoryArgs),
     /// Ask a registry for images
     #[command(after_help = "\
 Examples:
   invigil search nginx --limit 5
+  invigil search nginx -f is-official=true -f stars=10 -o name
   invigil search registry.example/exam -o json
 
-The engine asks; a registry need not answer such questions, and many do not.
+The engine asks; a registry need not answer such questions, and many do not. Filters are the
+engine's own, as Docker documents them for search.
 Exit codes: 0 asked, also if nothing was found, 1 an error.")]
     Search(image::SearchArgs),
     /// Ask the engine whether it is there

@@ -26,7 +26,7 @@ use crate::daemon::socket::STATUS_PATH;
 use crate::fields::plain;
 use crate::manifest::suggestion::did_you_mean;
 use crate::resource::duration::Duration as Span;
-use crate::resource::name::{Owner, ResourceId};
+use crate::resource::name::{Kind, Owner, ResourceId};
 use crate::status::{Condition, STATUS_FORMAT_VERSION, Standing, Status};
 use crate::turn::Turns;
 
@@ -41,9 +41,9 @@ const NOT_READY: u8 = 2;
 
 #[derive(Debug, Args)]
 pub(crate) struct StatusArgs {
-    /// Which resources, like container/web; all unless said
+    /// Which resources, like container/web or problemset/midterm, or the old exam service's imgId; all unless said
     #[arg(value_name = "RESOURCE")]
-    resources: Vec<ResourceId>,
+    resources: Vec<String>,
     /// The form
     #[arg(short, long, value_name = "FORM", default_value = "text")]
     output: DocumentForm,
@@ -142,18 +142,37 @@ async fn get(socket: &Path) -> io::Result<Bytes> {
 }
 
 /// The resources that were named; all unless any is.
-fn chosen<'a>(status: &'a Status, named: &[ResourceId]) -> Result<BTreeMap<&'a ResourceId, &'a Standing>> {
+fn chosen<'a>(status: &'a Status, named: &[String]) -> Result<BTreeMap<&'a ResourceId, &'a Standing>> {
     if named.is_empty() {
         return Ok(status.resources.iter().collect());
     }
-    let find = |id: &ResourceId| {
-        status.resources.get_key_value(id).ok_or_else(|| {
+    let mut all = BTreeMap::new();
+    for name in named {
+        let found = found(status, name);
+        if found.is_empty() {
             let known: Vec<String> = status.resources.keys().map(ToString::to_string).collect();
-            let hint = did_you_mean(&id.to_string(), known.iter().map(String::as_str));
-            Unknown { message: format!("the daemon knows no {id}"), hint }.into()
-        })
+            let hint = did_you_mean(name, known.iter().map(String::as_str));
+            return Err(Unknown { message: format!("the daemon knows no {}", plain(name)), hint }.into());
+        }
+        all.extend(found);
+    }
+    Ok(all)
+}
+
+/// The resource of a name, which may call a problem set's image by either kind; else all images that had this name with the
+/// old exam service.
+fn found<'a>(status: &'a Status, name: &str) -> BTreeMap<&'a ResourceId, &'a Standing> {
+    let of_image = name.strip_prefix("problemset/").or_else(|| name.strip_prefix("image/"));
+    let id = match of_image {
+        Some(image) => image.parse().ok().map(|name| ResourceId::new(Kind::Image, name)),
+        None => name.parse().ok(),
     };
-    named.iter().map(find).collect()
+    if let Some((id, standing)) = id.and_then(|id| status.resources.get_key_value(&id)) {
+        return [(id, standing)].into();
+    }
+    let legacy = of_image.unwrap_or(name);
+    let bears = |standing: &Standing| standing.legacy_image_id.as_deref() == Some(legacy);
+    status.resources.iter().filter(|(_, standing)| bears(standing)).collect()
 }
 
 /// Whether everything that was asked for is ready, or left as it is for a good reason, and was looked at without trouble
@@ -232,6 +251,7 @@ mod tests {
         let standing = |condition| Standing {
             condition,
             since: Timestamp::UNIX_EPOCH,
+            legacy_image_id: None,
             reason: String::new(),
             stage: None,
             next_try: None,
@@ -246,6 +266,31 @@ mod tests {
             resources.map(|(id, condition)| (id.parse().unwrap(), standing(condition))).into_iter().collect();
         let looked = Some(Timestamp::UNIX_EPOCH);
         Status { looked, resources, ..Status::new("exam\u{1b}[31m", Timestamp::UNIX_EPOCH) }
+    }
+
+    #[test]
+    fn a_problem_sets_image_is_found_by_either_kind_and_by_the_old_services_id() {
+        let mut status = status();
+        let image: ResourceId = "image/midterm".parse().unwrap();
+        let mut standing = status.resources[&"container/web".parse().unwrap()].clone();
+        standing.legacy_image_id = Some("imgId-1".to_owned());
+        status.resources.insert(image.clone(), standing.clone());
+        standing.legacy_image_id = Some("第 8".to_owned());
+        status.resources.insert("image/imgId-2".parse().unwrap(), standing);
+        let chosen = |names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            let ids = chosen(&status, &names).map_err(|error| error.to_string())?;
+            Ok::<_, String>(ids.into_keys().map(ToString::to_string).collect::<Vec<_>>().join(" "))
+        };
+        for name in ["image/midterm", "problemset/midterm", "imgId-1", "image/imgId-1", "problemset/imgId-1"]
+        {
+            assert_eq!(chosen(&[name]).as_deref(), Ok("image/midterm"), "{name}");
+        }
+        // A resource of a name comes before an image that was called so once.
+        assert_eq!(chosen(&["image/imgId-2"]).as_deref(), Ok("image/imgId-2"));
+        assert_eq!(chosen(&["第 8", "container/web"]).as_deref(), Ok("image/imgId-2 container/web"));
+        assert_eq!(chosen(&["imgId-3\u{1b}"]), Err("the daemon knows no imgId-3\\u{1b}".to_owned()));
+        assert_eq!(chosen(&["container/midterm"]), Err("the daemon knows no container/midterm".to_owned()));
     }
 
     #[test]

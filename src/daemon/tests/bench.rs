@@ -228,6 +228,11 @@ impl Bench {
         status.resources.iter().map(told).chain(trouble).chain(errors).chain(outdated).collect()
     }
 
+    /// What the old exam service called a resource.
+    pub fn legacy_id(&self, id: &str) -> Option<String> {
+        self.board.as_ref().unwrap().status().resources[&id.parse().unwrap()].legacy_image_id.clone()
+    }
+
     pub fn root(&self) -> PathBuf {
         self.home.path().join("manifests")
     }

@@ -25,7 +25,7 @@ pub(super) fn attachments(manifest: &Manifest, spec: &ImageSpec) -> Vec<Request>
         None | Some(ImageSource::Pull(_) | ImageSource::Commit(_)) => None,
         Some(ImageSource::Load(load)) => Some(file(Wanted::SavedImage, &load.archive)),
         Some(ImageSource::Import(import)) => {
-            import.archive.as_ref().map(|archive| file(Wanted::Digest, archive))
+            import.archive.as_ref().map(|archive| file(Wanted::FileSystem, archive))
         }
         Some(ImageSource::Build(build)) => {
             context(manifest, build).map(|context| Request::Context(Box::new(context)))
@@ -58,15 +58,19 @@ impl Build<'_> {
         let root = FieldPath::root();
         let unwritten = |error: serde_json::Error| vec![(root.clone(), error.to_string())];
         let tag = tag_of(set).map_err(|error| vec![(root.key("image"), error)])?;
+        let called = |source| DesiredImage {
+            legacy_id: set.legacy_image_id.clone(),
+            ..DesiredImage::tagged(source, [tag].into())
+        };
         let Some(base) = &set.base else {
             let paper = PaperImage::assemble(self.server, &set.paper).map_err(unwritten)?;
-            return Ok(DesiredImage::tagged(ImageOrigin::Paper(paper), [tag].into()));
+            return Ok(called(ImageOrigin::Paper(paper)));
         };
         let paper = PaperLayer::assemble(&set.paper).map_err(unwritten)?;
         self.starts_from.insert(manifest.id.name.clone(), [base.clone()].into());
         // Whether a manifest describes the base is seen when all are read.
         let image = OnBase { paper, base: base.clone(), decided: Decided::ByEngine };
-        Ok(DesiredImage::tagged(ImageOrigin::OnBase(Box::new(image)), [tag].into()))
+        Ok(called(ImageOrigin::OnBase(Box::new(image))))
     }
 
     pub(super) fn image(
@@ -156,7 +160,7 @@ impl Build<'_> {
         let (from, identity) = match (&import.archive, &import.url) {
             (Some(archive), None) => {
                 let archive = absolute(&manifest.base_dir, archive);
-                match self.attached(&Request::File(Wanted::Digest, archive.clone())) {
+                match self.attached(&Request::File(Wanted::FileSystem, archive.clone())) {
                     Ok(Attachment::Digest(digest)) => (Archive::File(archive), digest.as_str()),
                     Ok(_) => {
                         return Err((path.key("archive"), "this file was not read as an archive".to_owned()));

@@ -1,6 +1,7 @@
 //! Who Invigil is to a registry: what `docker login` and Docker's credential helpers have for the user that it
 //! runs as. In: an image's reference. Out: credentials for one pull. Keeps nothing.
 
+use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -133,8 +134,11 @@ const CREDENTIAL: &str = "docker-config";
 
 /// Where Docker's own client keeps what it knows, or what the unit was given in its place.
 pub(super) fn config_file() -> Option<PathBuf> {
-    let set =
-        |variable: &str| std::env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
+    config_file_by(|variable| std::env::var_os(variable))
+}
+
+fn config_file_by(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    let set = |name: &str| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     if let Some(directory) = set("DOCKER_CONFIG") {
         return Some(directory.join("config.json"));
     }
@@ -205,6 +209,40 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         panic!("the helper goes on");
+    }
+
+    #[tokio::test]
+    async fn a_registrys_own_helper_comes_before_what_the_file_has_and_is_asked_for_no_other() {
+        let config = serde_json::json!({
+            "auths": {"r.example": {"auth": "dTpw"}, "other.example": {"auth": "dTpw"}},
+            "credHelpers": {"r.example": "none-such", "empty.example": ""},
+        });
+        let cannot = Err(Some("the credential helper cannot be run".to_owned()));
+        assert_eq!(look_up(config.clone(), "r.example").await, cannot);
+        assert_eq!(
+            look_up(config.clone(), "other.example").await,
+            Ok(DockerCredential::UsernamePassword("u".to_owned(), "p".to_owned()))
+        );
+        assert_eq!(look_up(config, "empty.example").await, Err(None));
+    }
+
+    #[test]
+    fn a_unit_is_given_its_logins_by_systemd_and_by_dockers_own_variable_before_that() {
+        let dir = tempfile::tempdir().unwrap();
+        let given = dir.path().join(CREDENTIAL);
+        let (credentials, own) = (dir.path().to_str().unwrap(), "/root/.docker/config.json");
+        let file = |set: &[(&str, &str)]| {
+            let value = |name: &str| set.iter().find(|(one, _)| *one == name).map(|(_, value)| value.into());
+            config_file_by(value)
+        };
+        let unit = [("HOME", "/root"), ("CREDENTIALS_DIRECTORY", credentials), ("DOCKER_CONFIG", "")];
+        assert_eq!(file(&unit), Some(own.into()), "the unit has credentials, but none for registries");
+        std::fs::write(&given, "{}").unwrap();
+        assert_eq!(file(&unit), Some(given.clone()));
+        assert_eq!(file(&unit[1..2]), Some(given));
+        let said = [unit[0], unit[1], ("DOCKER_CONFIG", "/srv/docker")];
+        assert_eq!(file(&said), Some("/srv/docker/config.json".into()));
+        assert_eq!(file(&[]), None);
     }
 
     #[tokio::test]

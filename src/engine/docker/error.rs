@@ -389,6 +389,10 @@ mod tests {
                 "Get \"https://10.0.0.7:5000/v2/\": x509: certificate is valid for 10.0.0.8, not 10.0.0.7",
                 "the engine does not accept the registry's certificate: certificate is valid for 10.0.0.8, not 10.0.0.7",
             ),
+            (
+                "Get \"https://10.0.0.7:5000/v2/\": http: server gave HTTP response to HTTPS client",
+                "the registry speaks plain HTTP, which the engine does only with its `insecure-registries`",
+            ),
             ("unexpected EOF", "unexpected EOF"),
         ] {
             assert_eq!(in_plain_words(message), told);

@@ -125,9 +125,10 @@ fn path(question: &Question) -> Result<String, EngineError> {
             }
         }
         Question::History(image) => format!("/images/{}/history", segment(image)?),
-        Question::Search { term, limit } => {
-            with_query("/images/search", &[("term", term), ("limit", &limit.to_string())])
-        }
+        Question::Search { term, limit, filters } => with_query(
+            "/images/search",
+            &[("term", term), ("limit", &limit.to_string()), ("filters", &filter_text(filters))],
+        ),
         Question::Processes { container, arguments } => {
             with_query(&format!("/containers/{}/top", container.id.as_str()), &[("ps_args", arguments)])
         }
@@ -301,7 +302,7 @@ mod tests {
         for hostile in ["../info?x=", "a/../../info", "a?b", "a#b", "a b", "a%2fb", ""] {
             assert!(one(hostile).is_err(), "{hostile}");
         }
-        let search = Question::Search { term: "a&limit=9#期".to_owned(), limit: 5 };
+        let search = Question::Search { term: "a&limit=9#期".to_owned(), limit: 5, filters: Filters::new() };
         assert_eq!(path(&search).expect("a path"), "/images/search?term=a%26limit%3D9%23%E6%9C%9F&limit=5");
     }
 

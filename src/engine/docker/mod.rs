@@ -10,6 +10,7 @@ mod error;
 mod events;
 mod files;
 mod inspect;
+mod layers;
 mod look;
 mod observe;
 mod on_base;

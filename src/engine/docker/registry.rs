@@ -13,13 +13,12 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::credentials::{self, Credentials};
 use super::error::{broke_off, failed, is_absent};
+use super::layers::Layers;
 use super::perform::segment;
 use super::{Session, podman, raw};
 use crate::engine::{EngineError, Progress};
-use crate::fields::plain;
 use crate::observed::AtRegistry;
 use crate::resource::platform::Platform;
-use crate::resource::quantity::ByteSize;
 use crate::resource::reference::ImageReference;
 
 /// How many registries are asked at once.
@@ -129,7 +128,11 @@ pub(super) async fn pull(
     }
     let Credentials { sent, trouble } = credentials::of(reference).await;
     let answers = engine.docker.create_image(Some(options.build()), None, sent);
-    let answers = answers.map_ok(|info| (info.status, info.progress_detail));
+    let answers = answers.map_ok(|info| Said {
+        status: info.status,
+        layer: info.id.unwrap_or_default(),
+        detail: info.progress_detail,
+    });
     follow(engine, &what, answers, trouble, progress).await
 }
 
@@ -144,27 +147,40 @@ pub(super) async fn push(
     let repository = tag.repository();
     let Credentials { sent, trouble } = credentials::of(tag).await;
     let answers = engine.docker.push_image(segment(&repository)?, Some(options), sent);
-    let answers = answers.map_ok(|info| (info.status, info.progress_detail));
+    let answers = answers.map_ok(|info| Said {
+        status: info.status,
+        layer: String::new(),
+        detail: info.progress_detail,
+    });
     follow(engine, &what, answers, trouble, progress).await
+}
+
+/// One line of an engine's answer.
+struct Said {
+    status: Option<String>,
+    /// The layer's id, where the answer has one.
+    layer: String,
+    detail: Option<ProgressDetail>,
 }
 
 /// Tells how far the layers are, until all are through. `trouble` is why no login was sent.
 async fn follow(
     engine: &Session,
     what: &str,
-    answers: impl Stream<Item = Result<(Option<String>, Option<ProgressDetail>), bollard::errors::Error>>,
+    answers: impl Stream<Item = Result<Said, bollard::errors::Error>>,
     trouble: Option<String>,
     progress: &Progress<'_>,
 ) -> Result<(), EngineError> {
     let mut answers = std::pin::pin!(answers);
     // Podman waits for a registry for ever.
     let mut is_heard = !engine.is_podman;
+    let mut layers = Layers::default();
     loop {
         let next = answers.next();
         let silent = |_| EngineError::refused(format!("{what}: the registry does not answer"));
         let next = if is_heard { next.await } else { timeout(FIRST_WORD, next).await.map_err(silent)? };
         let Some(answer) = next else { return Ok(()) };
-        let (status, detail) =
+        let Said { status, layer, detail } =
             answer.map_err(|error| match (failed_midway(&engine.endpoint, what, error), &trouble) {
                 (EngineError::Refused { sentence }, Some(trouble)) => {
                     EngineError::refused(format!("{sentence} (asked without a login: {trouble})"))
@@ -173,9 +189,10 @@ async fn follow(
             })?;
         is_heard |= status.as_deref().is_some_and(|status| !podman::is_own_word(status));
         let total = detail.and_then(|detail| Some((detail.current?, detail.total?)));
-        if let (Some(status), Some((current, total))) = (status, total) {
-            let size = |bytes: i64| ByteSize::from_bytes(u64::try_from(bytes).unwrap_or(0) >> 10 << 10);
-            progress(format!("{} {} of {}", plain(&status), size(current), size(total)));
+        if let (Some(status), Some((current, total))) = (status, total)
+            && let Some(told) = layers.hear(&status, &layer, current, total)
+        {
+            progress(told);
         }
     }
 }

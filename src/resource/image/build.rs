@@ -22,8 +22,8 @@ pub const DEFAULT_DOCKERFILE: &str = "Dockerfile";
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Build {
-    /// What the builder sees: a directory or a tar archive (relative to this file), or an address that the
-    /// engine fetches: a tar archive, a Dockerfile or a Git repository. What lies behind an address is built once.
+    /// What the builder sees: a directory or a tar archive that is not compressed (relative to this file), or an address
+    /// that the engine fetches: a tar archive, a Dockerfile or a Git repository. What lies behind an address is built once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context: Option<Context>,
     /// The Dockerfile's path within the context; `Dockerfile` if absent.

@@ -91,7 +91,7 @@ pub struct Load {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Import {
-    /// The archive's path, relative to this file.
+    /// The path of the tar archive, relative to this file; not compressed, so that what is in it can be looked at first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub archive: Option<String>,
     /// Where the engine fetches the archive, instead: `https://example.org/rootfs.tar`. It is fetched once.

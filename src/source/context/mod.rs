@@ -16,6 +16,7 @@ use std::time::SystemTime;
 use sha2::{Digest, Sha256};
 
 use self::ignore::Ignore;
+use super::archive::{Holds, look_through};
 use super::stamp::Stamp;
 use crate::resource::digest::hex;
 
@@ -104,6 +105,14 @@ impl ContextRequest {
         now: SystemTime,
     ) -> Result<ContextSummary, String> {
         let mut before = std::mem::take(known);
+        let archive = self.archive()?;
+        if let Some((path, stamp)) = &archive
+            && before.get(path).is_none_or(|(known, _)| known != stamp)
+        {
+            let file = File::open(path).map_err(|error| sentence(path, &error))?;
+            look_through(&file, Holds::Context)
+                .map_err(|why| format!("{} is no build context: {why}", path.display()))?;
+        }
         let mut content = |path: &Path, stamp: Stamp| {
             let digest = match before.remove(path) {
                 Some((known, digest)) if known == stamp => digest,
@@ -114,7 +123,7 @@ impl ContextRequest {
             }
             Ok::<_, String>(digest)
         };
-        if let Some((archive, stamp)) = self.archive()? {
+        if let Some((archive, stamp)) = archive {
             let digest = hex(&content(&archive, stamp)?);
             return Ok(ContextSummary { digest, files: None, bases: BTreeSet::new() });
         }

@@ -188,3 +188,35 @@ fn what_cannot_be_sent_is_told_in_a_sentence() {
     write(dir.path().join(".dockerignore"), "pipe").unwrap();
     assert!(request.summary(&mut KnownFiles::default(), &|| ()).is_ok(), "what is ignored is not looked at");
 }
+
+#[test]
+fn law_13_an_archive_that_leads_out_of_itself_is_no_context() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("app.tar");
+    let request = ContextRequest { path: Some(path.clone()), ..context(dir.path()) };
+    let packed = |kind: tar::EntryType, name: &str, link: &str| {
+        let mut archive = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_size(0);
+        let old = header.as_old_mut();
+        old.name[..name.len()].copy_from_slice(name.as_bytes());
+        old.linkname[..link.len()].copy_from_slice(link.as_bytes());
+        header.set_cksum();
+        archive.append(&header, io::empty()).unwrap();
+        write(&path, archive.into_inner().unwrap()).unwrap();
+        request.summary(&mut KnownFiles::default(), &|| ()).map(|summary| summary.files)
+    };
+    assert_eq!(packed(tar::EntryType::Regular, "Dockerfile", ""), Ok(None));
+    let shown = path.display();
+    for (kind, name, link, why) in [
+        (tar::EntryType::Regular, "../x", "", "`../x` in it leads out of it"),
+        (tar::EntryType::Symlink, "passwd", "/etc/passwd", "the link `passwd` in it leads out of it"),
+        (tar::EntryType::Char, "null", "", "`null` in it is a device or a pipe"),
+    ] {
+        assert_eq!(packed(kind, name, link), Err(format!("{shown} is no build context: {why}")));
+    }
+    write(&path, [0x1f, 0x8b, 8, 0]).unwrap();
+    let told = request.summary(&mut KnownFiles::default(), &|| ()).unwrap_err();
+    assert!(told.starts_with(&format!("{shown} is no build context: it is compressed, ")), "{told}");
+}

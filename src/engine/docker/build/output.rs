@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use prost::Message;
 use serde::Deserialize;
 
+use super::super::layers::Layers;
 use super::trace::StatusResponse;
 use crate::engine::Progress;
 use crate::fields::plain;
@@ -27,6 +28,15 @@ struct Line {
     status: Option<String>,
     error: Option<String>,
     aux: Option<serde_json::Value>,
+    #[serde(rename = "progressDetail")]
+    detail: Option<Detail>,
+}
+
+/// How far a layer of a base image is.
+#[derive(Deserialize)]
+struct Detail {
+    current: Option<i64>,
+    total: Option<i64>,
 }
 
 /// What has been said so far.
@@ -35,6 +45,8 @@ pub(super) struct Output {
     last: VecDeque<String>,
     /// The steps that were told, by their digests.
     told: BTreeMap<String, String>,
+    /// The base image that is being pulled.
+    layers: Layers,
 }
 
 impl Output {
@@ -68,8 +80,12 @@ impl Output {
                 self.keep(&text);
             }
         }
-        if let (Some(status), Some(id)) = (&line.status, &line.id) {
-            progress(format!("{} {}", plain(status), plain(id)));
+        if let (Some(status), Some(detail)) = (&line.status, line.detail)
+            && let (Some(current), Some(total)) = (detail.current, detail.total)
+            && let Some(told) =
+                self.layers.hear(status, line.id.as_deref().unwrap_or_default(), current, total)
+        {
+            progress(told);
         }
         Ok(())
     }
@@ -132,13 +148,14 @@ mod tests {
             r#"{"stream":"Step 1/2 : FROM a"}"#,
             r#"{"stream":"\n"}"#,
             r#"{"stream":" ---\u003e 2547741441ac\n"}"#,
-            r#"{"status":"Downloading","id":"ab12","progressDetail":{"current":1,"total":2}}"#,
+            r#"{"status":"Pulling fs layer","id":"ab12","progressDetail":{}}"#,
+            r#"{"status":"Downloading","id":"ab12","progressDetail":{"current":1024,"total":2048}}"#,
             "not JSON",
             r#"{"stream":"Step 2/2 : RUN make"}"#,
             r#"{"stream":"\u001b[91mthe cause\u001b[0m\n"}"#,
             r#"{"errorDetail":{"code":2,"message":"code 2"},"error":"code 2\u001b[2J"}"#,
         ]);
-        assert_eq!(told, ["step 1/2: FROM a", "Downloading ab12", "step 2/2: RUN make"]);
+        assert_eq!(told, ["step 1/2: FROM a", "pulling 50 %, 1Ki of 2Ki", "step 2/2: RUN make"]);
         assert_eq!(result, Err("code 2\\u{1b}[2J".to_owned()));
         assert_eq!(last, "; its last output: Step 1/2 : FROM a | Step 2/2 : RUN make | the cause");
     }
