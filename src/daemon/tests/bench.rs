@@ -18,7 +18,7 @@ use crate::daemon::wake::{Bell, channel};
 use crate::daemon::{DEFAULT_INTERVAL, Options, run};
 use crate::diff::Budget;
 use crate::engine::{EngineError, Observe, Perform, Progress, Scope};
-use crate::observed::{Observed, ObservedNetwork, ObservedVolume};
+use crate::observed::{Observed, ObservedImage, ObservedNetwork, ObservedVolume};
 use crate::plan::Step;
 use crate::reconcile::Setup;
 use crate::resource::name::ResourceId;
@@ -105,6 +105,10 @@ impl Perform for Toy {
                     ObservedVolume { name: name.to_string(), created: None, spec: spec.as_ref().clone() };
                 state.observed.volumes.push(volume);
             }
+            Step::LoadPapers(papers) => state.observed.images.extend(papers.iter().map(|(paper, tags)| {
+                let (id, references) = (paper.id().clone(), tags.iter().cloned().collect());
+                ObservedImage { id, references, source: None, size: None, config: None }
+            })),
             other => panic!("the toy cannot {other}"),
         }
         state.finished.push(text);
