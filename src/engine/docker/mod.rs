@@ -23,6 +23,7 @@ mod podman;
 mod raw;
 mod registry;
 mod save;
+mod tags;
 mod target;
 mod transfer;
 mod wait;

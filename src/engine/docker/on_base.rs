@@ -6,8 +6,9 @@ use bollard::query_parameters::ImportImageOptionsBuilder;
 use futures_util::StreamExt;
 
 use super::error::{failed, is_absent};
-use super::perform::{image_id, segment, tag};
+use super::perform::segment;
 use super::pieces::{self, Inlet};
+use super::tags::{image_id, tag};
 use super::{Session, transfer};
 use crate::assembly::on_base::{Documents, Order};
 use crate::desired::OnBase;

@@ -13,7 +13,7 @@ use tokio::io::AsyncReadExt;
 use tokio::time::sleep;
 
 use super::error::failed;
-use super::perform::one_at_a_time;
+use super::tags::one_at_a_time;
 use super::{Session, podman};
 use crate::assembly::{self, PaperImage};
 use crate::desired::Archive;
