@@ -2,9 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops where a value is not there")]
 
-mod examples;
 mod large;
-mod removals;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -1,12 +1,14 @@
 //! Every example is validated, planned and applied, and the exam that it describes is served without its key.
 
+#![allow(clippy::unwrap_used, reason = "a test stops where a value is not there")]
+
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use crate::repository;
+use crate::support::{is_left_out, repository};
 
 /// The ports of the examples, and those of their copy, which leaves a running demo alone.
 const PORTS: [(&str, &str); 5] =
@@ -123,6 +125,9 @@ fn get(port: &str, path: &str) -> String {
 
 #[test]
 fn every_example_is_applied_and_the_exam_is_served_without_its_key() {
+    if is_left_out("every_example_is_applied_and_the_exam_is_served_without_its_key") {
+        return;
+    }
     let examples = Examples::new();
     let validated = examples.invigil(&["validate"]);
     assert!(validated.status.success(), "{}", text(&validated.stdout));

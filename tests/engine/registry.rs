@@ -9,7 +9,7 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::support::{BUSYBOX, Host, docker, is_left_out, is_podman, run};
+use crate::support::{BUSYBOX, Host, docker, is_left_out, is_podman, repository, run};
 
 const USER: &str = "exam";
 pub const PASSWORD: &str = "a>>>b???";
@@ -44,7 +44,7 @@ impl Registry {
         let port = TcpListener::bind((address, 0)).expect("a port").local_addr().expect("an address").port();
         let dir = tempfile::tempdir().expect("a directory");
         prepare(dir.path());
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/registry");
+        let script = repository("scripts/registry");
         let process = Command::new(script)
             .arg(format!("{address}:{port}"))
             .arg(dir.path())

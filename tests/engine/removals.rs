@@ -1,6 +1,8 @@
 //! What takes something away is asked for, and bounded (law 4). On an engine, with networks, which are
 //! made and removed fastest.
 
+#![allow(clippy::unwrap_used, reason = "a test stops where a value is not there")]
+
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Output, Stdio};

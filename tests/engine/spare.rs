@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 
-use crate::support::{BUSYBOX, docker};
+use crate::support::{BUSYBOX, docker, repository};
 
 /// An engine of one test's own, with data of its own.
 pub struct Spare {
@@ -24,16 +24,14 @@ impl Spare {
         let spare = Self { socket, _turn: turn };
         let archive = tempfile::NamedTempFile::new().expect("a file");
         let archive = archive.path().to_str().expect("a path");
-        let made = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/busybox-image"))
-            .args([archive, BUSYBOX])
-            .status();
+        let made = Command::new(repository("scripts/busybox-image")).args([archive, BUSYBOX]).status();
         assert!(made.expect("scripts/busybox-image").success());
         spare.docker(&["load", "-i", archive]);
         spare
     }
 
     pub fn script(word: &str) -> String {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/engine");
+        let script = repository("scripts/engine");
         let output = Command::new(script).args([word, "spare"]).output().expect("scripts/engine");
         assert!(output.status.success(), "{word}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
