@@ -12,6 +12,8 @@ PREFIX ?= /usr/local
 ENGINES ?= docker-26 docker-26-containerd
 # The tests that speak to an engine.
 ENGINE_TESTS := --test engine --test engine_assembly
+# Of these, those whose names contain one of ONLY; all by default.
+ONLY ?=
 
 .PHONY: help
 help: ## this list
@@ -35,8 +37,8 @@ test: build ## every test, on a real engine, which is started if none answers
 	cargo test --workspace --locked
 
 .PHONY: test-engines
-test-engines: build ## the tests that speak to an engine, on each of ENGINES
-	@scripts/with-engines "$(ENGINES)" cargo test --locked $(ENGINE_TESTS)
+test-engines: build ## the tests that speak to an engine (or ONLY some), on each of ENGINES
+	@scripts/with-engines "$(ENGINES)" cargo test --locked $(ENGINE_TESTS) -- $(ONLY)
 
 .PHONY: test-unit
 test-unit: build ## the systemd unit, in a container with a real systemd
