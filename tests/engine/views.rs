@@ -116,7 +116,11 @@ async fn containers_are_shown_with_what_they_are_in_the_manifests() {
         ("", "error: there is no container `@wed`\nhint: did you mean `@web`?\n", Some(1))
     );
     let seen = view(&host, &["get", "containers", "-f", "nonsense=1"]);
-    let why = if is_podman() { "nonsense is an invalid filter" } else { "invalid filter 'nonsense'" };
+    let why = if is_podman() {
+        "nonsense is an invalid filter"
+    } else {
+        "invalid filter 'nonsense' (the engine takes this for invalid: correct what it names)"
+    };
     assert_eq!((seen.told.to_lowercase(), seen.code), (format!("error: the containers: {why}\n"), Some(1)));
     // What begins like several ids, and what a path would be made of.
     for hostile in ["../info", "a?b", "\u{1b}[2J"] {
@@ -398,7 +402,10 @@ async fn what_runs_in_a_container_and_what_it_has_written_is_shown() {
     by_hand(&host, "job", &[BUSYBOX, "sh", "-c", "exit 7"]);
     assert_eq!(shown(&host, &["wait", "@job"]), "7\n");
     let seen = view(&host, &["top", "@job"]);
-    assert_eq!((seen.told.as_str(), seen.code), ("error: container @job: is not running\n", Some(1)));
+    assert_eq!(
+        (seen.told.as_str(), seen.code),
+        ("error: container @job: is not running (start it first)\n", Some(1))
+    );
     assert_eq!(shown(&host, &["changes", "@job"]), "");
     assert_eq!(json(&shown(&host, &["changes", "@job", "-o", "json"])), Value::Array(Vec::new()));
 

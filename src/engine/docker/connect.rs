@@ -15,7 +15,7 @@ use hyperlocal::UnixConnector;
 
 use super::error::{cause, failed};
 use super::raw::Body;
-use super::{Session, podman, wait};
+use super::{Session, podman};
 use crate::engine::EngineError;
 use crate::fields::plain;
 
@@ -90,7 +90,6 @@ pub(super) async fn connect(endpoint: &str) -> Result<Session, EngineError> {
     // An engine that has given up our version is spoken to in the oldest that it still knows.
     let oldest = answer.min_api_version.as_deref().and_then(Version::parse).unwrap_or(API);
     let version = oldest.max(API);
-    wait::forget();
     let kept = keeping(endpoint).unwrap_or_else(|| Ok(docker.clone())).map_err(unreachable)?;
     let docker = docker.with_request_modifier(move |request| pin(request, version));
     Ok(Session {
@@ -102,6 +101,7 @@ pub(super) async fn connect(endpoint: &str) -> Result<Session, EngineError> {
         tags: Arc::default(),
         endpoint: endpoint.to_owned(),
         last_base: Arc::default(),
+        waits: Arc::default(),
     })
 }
 

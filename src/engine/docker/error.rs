@@ -130,11 +130,13 @@ fn sentence(what: &str, status: u16, message: &str) -> String {
     if let Some(why) = bad_command(told) {
         return format!("{what}: {why} ({told})");
     }
-    match status {
-        400 => format!("{what}: the engine takes this for invalid, correct what it names: {told}"),
-        409 => format!("{what}: what is on the engine stands against this, look what uses it: {told}"),
-        _ => format!("{what}: {told}"),
-    }
+    let remedy = match status {
+        409 if told.ends_with("is not running") => " (start it first)",
+        400 => " (the engine takes this for invalid: correct what it names)",
+        409 => " (what is on the engine stands against this: look what uses it)",
+        _ => "",
+    };
+    format!("{what}: {told}{remedy}")
 }
 
 /// Whether a refusal is about a network that is not there: `network exam not found`, in Podman's words
@@ -317,13 +319,14 @@ mod tests {
             (
                 400,
                 "invalid IP address: 300.1.1.1",
-                "the engine takes this for invalid, correct what it names: invalid IP address: 300.1.1.1",
+                "invalid IP address: 300.1.1.1 (the engine takes this for invalid: correct what it names)",
             ),
             (
                 409,
                 "You cannot remove a paused container 0f. Unpause and then stop the container before attempting removal or force remove",
-                "what is on the engine stands against this, look what uses it: You cannot remove a paused container 0f. Unpause and then stop the container before attempting removal or force remove",
+                "You cannot remove a paused container 0f. Unpause and then stop the container before attempting removal or force remove (what is on the engine stands against this: look what uses it)",
             ),
+            (409, "Container 0f is not running", "Container 0f is not running (start it first)"),
             (404, "manifest for lab/network:1 not found: manifest unknown", "the registry has no such image"),
             (500, "something went wrong", "something went wrong"),
         ] {

@@ -71,6 +71,8 @@ struct Session {
     endpoint: String,
     /// The base that a paper was last put on.
     last_base: Arc<Mutex<Option<on_base::KnownBase>>>,
+    /// What is waited for.
+    waits: Arc<wait::Waits>,
 }
 
 /// An engine to work on.

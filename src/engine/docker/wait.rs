@@ -50,12 +50,12 @@ pub(super) async fn until(
         _ => None,
     };
     let what = format!("{} {until:?}", first.id);
-    if !Wait::is_of(&what, started) {
-        waits().remove(&what);
+    if !engine.waits.are_of(&what, started) {
+        engine.waits.open().remove(&what);
         let sentence = "it ended before it had stayed up as long as it has to".to_owned();
         return Err(EngineError::refused(sentence + &last_words(engine, container).await));
     }
-    let wait = Wait::of(what, started);
+    let wait = Wait::of(&engine.waits, what, started);
     let waited = match until {
         Await::Healthy => healthy(engine, container, &wait, progress).await,
         Await::Well(_) if is_checked => healthy(engine, container, &wait, progress).await,
@@ -64,7 +64,7 @@ pub(super) async fn until(
         }
         Await::Completed => completed(engine, container, &wait).await,
     };
-    waits().remove(&wait.what);
+    engine.waits.open().remove(&wait.what);
     match waited {
         Err(EngineError::Refused { sentence }) => {
             Err(EngineError::refused(sentence + &last_words(engine, container).await))
@@ -74,13 +74,15 @@ pub(super) async fn until(
 }
 
 /// What is waited for, also over waits that were broken off.
-struct Wait {
+struct Wait<'a> {
+    waits: &'a Waits,
     what: String,
     /// Since when.
     begun: Instant,
 }
 
 /// A wait that has come to no result yet.
+#[derive(Debug)]
 struct Open {
     /// When it began.
     begun: Instant,
@@ -90,39 +92,41 @@ struct Open {
     started: Option<String>,
 }
 
-/// The waits that have not come to a result, of all passes of this process.
-fn waits() -> MutexGuard<'static, BTreeMap<String, Open>> {
-    static WAITS: Mutex<BTreeMap<String, Open>> = Mutex::new(BTreeMap::new());
-    let mut waits = WAITS.lock().unwrap_or_else(PoisonError::into_inner);
-    waits.retain(|_, open| open.seen.elapsed() < GOES_ON);
-    waits
-}
+/// The waits that have not come to a result, of all passes as long as the engine is there: one that was away has started
+/// its containers anew.
+#[derive(Debug, Default)]
+pub(super) struct Waits(Mutex<BTreeMap<String, Open>>);
 
-/// Forgets all waits: an engine that was away has started its containers anew.
-pub(super) fn forget() {
-    waits().clear();
-}
-
-impl Wait {
-    /// Whether a wait for `what` that was broken off, if there is one, was for the program that was started then.
-    fn is_of(what: &str, started: Option<&str>) -> bool {
-        waits().get(what).is_none_or(|open| open.started.as_deref() == started)
+impl Waits {
+    fn open(&self) -> MutexGuard<'_, BTreeMap<String, Open>> {
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|_, open| open.seen.elapsed() < GOES_ON);
+        open
     }
 
+    /// Whether a wait for `what` that was broken off, if there is one, was for the program that was started then.
+    fn are_of(&self, what: &str, started: Option<&str>) -> bool {
+        self.open().get(what).is_none_or(|open| open.started.as_deref() == started)
+    }
+}
+
+impl<'a> Wait<'a> {
     /// Goes on with a wait for `what`, or begins one.
-    fn of(what: String, started: Option<&str>) -> Self {
-        let mut waits = waits();
+    fn of(waits: &'a Waits, what: String, started: Option<&str>) -> Self {
         let now = Instant::now();
         let begin = || Open { begun: now, seen: now, started: started.map(str::to_owned) };
-        let open = waits.entry(what.clone()).or_insert_with(begin);
-        open.seen = now;
-        Self { what, begun: open.begun }
+        let mut open = waits.open();
+        let one = open.entry(what.clone()).or_insert_with(begin);
+        one.seen = now;
+        let begun = one.begun;
+        drop(open);
+        Self { waits, what, begun }
     }
 
     /// Waits a moment.
     async fn moment(&self) {
         sleep(LOOK).await;
-        if let Some(open) = waits().get_mut(&self.what) {
+        if let Some(open) = self.waits.open().get_mut(&self.what) {
             open.seen = Instant::now();
         }
     }
@@ -198,7 +202,7 @@ impl Glance {
 async fn healthy(
     engine: &Session,
     container: &str,
-    wait: &Wait,
+    wait: &Wait<'_>,
     progress: &Progress<'_>,
 ) -> Result<(), EngineError> {
     let (mut told, mut next) = (String::new(), Instant::now() + TELL);
@@ -247,7 +251,7 @@ async fn healthy(
 async fn steady(
     engine: &Session,
     container: &str,
-    wait: &Wait,
+    wait: &Wait<'_>,
     (started_at, time): (&str, Duration),
 ) -> Result<(), EngineError> {
     let end = wait.begun + time;
@@ -266,7 +270,7 @@ async fn steady(
     }
 }
 
-async fn completed(engine: &Session, container: &str, wait: &Wait) -> Result<(), EngineError> {
+async fn completed(engine: &Session, container: &str, wait: &Wait<'_>) -> Result<(), EngineError> {
     let deadline = wait.begun + HEALTH;
     loop {
         let glance = glance(engine, container).await?;
@@ -349,7 +353,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_wait_that_was_broken_off_goes_on_when_it_is_soon_taken_up_again() {
-        let wait = || Wait::of("one that is waited for".to_owned(), None);
+        let waits = Waits::default();
+        let wait = || Wait::of(&waits, "one that is waited for".to_owned(), None);
         let begun = wait().begun;
         for _ in 0..10 {
             tokio::time::advance(Duration::from_mins(4)).await;
@@ -363,13 +368,13 @@ mod tests {
 
     #[test]
     fn law_7_what_is_to_stay_up_has_not_where_it_was_started_anew_between_two_looks() {
-        let what = "one that is to stay up";
-        assert!(Wait::is_of(what, Some("10:00")), "nobody waited before");
-        drop(Wait::of(what.to_owned(), Some("10:00")));
-        assert!(Wait::is_of(what, Some("10:00")));
-        assert!(!Wait::is_of(what, Some("10:01")));
-        waits().remove(what);
-        assert!(Wait::is_of(what, Some("10:01")));
+        let (waits, what) = (Waits::default(), "one that is to stay up");
+        assert!(waits.are_of(what, Some("10:00")), "nobody waited before");
+        drop(Wait::of(&waits, what.to_owned(), Some("10:00")));
+        assert!(waits.are_of(what, Some("10:00")));
+        assert!(!waits.are_of(what, Some("10:01")));
+        waits.open().remove(what);
+        assert!(waits.are_of(what, Some("10:01")));
     }
 
     #[test]
