@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::watch;
 
-use crate::engine::{EngineError, Perform};
+use crate::engine::{EngineError, Perform, Stage};
 use crate::plan::{Node, Plan, Step};
 use crate::resource::env::without_secrets;
 use crate::resource::name::ResourceId;
@@ -18,7 +18,7 @@ pub enum Event<'a> {
     /// A step began.
     Started(usize, &'a Node),
     /// A step is at something. What looks secret is hidden in it (law 12).
-    Progress(usize, &'a Node, String),
+    Progress(usize, &'a Node, Stage),
     /// A step succeeded.
     Done(usize, &'a Node, Duration),
     /// A step failed.
@@ -132,7 +132,10 @@ async fn run<E: Perform>(
 ) -> (usize, Result<(), EngineError>) {
     report(Event::Started(index, node));
     let begun = Instant::now();
-    let progress = |text: String| report(Event::Progress(index, node, without_secrets(&text)));
+    let progress = |Stage { doing, far }: Stage| {
+        let far = far.map(|far| without_secrets(&far));
+        report(Event::Progress(index, node, Stage { doing: without_secrets(&doing), far }));
+    };
     let result = engine.perform(&node.step, &progress).await;
     match &result {
         Ok(()) => report(Event::Done(index, node, begun.elapsed())),

@@ -23,7 +23,7 @@ use crate::problemset::paper::Paper;
 use crate::resource::digest::canonical_json;
 use crate::resource::label::{Mark, PREFIX, SOURCE};
 use crate::resource::reference::ImageId;
-use crate::source::saved_image::{DOCUMENT_MAX, check_entry};
+use crate::source::archive::{DOCUMENT_MAX, Gate, Holds};
 
 /// The files by which an archive says what it holds: written anew.
 const LISTS: [&str; 4] = ["index.json", "manifest.json", "oci-layout", "repositories"];
@@ -267,9 +267,10 @@ fn copy<W: Write>(saved: impl Read, out: &mut Builder<W>) -> io::Result<BTreeMap
     let mut documents = BTreeMap::new();
     let mut total = 0;
     let mut archive = tar::Archive::new(saved);
+    let mut gate = Gate::of(Holds::Images);
     for entry in archive.entries()? {
         let mut entry = entry?;
-        check_entry(&entry).map_err(|why| refused(format!("what the engine sent of the base: {why}")))?;
+        gate.pass(&mut entry).map_err(|why| refused(format!("what the engine sent of the base: {why}")))?;
         let path = entry.path()?.into_owned();
         let name = plain_path(&path.to_string_lossy());
         let (size, kind) = (entry.size(), entry.header().entry_type());

@@ -29,6 +29,9 @@ pub(super) async fn lock(args: &LockArgs) -> Result<ExitCode> {
         "a lock stands in a directory of manifests, and {} is a file",
         root.display()
     );
+    if let Some(nothing) = snapshot.notice() {
+        anyhow::bail!("{nothing}");
+    }
     let manifests = Manifests::parse(&snapshot);
     let seen: Vec<_> =
         manifests.diagnostics.iter().map(|one| one.seen_from(args.manifests.given())).collect();

@@ -12,6 +12,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::report::talk;
 use super::style::PALETTE;
+use crate::engine::Stage;
 use crate::execute::Event;
 use crate::fields::plain;
 use crate::plan::Node;
@@ -51,20 +52,19 @@ impl Branch {
     }
 }
 
-/// What running steps said in plain lines: the words of each stage, and when.
+/// What running steps said in plain lines: how far each stage was, and when that was told.
 #[derive(Debug, Default)]
-struct Stages(HashMap<(usize, String), (String, Instant)>);
+struct Stages(HashMap<(usize, String), (Option<String>, Instant)>);
 
 impl Stages {
     /// Whether what a step says is told: each stage once, and one that only counts on now and then.
-    fn is_news(&mut self, index: usize, text: &str, now: Instant) -> bool {
-        let key = (index, stage(text).to_owned());
-        let is_news = self
-            .0
-            .get(&key)
-            .is_none_or(|(before, told)| *before != text && now.saturating_duration_since(*told) >= COUNTED);
+    fn is_news(&mut self, index: usize, stage: &Stage, now: Instant) -> bool {
+        let key = (index, stage.doing.clone());
+        let is_news = self.0.get(&key).is_none_or(|(before, told)| {
+            *before != stage.far && now.saturating_duration_since(*told) >= COUNTED
+        });
         if is_news {
-            self.0.insert(key, (text.to_owned(), now));
+            self.0.insert(key, (stage.far.clone(), now));
         }
         is_news
     }
@@ -72,23 +72,6 @@ impl Stages {
     /// A step is over.
     fn forget(&mut self, index: usize) {
         self.0.retain(|(one, _), _| *one != index);
-    }
-}
-
-/// A stage without how far it is: `pushing` of `pushing 41 %, 1Mi of 4Mi`.
-fn stage(text: &str) -> &str {
-    let counts = |word: &str| word.starts_with(|c: char| c.is_ascii_digit());
-    let mut words = text.split(' ');
-    let [first, second, third] = [(); 3].map(|()| words.next().unwrap_or_default());
-    if counts(second) && (third.starts_with('%') || third == "of") {
-        return first;
-    }
-    if counts(text) {
-        return "";
-    }
-    match text.rsplit_once(" for ") {
-        Some((still, seconds)) if counts(seconds) && seconds.ends_with(" s") => still,
-        _ => text,
     }
 }
 
@@ -108,7 +91,7 @@ impl Progress {
         let colours = PALETTE;
         match event {
             Event::Started(index, node) => self.begin(*index, node),
-            Event::Progress(index, node, text) => self.update(*index, node, text),
+            Event::Progress(index, node, stage) => self.update(*index, node, stage),
             Event::Done(index, node, took) => {
                 let count = self.count();
                 let mark = format!("{}[{count}/{}]{}", colours.dim, self.total, colours.reset);
@@ -174,17 +157,18 @@ impl Progress {
         }
     }
 
-    fn update(&self, index: usize, node: &Node, text: &str) {
+    fn update(&self, index: usize, node: &Node, at: &Stage) {
+        let text = at.to_string();
         let Some(live) = &self.live else {
-            if lock(&self.stages).is_news(index, text, Instant::now()) {
-                self.say(&format!("{}: {}", who(node), plain(text)));
+            if lock(&self.stages).is_news(index, at, Instant::now()) {
+                self.say(&format!("{}: {}", who(node), plain(&text)));
             }
             return;
         };
         if let Some(Branch { step, stage }) = lock(&live.running).get_mut(&index) {
             let below = || ProgressBar::new_spinner().with_style(live.stage.clone());
             let stage = stage.get_or_insert_with(|| live.lines.insert_after(step, below()));
-            stage.set_message(plain(text));
+            stage.set_message(plain(&text));
             stage.tick();
         }
     }
@@ -225,46 +209,38 @@ mod tests {
         let begun = Instant::now();
         let mut stages = Stages::default();
         let mut told = Vec::new();
-        for (second, index, text) in [
-            (0, 1, "step 1/2: FROM a"),
-            (0, 1, "pulling 1 %, 1Ki of 1Mi"),
-            (1, 1, "unpacking 1 %, 1Ki of 1Mi"),
-            (1, 1, "pulling 20 %, 200Ki of 1Mi"),
-            (2, 1, "unpacking 2 %, 2Ki of 1Mi"),
-            (2, 2, "pulling 20 %, 200Ki of 1Mi"),
-            (6, 1, "pulling 41 %, 400Ki of 1Mi"),
-            (12, 1, "pulling 41 %, 400Ki of 1Mi"),
-            (13, 1, "step 2/2: RUN sleep for 5 s"),
-            (13, 1, "step 2/2: RUN sleep for 5 s"),
-            (14, 3, "sent 1Mi of 2Mi"),
-            (15, 3, "sent 2Mi of 2Mi"),
-            (15, 4, "its health check fails for 10 s"),
-            (16, 4, "its health check fails for 11 s"),
-            (16, 5, "5Mi"),
-            (17, 5, "6Mi"),
-            (21, 5, "9Mi"),
+        let (pulling, unpacking) = ("pulling", "unpacking");
+        let step = Stage::of;
+        for (second, index, stage) in [
+            (0, 1, step("step 1/2: FROM a")),
+            (0, 1, Stage::counted(pulling, "1 %")),
+            (1, 1, Stage::counted(unpacking, "1 %")),
+            (1, 1, Stage::counted(pulling, "20 %")),
+            (2, 1, Stage::counted(unpacking, "2 %")),
+            (2, 2, Stage::counted(pulling, "20 %")),
+            (6, 1, Stage::counted(pulling, "41 %")),
+            (12, 1, Stage::counted(pulling, "41 %")),
+            (13, 1, step("step 2/2: RUN sleep")),
+            (13, 1, step("step 2/2: RUN sleep")),
+            (20, 1, step("step 2/2: RUN sleep")),
         ] {
-            if stages.is_news(index, text, begun + Duration::from_secs(second)) {
-                told.push(text);
+            if stages.is_news(index, &stage, begun + Duration::from_secs(second)) {
+                told.push(format!("{index} {stage}"));
             }
         }
         assert_eq!(
             told,
             [
-                "step 1/2: FROM a",
-                "pulling 1 %, 1Ki of 1Mi",
-                "unpacking 1 %, 1Ki of 1Mi",
-                "pulling 20 %, 200Ki of 1Mi",
-                "pulling 41 %, 400Ki of 1Mi",
-                "step 2/2: RUN sleep for 5 s",
-                "sent 1Mi of 2Mi",
-                "its health check fails for 10 s",
-                "5Mi",
-                "9Mi",
+                "1 step 1/2: FROM a",
+                "1 pulling 1 %",
+                "1 unpacking 1 %",
+                "2 pulling 20 %",
+                "1 pulling 41 %",
+                "1 step 2/2: RUN sleep",
             ]
         );
         stages.forget(1);
-        assert!(stages.is_news(1, "pulling 41 %, 400Ki of 1Mi", begun));
-        assert!(!stages.is_news(2, "pulling 41 %, 400Ki of 1Mi", begun));
+        assert!(stages.is_news(1, &Stage::counted(pulling, "41 %"), begun));
+        assert!(!stages.is_news(2, &Stage::counted(pulling, "41 %"), begun));
     }
 }

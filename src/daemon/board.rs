@@ -82,7 +82,7 @@ impl Board {
         let mut status = self.lock();
         match event {
             Event::Started(_, node) => status.begun(node, now),
-            Event::Progress(_, node, text) => status.said(node, &printable(text)),
+            Event::Progress(_, node, stage) => status.said(node, &printable(&stage.to_string())),
             Event::Done(_, node, _) | Event::Left(_, node) => status.ended(node, None, now),
             Event::Failed(_, node, why) => status.ended(node, Some(&why.to_string()), now),
             Event::Rescued(_, node, Ok(_)) => status.said(node, "what was there before is put back"),

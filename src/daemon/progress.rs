@@ -47,7 +47,7 @@ impl<'a> Progress<'a> {
         self.pulse.beat();
         match event {
             Event::Started(_, node) => self.started(node),
-            Event::Progress(_, node, text) => debug!(step = %node.step, "{}", printable(text)),
+            Event::Progress(_, node, stage) => debug!(step = %node.step, "{}", printable(&stage.to_string())),
             Event::Done(_, node, took) => {
                 debug!(step = %node.step, took = %seconds(*took), "step done");
                 self.done(node);

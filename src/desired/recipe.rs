@@ -48,7 +48,12 @@ pub enum Ingredients {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Archive {
     /// On this host.
-    File(PathBuf),
+    File {
+        /// Its path.
+        path: PathBuf,
+        /// What it has to be: SHA-256, in hexadecimal.
+        digest: String,
+    },
     /// Where the engine fetches it.
     Address(String),
 }
@@ -56,7 +61,7 @@ pub enum Archive {
 impl fmt::Display for Archive {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::File(path) => write!(f, "{}", path.display()),
+            Self::File { path, .. } => write!(f, "{}", path.display()),
             Self::Address(address) => f.write_str(&without_password(address)),
         }
     }

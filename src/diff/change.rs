@@ -273,6 +273,11 @@ pub(super) fn proof(spec: &ContainerSpec, checked: Option<bool>) -> Await {
 }
 
 impl NewContainer {
+    /// Whether it is started beside a predecessor, which is there to be kept up if it `runs`.
+    pub fn starts_first(&self, runs: bool) -> bool {
+        runs && self.state == State::Running && self.spec.update.starts_first()
+    }
+
     /// What it has to prove before its predecessor goes.
     pub fn proof(&self) -> Await {
         proof(&self.spec, self.checked)

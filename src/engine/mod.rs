@@ -32,6 +32,7 @@ pub mod docker;
 pub mod memory;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
@@ -261,8 +262,36 @@ pub trait Events: Sync {
     fn events(&self) -> impl Stream<Item = Result<(), EngineError>> + Send;
 }
 
-/// Hears what a long step is at: `3 of 5 layers, 41 %`.
-pub type Progress<'a> = dyn Fn(String) + Send + Sync + 'a;
+/// What a long step is at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stage {
+    /// What is being done: `step 3/7: RUN make`, `pulling`.
+    pub doing: String,
+    /// How far that is, where it counts on: `41 %, 1Mi of 4Mi`.
+    pub far: Option<String>,
+}
+
+impl Stage {
+    /// One that does not count.
+    pub fn of(doing: impl Into<String>) -> Self {
+        Self { doing: doing.into(), far: None }
+    }
+
+    /// One that counts.
+    pub fn counted(doing: impl Into<String>, far: impl Into<String>) -> Self {
+        Self { doing: doing.into(), far: Some(far.into()) }
+    }
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.doing)?;
+        self.far.iter().try_for_each(|far| write!(f, " {far}"))
+    }
+}
+
+/// Hears what a long step is at.
+pub type Progress<'a> = dyn Fn(Stage) + Send + Sync + 'a;
 
 /// Why an engine did not answer or obey.
 #[derive(Debug, thiserror::Error)]

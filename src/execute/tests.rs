@@ -6,7 +6,7 @@ use super::*;
 use crate::assembly::on_base::PaperLayer;
 use crate::desired::{Decided, OnBase};
 use crate::engine::memory::{MemoryEngine, Program};
-use crate::engine::{Observe, Progress, Scope};
+use crate::engine::{Observe, Progress, Scope, Stage};
 use crate::observed::Observed;
 use crate::plan::{Await, Step};
 use crate::problemset::paper::Paper;
@@ -242,7 +242,7 @@ async fn what_a_long_step_is_at_is_heard() {
     let (_stop, watched) = watch::channel(false);
     execute(&plan(vec![start("a1", &[])]), &engine, 1, &watched, &|event| {
         if let Event::Progress(index, _, text) = event {
-            heard.lock().expect("a lock").push((index, text));
+            heard.lock().expect("a lock").push((index, text.to_string()));
         }
     })
     .await;
@@ -260,7 +260,7 @@ impl Observe for Talkative {
 
 impl Perform for Talkative {
     async fn perform(&self, _: &Step, progress: &Progress<'_>) -> Result<(), EngineError> {
-        progress(self.0.to_owned());
+        progress(Stage::of(self.0));
         Ok(())
     }
 }
@@ -272,7 +272,7 @@ async fn law_12_what_a_step_is_at_is_told_without_secrets() {
     let said = Talkative("step 3/5: ENV DB_PASSWORD=canary AT=https://u:canary@h/x");
     execute(&plan(vec![start("a1", &[])]), &said, 1, &watched, &|event| {
         if let Event::Progress(_, _, text) = event {
-            heard.lock().expect("a lock").push(text);
+            heard.lock().expect("a lock").push(text.to_string());
         }
     })
     .await;

@@ -169,7 +169,6 @@ fn read_open(
         Wanted::SavedImage | Wanted::KeptImage => saved_image(file)
             .map(Attachment::Image)
             .map_err(|why| format!("{} is no saved image: {why}", path.display())),
-        Wanted::FileSystem if stamp.size() == 0 => Err(format!("{} is empty", path.display())),
         Wanted::FileSystem => look_through(file, Holds::FileSystem)
             .map_err(|why| format!("{} is no file system to import: {why}", path.display()))
             .and_then(|()| digest(file, beat).map(Attachment::Digest).map_err(unreadable)),
@@ -261,17 +260,20 @@ mod tests {
         );
         assert_eq!(
             read(Request::File(Wanted::SavedImage, path.clone())),
-            Err(format!("{shown} is no saved image: it is damaged: failed to read entire block"))
+            Err(format!(
+                "{shown} is no saved image: it is no tar archive, or damaged: failed to read entire block"
+            ))
         );
         std::fs::write(&path, [0x1f, 0x8b, 0]).unwrap();
         assert_eq!(
             read(Request::File(Wanted::SavedImage, path)),
             Err(format!("{shown} is no saved image: it is compressed; unpack it with gunzip first"))
         );
-        let compressed = read(Request::File(Wanted::FileSystem, dir.path().join("x.env"))).unwrap_err();
-        assert!(
-            compressed.starts_with(&format!("{shown} is no file system to import: it is compressed, ")),
-            "{compressed}"
+        assert_eq!(
+            read(Request::File(Wanted::FileSystem, dir.path().join("x.env"))),
+            Err(format!(
+                "{shown} is no file system to import: it is compressed; unpack it with gunzip first"
+            ))
         );
         assert_eq!(
             read(Request::File(Wanted::FileSystem, dir.path().to_path_buf())),

@@ -1,7 +1,7 @@
 //! Where manifests come from. In: a place. Out: a [`Snapshot`], the bytes of all its files at one
 //! moment. Never looks into the bytes, and never takes what it could not read for absent (law 1).
 
-mod archive;
+pub(crate) mod archive;
 pub mod attachment;
 pub mod context;
 pub mod directory;
@@ -94,16 +94,16 @@ impl Snapshot {
         &self.revision
     }
 
-    /// Whether there is no manifest file at all. Such a snapshot is valid, and never a reason to remove
-    /// anything (law 2).
+    /// Whether there is no manifest file at all: a lock describes nothing. Such a snapshot is valid, and never a reason to
+    /// remove anything (law 2).
     pub fn is_empty(&self) -> bool {
-        self.files.is_empty()
+        self.files.iter().all(|file| self.is_lock(file))
     }
 
     /// What is told of a snapshot in which no file is a manifest: the path may be a wrong one.
     pub fn notice(&self) -> Option<String> {
-        let nothing = self.files.iter().all(|file| self.is_lock(file));
-        nothing.then(|| format!("no manifests in {} (looked for *.yaml and *.yml)", self.root.display()))
+        self.is_empty()
+            .then(|| format!("no manifests in {} (looked for *.yaml and *.yml)", self.root.display()))
     }
 }
 

@@ -6,6 +6,7 @@ cases!(
     added_restart_token_restarts,
     adopted_container_gives_its_answers_first,
     adopted_container_is_replaced_and_everything_that_changes_is_told,
+    adopted_container_is_told_what_it_costs,
     adopted_container_that_is_not_there_is_made,
     adopted_container_that_removes_itself_is_blocked,
     adopted_network_is_used_as_it_is,

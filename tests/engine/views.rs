@@ -244,6 +244,9 @@ async fn a_registry_is_searched() {
     assert!(name.contains("exam/client") && name.ends_with("| 7 | yes | 考试 \\u{1b}[2J"), "{name}");
     let found = json(&shown(&host, &["search", &term, "-o", "json"]));
     assert_eq!(found[0]["description"], "考试 \u{1b}[2J");
+    let with_stars = |stars: &str| shown(&host, &["search", &term, "-f", stars, "-o", "name"]);
+    assert!(with_stars("stars=7").ends_with("exam/client\n"));
+    assert_eq!(with_stars("stars=8"), "");
     let seen = view(&host, &["search", "127.0.0.1:1/exam"]);
     assert_eq!(seen.code, Some(1));
     assert!(seen.told.starts_with("error: search 127.0.0.1:1/exam: "), "{}", seen.told);

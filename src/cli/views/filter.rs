@@ -19,7 +19,7 @@ impl FromStr for Filter {
             Some((key, value)) if !key.is_empty() && !value.is_empty() => {
                 Ok(Self { key: key.trim().to_owned(), value: value.to_owned() })
             }
-            _ => Err("expected KEY=VALUE, like status=running".to_owned()),
+            _ => Err("expected KEY=VALUE".to_owned()),
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::resource::printable::{is_obeyed, printable};
 pub(super) enum ListForm {
     /// For people
     Table,
-    /// The table with more columns
+    /// The table with more columns, and long texts whole
     Wide,
     /// For programs: the engine's own documents
     Json,

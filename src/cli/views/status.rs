@@ -64,7 +64,7 @@ pub(super) async fn status(args: &StatusArgs) -> Result<ExitCode> {
         let chosen = chosen(&status, &args.resources);
         let is_ready = is_ready(&status, chosen.as_ref().ok());
         let is_over = Instant::now() >= deadline;
-        if args.wait && !is_ready && !is_over {
+        if args.wait && !is_ready && !is_over && (chosen.is_ok() || may_come(&status, &args.resources)) {
             sleep(LOOK).await;
             continue;
         }
@@ -151,12 +151,22 @@ fn chosen<'a>(status: &'a Status, named: &[String]) -> Result<BTreeMap<&'a Resou
         let found = found(status, name);
         if found.is_empty() {
             let known: Vec<String> = status.resources.keys().map(ToString::to_string).collect();
-            let hint = did_you_mean(name, known.iter().map(String::as_str));
+            let form = || "a resource is KIND/NAME, like container/web".to_owned();
+            let hint = did_you_mean(name, known.iter().map(String::as_str))
+                .or_else(|| name.parse::<ResourceId>().is_err().then(form));
             return Err(Unknown { message: format!("the daemon knows no {}", plain(name)), hint }.into());
         }
         all.extend(found);
     }
     Ok(all)
+}
+
+/// Whether what the daemon does not know may be in manifests that it is yet to see: it has not looked, or the names are those
+/// of resources.
+fn may_come(status: &Status, named: &[String]) -> bool {
+    let is_resource = |name: &String| name.starts_with("problemset/") || name.parse::<ResourceId>().is_ok();
+    let mut unknown = named.iter().filter(|name| found(status, name).is_empty());
+    status.looked.is_none() || status.outdated || unknown.all(is_resource)
 }
 
 /// The resource of a name, which may call a problem set's image by either kind; else all images that had this name with the
@@ -170,8 +180,9 @@ fn found<'a>(status: &'a Status, name: &str) -> BTreeMap<&'a ResourceId, &'a Sta
     if let Some((id, standing)) = id.and_then(|id| status.resources.get_key_value(&id)) {
         return [(id, standing)].into();
     }
-    let legacy = of_image.unwrap_or(name);
-    let bears = |standing: &Standing| standing.legacy_image_id.as_deref() == Some(legacy);
+    let bears = |standing: &Standing| {
+        standing.legacy_image_id.as_deref().is_some_and(|id| id == name || Some(id) == of_image)
+    };
     status.resources.iter().filter(|(_, standing)| bears(standing)).collect()
 }
 

@@ -161,7 +161,9 @@ impl Build<'_> {
             (Some(archive), None) => {
                 let archive = absolute(&manifest.base_dir, archive);
                 match self.attached(&Request::File(Wanted::FileSystem, archive.clone())) {
-                    Ok(Attachment::Digest(digest)) => (Archive::File(archive), digest.as_str()),
+                    Ok(Attachment::Digest(digest)) => {
+                        (Archive::File { path: archive, digest: digest.clone() }, digest.as_str())
+                    }
                     Ok(_) => {
                         return Err((path.key("archive"), "this file was not read as an archive".to_owned()));
                     }

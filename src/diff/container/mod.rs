@@ -275,11 +275,11 @@ fn adopt(
     let image = there.image.as_ref().and_then(|id| images.with(id));
     let config = image.and_then(|image| image.config.as_ref());
     let old = Old::new(&id.name, there, Some(wanted));
+    let new = NewContainer::new(wanted, stranger.anonymous_volumes.clone(), desired, images);
     let price = match old.up {
-        true if wanted.spec.update.starts_first() => {
-            "it is made anew, and ends once the new one has proved itself"
-        }
-        true => "it is made anew, and stops for a moment",
+        true if new.starts_first(true) => "it is made anew, and ends once the new one has proved itself",
+        true if new.state.starts() => "it is made anew, and stops for a moment",
+        true => "it is made anew, and stops",
         false => "it is made anew",
     };
     let takes_over = format!("takes over a container that Invigil did not make: {price}");
@@ -290,7 +290,6 @@ fn adopt(
     }
     let differences = fields::all_differences(&wanted.spec, &stranger.live, config);
     reasons.extend(differences.iter().flat_map(Difference::told));
-    let new = NewContainer::new(wanted, stranger.anonymous_volumes.clone(), desired, images);
     reasons.extend(collected(&old.collect));
     let act = Act::Replace { old, container: Box::new(new), leftovers: Vec::new() };
     changes.push(id, act, reasons, needs(wanted));

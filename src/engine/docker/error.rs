@@ -93,6 +93,46 @@ pub(super) fn is_already(error: &Error, step: &Step) -> bool {
     *status_code == 304 || (matches!(status_code, 403 | 409 | 500) && message.contains(words))
 }
 
+/// A refusal that is known by its words.
+struct Known {
+    /// The status that it comes with, where that tells it from others.
+    status: Option<u16>,
+    /// One of them is in it.
+    words: &'static [&'static str],
+    /// The reason, and what to do.
+    told: &'static str,
+    /// Whether the engine's own words say no more than that.
+    tells_all: bool,
+}
+
+const KNOWN: [Known; 3] = [
+    Known {
+        status: None,
+        words: &["is already in use by container", "that name is already in use"],
+        told: "the name is already taken by another container: remove or rename that one",
+        tells_all: true,
+    },
+    Known {
+        status: Some(404),
+        words: &["No such image"],
+        told: "the image is not on this host",
+        tells_all: false,
+    },
+    Known {
+        status: Some(409),
+        words: &["image is being used by", "is using its referenced image", "is in use by a container"],
+        told: "a container still uses the image: remove that one first",
+        tells_all: false,
+    },
+];
+
+impl Known {
+    fn is(&self, status: u16, message: &str) -> bool {
+        self.status.is_none_or(|known| known == status)
+            && self.words.iter().any(|words| message.contains(words))
+    }
+}
+
 /// A refusal as a sentence: what it was about, the engine's reason in plain words with what to do where it is a
 /// known one, and the engine's own words where they tell more.
 fn sentence(what: &str, status: u16, message: &str) -> String {
@@ -105,29 +145,23 @@ fn sentence(what: &str, status: u16, message: &str) -> String {
             "{what}: port {port} is already taken on this host: end what holds it, or publish another one"
         );
     }
-    if message.contains("is already in use by container") || message.contains("that name is already in use") {
-        return format!("{what}: the name is already taken by another container: remove or rename that one");
+    if let Some(known) = KNOWN.iter().find(|known| known.is(status, &message)) {
+        let quoted = if known.tells_all { String::new() } else { format!(" ({message})") };
+        return format!("{what}: {}{quoted}", known.told);
     }
-    if status == 404 && message.contains("No such image") {
-        return format!("{what}: the image is not on this host ({message})");
-    }
-    let uses = ["image is being used by", "is using its referenced image", "is in use by a container"];
-    if status == 409 && uses.iter().any(|words| message.contains(words)) {
-        return format!("{what}: a container still uses the image: remove that one first ({message})");
+    if let Some(why) = by_registry(&message) {
+        return format!("{what}: {why}");
     }
     if is_about_absent_network(&message) {
         return format!(
             "{what}: a network is not there: describe it in a manifest, or make it with `docker network create` ({message})"
         );
     }
-    if let Some(why) = by_registry(&message) {
-        return format!("{what}: {why}");
-    }
     // The runtime's own wrapping says nothing to a reader.
     let told = message.rsplit("OCI runtime create failed: ").next().unwrap_or(&message);
     let told = told.rsplit("starting container process caused: ").next().unwrap_or(told);
     let told = told.trim_end_matches(": unknown");
-    if let Some(why) = bad_command(told) {
+    if let Some(why) = bad_command(told).filter(|_| is_about_program(&message)) {
         return format!("{what}: {why} ({told})");
     }
     let remedy = match status {
@@ -142,10 +176,17 @@ fn sentence(what: &str, status: u16, message: &str) -> String {
 /// Whether a refusal is about a network that is not there: `network exam not found`, in Podman's words
 /// `network not found`.
 fn is_about_absent_network(message: &str) -> bool {
-    let by_name = |rest: &str| rest.split_once(' ').is_some_and(|(_, rest)| rest.starts_with("not found"));
-    message.contains("network not found")
-        || message.contains("No such network")
-        || message.split("network ").skip(1).any(by_name)
+    let words: Vec<&str> = message.split_whitespace().collect();
+    let is_absent = |after: &[&str]| matches!(after, ["not", found, ..] if found.starts_with("found"));
+    let after = |place: usize| words.get(place..).unwrap_or_default();
+    let mut networks = words.iter().enumerate().filter(|(_, word)| **word == "network");
+    message.contains("No such network")
+        || networks.any(|(place, _)| is_absent(after(place + 1)) || is_absent(after(place + 2)))
+}
+
+/// Whether a refusal is about a container's own program, and not one that the engine runs for itself.
+fn is_about_program(message: &str) -> bool {
+    message.contains("container process") || message.contains("executable file `")
 }
 
 /// Why a container's program could not be started, in the words of runc (`exec: "/nope": …`) or crun
@@ -327,6 +368,17 @@ mod tests {
                 "You cannot remove a paused container 0f. Unpause and then stop the container before attempting removal or force remove (what is on the engine stands against this: look what uses it)",
             ),
             (409, "Container 0f is not running", "Container 0f is not running (start it first)"),
+            (
+                500,
+                "driver failed programming external connectivity on endpoint web (0f): exec: \"docker-proxy\": executable file not found in $PATH",
+                "driver failed programming external connectivity on endpoint web (0f): exec: \"docker-proxy\": executable file not found in $PATH",
+            ),
+            (
+                400,
+                "OCI runtime create failed: unable to retrieve OCI runtime error: exec: \"nvidia-container-runtime\": executable file not found in $PATH",
+                "unable to retrieve OCI runtime error: exec: \"nvidia-container-runtime\": executable file not found in $PATH (the engine takes this for invalid: correct what it names)",
+            ),
+            (404, "repository exams/lab-network not found", "repository exams/lab-network not found"),
             (404, "manifest for lab/network:1 not found: manifest unknown", "the registry has no such image"),
             (500, "something went wrong", "something went wrong"),
         ] {

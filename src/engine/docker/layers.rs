@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use crate::engine::Stage;
 use crate::fields::plain;
 use crate::resource::quantity::ByteSize;
 
@@ -11,15 +12,15 @@ use crate::resource::quantity::ByteSize;
 #[derive(Debug, Default)]
 pub(super) struct Layers {
     /// How much is done of each, by what is being done, the layer's id and its size. Of what it pushes the engine's answers
-    /// have no id here: one layer is told from another by its size.
+    /// have no id here: one layer is told from another by its size, and two of one size count as one.
     done: BTreeMap<(String, String, u64), u64>,
-    /// What was told last.
-    told: Option<(String, u64)>,
+    /// The share that was told last of what is being done.
+    told: BTreeMap<String, u64>,
 }
 
 impl Layers {
     /// Takes in that `current` of a layer's `total` bytes are through. Returns what there is to tell.
-    pub(super) fn hear(&mut self, status: &str, id: &str, current: i64, total: i64) -> Option<String> {
+    pub(super) fn hear(&mut self, status: &str, id: &str, current: i64, total: i64) -> Option<Stage> {
         let doing = match status {
             "Downloading" => Cow::Borrowed("pulling"),
             "Extracting" => Cow::Borrowed("unpacking"),
@@ -35,13 +36,12 @@ impl Layers {
             (done.saturating_add(*current), total.saturating_add(*size))
         });
         let share = u64::try_from(u128::from(done) * 100 / u128::from(total)).unwrap_or(100);
-        let now = Some((doing.clone(), share));
-        if self.told == now {
+        if self.told.insert(doing.clone(), share) == Some(share) {
             return None;
         }
-        self.told = now;
         let size = |bytes: u64| ByteSize::from_bytes(bytes >> 10 << 10);
-        Some(format!("{doing} {share} %, {} of {}", size(done), size(total)))
+        let far = format!("{share} %, {} of {}", size(done), size(total));
+        Some(Stage::counted(doing, far))
     }
 }
 
@@ -56,6 +56,7 @@ mod tests {
         heard
             .iter()
             .filter_map(|(status, id, current, total)| layers.hear(status, id, *current, *total))
+            .map(|stage| stage.to_string())
             .collect()
     }
 
@@ -81,6 +82,8 @@ mod tests {
             told(&[
                 ("Downloading", "aa", KIB, 2 * KIB),
                 ("Downloading", "bb", KIB, 2 * KIB),
+                ("Downloading", "bb", 2 * KIB, 2 * KIB),
+                ("Extracting", "aa", KIB, 4 * KIB),
                 ("Downloading", "bb", 2 * KIB, 2 * KIB),
                 ("Extracting", "aa", KIB, 4 * KIB),
             ]),

@@ -302,8 +302,12 @@ mod tests {
         for hostile in ["../info?x=", "a/../../info", "a?b", "a#b", "a b", "a%2fb", ""] {
             assert!(one(hostile).is_err(), "{hostile}");
         }
-        let search = Question::Search { term: "a&limit=9#期".to_owned(), limit: 5, filters: Filters::new() };
-        assert_eq!(path(&search).expect("a path"), "/images/search?term=a%26limit%3D9%23%E6%9C%9F&limit=5");
+        let filters = Filters::from([("stars".to_owned(), ["7".to_owned()].into())]);
+        let search = Question::Search { term: "a&limit=9#期".to_owned(), limit: 5, filters };
+        assert_eq!(
+            path(&search).expect("a path"),
+            "/images/search?term=a%26limit%3D9%23%E6%9C%9F&limit=5&filters=%7B%22stars%22%3A%5B%227%22%5D%7D"
+        );
     }
 
     #[test]

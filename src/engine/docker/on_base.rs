@@ -12,7 +12,7 @@ use super::tags::{image_id, tag};
 use super::{Session, transfer};
 use crate::assembly::on_base::{Documents, Order};
 use crate::desired::OnBase;
-use crate::engine::{EngineError, Progress};
+use crate::engine::{EngineError, Progress, Stage};
 use crate::resource::label::Mark;
 use crate::resource::quantity::ByteSize;
 use crate::resource::reference::{ImageId, ImageReference};
@@ -147,7 +147,7 @@ async fn fetch(
                 let before = size >> 20;
                 size += chunk.len() as u64;
                 if size >> 20 != before {
-                    progress(ByteSize::from_bytes(size >> 20 << 20).to_string());
+                    progress(Stage::counted("passed on", ByteSize::from_bytes(size >> 20 << 20).to_string()));
                 }
                 if inlet.send(Ok(chunk)).await.is_err() {
                     return Ok(());

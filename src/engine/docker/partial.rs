@@ -8,7 +8,7 @@ use hyper::body::Bytes;
 use tokio::fs::{self, File};
 use tokio::io::AsyncWriteExt;
 
-use crate::engine::Progress;
+use crate::engine::{Progress, Stage};
 use crate::resource::quantity::ByteSize;
 use crate::whole;
 
@@ -42,7 +42,7 @@ impl Partial {
         let before = self.size >> 20;
         self.size += bytes.len() as u64;
         if self.size >> 20 != before {
-            progress(ByteSize::from_bytes(self.size >> 20 << 20).to_string());
+            progress(Stage::counted("received", ByteSize::from_bytes(self.size >> 20 << 20).to_string()));
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use super::error::failed;
 use super::partial::Partial;
 use super::perform::segment;
 use super::tags::image_id;
-use crate::engine::{EngineError, Progress};
+use crate::engine::{EngineError, Progress, Stage};
 use crate::resource::reference::ImageId;
 use crate::source::saved_image::saved_image;
 
@@ -31,7 +31,7 @@ pub(super) async fn save(
         let chunk = chunk.map_err(|error| failed(&engine.endpoint, what, error))?;
         partial.write(&chunk, progress).await.map_err(at_disk)?;
     }
-    progress("reading it back".to_owned());
+    progress(Stage::of("reading it back"));
     let written = partial.settle().await.map_err(at_disk)?;
     let written = File::open(written).await.map_err(at_disk)?.into_std().await;
     let holds = tokio::task::spawn_blocking(move || saved_image(&written)).await;

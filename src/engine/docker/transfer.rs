@@ -8,6 +8,7 @@ use std::time::Duration;
 use bollard::query_parameters::{CreateImageOptionsBuilder, ImportImageOptionsBuilder};
 use futures_util::{Stream, StreamExt, stream};
 use hyper::body::Bytes;
+use sha2::{Digest, Sha256};
 use tokio::fs::File;
 use tokio::io::AsyncReadExt;
 use tokio::time::sleep;
@@ -17,7 +18,8 @@ use super::tags::one_at_a_time;
 use super::{Session, podman};
 use crate::assembly::{self, PaperImage};
 use crate::desired::Archive;
-use crate::engine::{EngineError, Progress};
+use crate::engine::{EngineError, Progress, Stage};
+use crate::resource::digest::hex;
 use crate::resource::env::without_password;
 use crate::resource::quantity::ByteSize;
 use crate::resource::reference::ImageReference;
@@ -73,7 +75,7 @@ pub(super) async fn import(
         .changes(changes.to_vec());
     let docker = if engine.is_podman {
         let source = match from {
-            Archive::File(_) => "-",
+            Archive::File { .. } => "-",
             Archive::Address(address) => address,
         };
         engine.at(&podman::import(source, tag, changes))?
@@ -81,14 +83,14 @@ pub(super) async fn import(
         engine.docker.clone()
     };
     match from {
-        Archive::File(archive) => {
-            let file = open(archive).await?;
-            let sent = Sent::of(&file).await;
+        Archive::File { path, digest } => {
+            let file = open(path).await?;
+            let sent = Sent { is_to_be: Some(digest.clone()), ..Sent::of(&file).await };
             let body = bollard::body_try_stream(sent.chunks(file));
             let options = options.from_src("-").build();
             let answers = docker.create_image(Some(options), Some(body), None);
             let imported = sent.told_while(progress, drain(engine, what, answers)).await;
-            sent.read_whole(archive, imported)
+            sent.read_whole(path, imported)
         }
         Archive::Address(address) => {
             // By itself the engine notes in the image's history where it came from, password and all (law 12).
@@ -126,31 +128,61 @@ fn unread(path: &Path, why: &str) -> EngineError {
     EngineError::refused(format!("{} cannot be read: {why}", path.display()))
 }
 
+/// A file that is being sent.
+struct Reading {
+    file: File,
+    count: Arc<AtomicU64>,
+    is_to_be: Option<String>,
+    hash: Sha256,
+}
+
+impl Reading {
+    /// The next piece; `None` at the end.
+    async fn next(&mut self) -> std::io::Result<Option<Bytes>> {
+        let mut buffer = vec![0; CHUNK];
+        let count = self.file.read(&mut buffer).await?;
+        buffer.truncate(count);
+        self.count.fetch_add(count as u64, Ordering::Relaxed);
+        if let Some(is_to_be) = &self.is_to_be {
+            self.hash.update(&buffer);
+            if count == 0 && hex(&self.hash.finalize_reset()) != *is_to_be {
+                return Err(std::io::Error::other("it has changed since it was looked at"));
+            }
+        }
+        Ok((count > 0).then(|| Bytes::from(buffer)))
+    }
+}
+
 /// How much of a file has been sent.
 struct Sent {
     size: u64,
     count: Arc<AtomicU64>,
     /// Why it could not be read to its end.
     broken: Arc<OnceLock<String>>,
+    /// What it has to be: SHA-256, in hexadecimal.
+    is_to_be: Option<String>,
 }
 
 impl Sent {
     async fn of(file: &File) -> Self {
         let size = file.metadata().await.map_or(0, |metadata| metadata.len());
-        Self { size, count: Arc::default(), broken: Arc::default() }
+        Self { size, count: Arc::default(), broken: Arc::default(), is_to_be: None }
     }
 
-    /// A file in pieces, so that an archive of any size takes little memory.
+    /// A file in pieces, so that an archive of any size takes little memory. Broken off at its end where it is not what it
+    /// has to be: what an engine makes of it then goes as what is left of any attempt.
     fn chunks(&self, file: File) -> impl Stream<Item = std::io::Result<Bytes>> + Send + use<> {
-        let (sent, broken) = (Arc::clone(&self.count), Arc::clone(&self.broken));
-        stream::try_unfold((file, sent, broken), |(mut file, sent, broken)| async move {
-            let mut buffer = vec![0; CHUNK];
-            let count = file.read(&mut buffer).await.inspect_err(|error| {
+        let reading = Reading {
+            file,
+            count: Arc::clone(&self.count),
+            is_to_be: self.is_to_be.clone(),
+            hash: Sha256::new(),
+        };
+        stream::try_unfold((reading, Arc::clone(&self.broken)), |(mut reading, broken)| async move {
+            let piece = reading.next().await.inspect_err(|error| {
                 broken.get_or_init(|| error.to_string());
             })?;
-            buffer.truncate(count);
-            sent.fetch_add(count as u64, Ordering::Relaxed);
-            Ok((count > 0).then(|| (Bytes::from(buffer), (file, sent, broken))))
+            Ok(piece.map(|piece| (piece, (reading, broken))))
         })
     }
 
@@ -165,7 +197,7 @@ impl Sent {
     /// Does the sending, and tells every second how far it is, unless it stands still.
     async fn told_while<T>(&self, progress: &Progress<'_>, sending: impl Future<Output = T>) -> T {
         let shown = |bytes: u64| ByteSize::from_bytes(bytes >> 10 << 10);
-        progress(format!("sending {}", shown(self.size)));
+        progress(Stage::of(format!("sending {}", shown(self.size))));
         let mut sending = std::pin::pin!(sending);
         let mut told = 0;
         loop {
@@ -177,7 +209,7 @@ impl Sent {
             let count = self.count.load(Ordering::Relaxed);
             if count != told {
                 told = count;
-                progress(format!("sent {} of {}", shown(count), shown(self.size)));
+                progress(Stage::counted("sent", format!("{} of {}", shown(count), shown(self.size))));
             }
         }
     }
@@ -191,10 +223,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_is_sent_is_told_as_long_as_it_gets_on() {
-        let sent = Sent { size: 4096, count: Arc::default(), broken: Arc::default() };
+        let sent = Sent { size: 4096, count: Arc::default(), broken: Arc::default(), is_to_be: None };
         let count = Arc::clone(&sent.count);
         let told = Mutex::new(Vec::new());
-        let progress = |text: String| told.lock().unwrap().push(text);
+        let progress = |stage: Stage| told.lock().unwrap().push(stage.to_string());
         let sending = async {
             count.store(1024, Ordering::Relaxed);
             sleep(TELL * 5 / 2).await;
@@ -203,5 +235,20 @@ mod tests {
         };
         sent.told_while(&progress, sending).await;
         assert_eq!(*told.lock().unwrap(), ["sending 4Ki", "sent 1Ki of 4Ki", "sent 4Ki of 4Ki"]);
+    }
+    #[tokio::test]
+    async fn law_2_what_is_another_file_by_now_is_not_sent_to_its_end() {
+        let path = tempfile::NamedTempFile::new().unwrap().into_temp_path();
+        std::fs::write(&path, "a file system").unwrap();
+        for (is_to_be, is_whole) in [("a file system", true), ("another", false)] {
+            let file = open(&path).await.unwrap();
+            let is_to_be = Some(hex(&Sha256::digest(is_to_be)));
+            let sent = Sent { is_to_be, ..Sent::of(&file).await };
+            let pieces: Vec<std::io::Result<Bytes>> = sent.chunks(file).collect().await;
+            assert_eq!(pieces.iter().all(Result::is_ok), is_whole);
+            let told = sent.read_whole(&path, Ok(())).map_err(|error| error.to_string());
+            let changed = format!("{} cannot be read: it has changed since it was looked at", path.display());
+            assert_eq!(told, if is_whole { Ok(()) } else { Err(changed) });
+        }
     }
 }

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 use super::observe::read;
 use super::perform::{LOOK, segment};
 use super::{Session, podman};
-use crate::engine::{EngineError, Progress};
+use crate::engine::{EngineError, Progress, Stage};
 use crate::fields;
 use crate::plan::Await;
 use crate::resource::env::{looks_secret, without_passwords};
@@ -231,12 +231,12 @@ async fn healthy(
             }
             Some(other) if other != told => {
                 told = other.to_owned();
-                progress(told.clone());
+                progress(Stage::of(&told));
             }
             Some(still) => {
                 if Instant::now() >= next {
                     next += TELL;
-                    progress(format!("{still} for {} s", wait.begun.elapsed().as_secs()));
+                    progress(Stage::counted(still, format!("for {} s", wait.begun.elapsed().as_secs())));
                 }
             }
         }

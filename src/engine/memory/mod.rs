@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{EngineError, Observe, Perform, Progress, Scope};
+use super::{EngineError, Observe, Perform, Progress, Scope, Stage};
 use crate::observed::{HostFacts, Observed};
 use crate::plan::Step;
 use crate::resource::reference::{ImageId, ImageReference};
@@ -236,7 +236,7 @@ impl Perform for MemoryEngine {
     async fn perform(&self, step: &Step, progress: &Progress<'_>) -> Result<(), EngineError> {
         let (call, delay) = self.begin(step)?;
         if let Some(delay) = delay {
-            progress("halfway".to_owned());
+            progress(Stage::of("halfway"));
             tokio::time::sleep(delay).await;
         }
         self.finish(call, step)

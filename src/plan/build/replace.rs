@@ -71,7 +71,7 @@ impl Builder<'_> {
             node.rescue = std::iter::once(names.drop_next()).chain(again.clone()).collect();
         }
         let runs = old.up || unproved.is_some_and(|unproved| unproved.up);
-        let last = if runs && container.state == State::Running && container.spec.update.starts_first() {
+        let last = if container.starts_first(runs) {
             self.start_first(change, (old, unproved), container, &names, joined)
         } else {
             self.stop_first(change, (old, unproved), container, &names, joined)

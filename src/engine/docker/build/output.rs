@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::super::layers::Layers;
 use super::trace::StatusResponse;
-use crate::engine::Progress;
+use crate::engine::{Progress, Stage};
 use crate::fields::plain;
 use crate::resource::env::without_secrets;
 
@@ -72,7 +72,7 @@ impl Output {
             let text = plain(strip_str(text).to_string().trim_end());
             // Podman's builder writes it large.
             if let Some(step) = text.strip_prefix("Step ").or_else(|| text.strip_prefix("STEP ")) {
-                progress(format!("step {}", step.replacen(" :", ":", 1)));
+                progress(Stage::of(format!("step {}", step.replacen(" :", ":", 1))));
             }
             let is_its_own =
                 [" --->", "Removing intermediate container"].iter().any(|start| text.starts_with(start));
@@ -95,7 +95,7 @@ impl Output {
             let is_new = vertex.started.is_some() && !self.told.contains_key(&vertex.digest);
             if is_new && !vertex.name.starts_with("[internal]") {
                 let name = plain(&vertex.name);
-                progress(name.clone());
+                progress(Stage::of(&name));
                 self.keep(&name);
                 self.told.insert(vertex.digest.clone(), name);
             }
@@ -136,7 +136,7 @@ mod tests {
 
     fn heard(lines: &[&str]) -> (Vec<String>, Result<(), String>, String) {
         let told = Mutex::new(Vec::new());
-        let progress = |text: String| told.lock().expect("a lock").push(text);
+        let progress = |stage: Stage| told.lock().expect("a lock").push(stage.to_string());
         let mut output = Output::default();
         let result = lines.iter().try_for_each(|line| output.hear(line.as_bytes(), &progress));
         (told.into_inner().expect("a lock"), result, output.last_words())
