@@ -61,6 +61,12 @@ impl Registry {
         panic!("the registry does not listen");
     }
 
+    /// From now on it is away.
+    pub fn stop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+
     /// What engines call it.
     pub fn at(&self) -> String {
         format!("{}:{}", self.address, self.port)
@@ -106,8 +112,19 @@ impl Registry {
 
 impl Drop for Registry {
     fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        self.stop();
+        // What was pulled from it and pushed to it is called after it.
+        let format = "{{.Repository}} {{.Tag}} {{.Digest}}";
+        let listed = run(&["images", "--digests", "--format", format]).stdout;
+        let prefix = format!("{}/", self.at());
+        for line in String::from_utf8_lossy(&listed).lines().filter(|line| line.starts_with(&prefix)) {
+            let name = match line.split(' ').collect::<Vec<_>>()[..] {
+                [repository, "<none>", digest] => format!("{repository}@{digest}"),
+                [repository, tag, _] => format!("{repository}:{tag}"),
+                _ => continue,
+            };
+            run(&["rmi", &name]);
+        }
     }
 }
 
@@ -204,7 +221,7 @@ async fn an_image_is_pushed_once_and_a_tag_that_moves_there_is_pulled() {
     if is_left_out("an_image_is_pushed_once_and_a_tag_that_moves_there_is_pulled") {
         return;
     }
-    let (host, registry) = (Host::new("push").await, Registry::start());
+    let (host, mut registry) = (Host::new("push").await, Registry::start());
     let login = registry.login(PASSWORD);
     let tag = registry.image("exam/app:1");
     let image = |number: u32| {
@@ -265,7 +282,7 @@ async fn an_image_is_pushed_once_and_a_tag_that_moves_there_is_pulled() {
     assert_eq!(seat.inspect("keeps", "{{.Id}} {{.State.StartedAt}}"), keeps);
 
     // A registry that is away is told, and stops nothing.
-    drop(registry);
+    registry.stop();
     let (code, said) = apply(&seat, login.path());
     assert_eq!(code, Some(0), "{said}");
     assert!(
@@ -283,7 +300,7 @@ async fn a_locked_tag_means_the_image_that_it_was_wherever_it_moves() {
     if is_left_out("a_locked_tag_means_the_image_that_it_was_wherever_it_moves") {
         return;
     }
-    let (host, registry) = (Host::new("lock").await, Registry::start());
+    let (host, mut registry) = (Host::new("lock").await, Registry::start());
     let login = registry.login(PASSWORD);
     let tag = registry.image("exam/app:1");
     let publish = |number: u32| {
@@ -358,7 +375,7 @@ async fn a_locked_tag_means_the_image_that_it_was_wherever_it_moves() {
     assert_eq!(number(), "2");
 
     // What cannot be found out is told, and nothing is written.
-    drop(registry);
+    registry.stop();
     let before = std::fs::read(host.path().join("invigil.lock")).expect("a file");
     let (code, said) = locked();
     assert!(

@@ -32,7 +32,7 @@ const ROWS: &[Row] = &[
         "{{.EnableIPv6}}",
         "true",
         "ipv6: false",
-        "ipv6                       true -> false\n  subnets.fd99:NET6::/64   fd99:NET6::/64 -> (none)",
+        "ipv6                    true -> false\n  subnets.fd99:NET6::/64   fd99:NET6::/64 -> (none)",
         "false",
     ),
     row(
