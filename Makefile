@@ -34,6 +34,7 @@ demo: ## an exam served from examples/ by this machine's Docker, in one command
 .PHONY: test
 test: build ## every test, on a real engine, which is started if none answers
 	@scripts/engine ensure
+	@scripts/engine tools
 	cargo test --workspace --locked
 
 .PHONY: test-engines
