@@ -11,6 +11,7 @@ use crate::fields::Live;
 use crate::resource::container::ContainerSpec;
 use crate::resource::name::Name;
 use crate::resource::network::NetworkSpec;
+use crate::resource::platform::Platform;
 use crate::resource::port::{Protocol, PublishedPort};
 use crate::resource::reference::{ImageId, ImageReference};
 use crate::resource::volume::VolumeSpec;
@@ -32,6 +33,8 @@ pub struct Observed {
     pub applied: BTreeMap<EngineId, Applied>,
     /// What registries have, as far as they were asked.
     pub at_registries: BTreeMap<ImageReference, AtRegistry>,
+    /// What the engine's host runs, if it says so.
+    pub platform: Option<Platform>,
     /// Whether the engine has no call that changes a container's limits or restart policy, and does not tell the
     /// addresses that were asked for: another one takes a new container.
     pub cannot_update: bool,

@@ -84,7 +84,7 @@ fn attachments(manifests: &Manifests) -> Attachments {
     let contents = |request: &Request| match request {
         Request::File(Wanted::Env, _) => Attachment::Env([("FROM_FILE".to_owned(), "1".to_owned())].into()),
         Request::File(Wanted::SavedImage | Wanted::KeptImage, _) => {
-            Attachment::Image(SavedImage { ids: vec![id()], brings: BTreeSet::new() })
+            Attachment::Image(SavedImage { ids: vec![id()], brings: BTreeSet::new(), platform: None })
         }
         Request::File(Wanted::FileSystem, _) => Attachment::Digest("ab".repeat(32)),
         Request::File(Wanted::Json, _) => Attachment::Json("{}".to_owned()),

@@ -55,8 +55,12 @@ mod tests {
     #[test]
     fn another_place_for_an_image_asks_for_something_else() {
         let of = |archive: &str, push: &str| {
-            let source =
-                ImageOrigin::Load { archive: "in.tar".into(), ids: Vec::new(), brings: BTreeSet::new() };
+            let source = ImageOrigin::Load {
+                archive: "in.tar".into(),
+                ids: Vec::new(),
+                brings: BTreeSet::new(),
+                platform: None,
+            };
             let image = DesiredImage {
                 archive: Some(KeptArchive { path: archive.into(), holds: Vec::new() }),
                 push: [push.parse().unwrap()].into(),

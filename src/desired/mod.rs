@@ -169,6 +169,8 @@ pub enum ImageOrigin {
         ids: Vec<ImageId>,
         /// The tags that come with it.
         brings: BTreeSet<ImageReference>,
+        /// What it is made for, if it says so.
+        platform: Option<Platform>,
     },
     /// What Invigil makes.
     Made(Recipe),

@@ -32,6 +32,17 @@ pub(super) fn diff(
             let why = crate::fields::plain(why);
             changes.warnings.push(format!("{id}: whether {reference} has moved cannot be asked: {why}"));
         }
+        if let (ImageOrigin::Load { archive, platform: Some(its), .. }, Some(here)) =
+            (&image.source, &observed.platform)
+            && images.settled(name).is_none()
+            && !its.is_like(here)
+        {
+            let archive = archive.display();
+            changes.warnings.push(format!(
+                "{id}: {archive} holds an image for {its}, and the engine is on {here}: its programs start only if \
+                 something there emulates them"
+            ));
+        }
         if let (Some(source), Some(there)) = (source(image, images), images.present(name))
             && there.source.as_ref() != Some(&source)
         {
@@ -287,7 +298,7 @@ fn make(
             let mark = Mark { base: on_base.marked().cloned(), ..mark() };
             Act::LoadOnBase { image: on_base.clone(), base, mark, pull }
         }
-        ImageOrigin::Load { archive, ids, brings } => {
+        ImageOrigin::Load { archive, ids, brings, .. } => {
             if let Some(tag) = foreign_tag(brings.iter(), images, owner) {
                 let why = format!(
                     "the archive brings the tag {tag}, which {ANOTHERS}; untag that image, or save the archive without \

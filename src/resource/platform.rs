@@ -13,6 +13,19 @@ impl Platform {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The platform of an image's config, or of an engine, if it says one.
+    pub fn of(os: Option<&str>, architecture: Option<&str>) -> Option<Self> {
+        format!("{}/{}", os?, architecture?).parse().ok()
+    }
+
+    /// Whether the programs of one start on the other without emulation, as far as their names tell: a variant is about
+    /// the processor's finer points.
+    pub fn is_like(&self, other: &Self) -> bool {
+        let names =
+            |platform: &Self| -> Vec<String> { platform.0.split('/').take(2).map(str::to_owned).collect() };
+        names(self) == names(other)
+    }
 }
 
 impl Notation for Platform {

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use super::archive::{self, DOCUMENT_MAX, Holds};
 use crate::resource::label::is_mark;
+use crate::resource::platform::Platform;
 use crate::resource::printable::printable;
 use crate::resource::reference::{ImageId, ImageReference};
 
@@ -18,6 +19,8 @@ pub struct SavedImage {
     pub ids: Vec<ImageId>,
     /// The tags that an engine points to it when it loads the archive, wherever they pointed before.
     pub brings: BTreeSet<ImageReference>,
+    /// What it is made for, if it says so.
+    pub platform: Option<Platform>,
 }
 
 /// The one image in an archive that `docker save` wrote. Its ids are its config's digest, and where the archive has
@@ -34,7 +37,10 @@ pub fn saved_image(file: &File) -> Result<SavedImage, String> {
         return Err(format!("it holds {} images, an Image is one", list.len()));
     };
     let config = image["Config"].as_str().ok_or("manifest.json names no config")?;
-    let mut ids = vec![ImageId::of(document(config)?)];
+    let config = document(config)?;
+    let mut ids = vec![ImageId::of(config)];
+    let said: serde_json::Value = serde_json::from_slice(config).unwrap_or_default();
+    let platform = Platform::of(said["os"].as_str(), said["architecture"].as_str());
     let mut layers = image["Layers"].as_array().into_iter().flatten().filter_map(|layer| layer.as_str());
     if let Some(missing) = layers.find(|layer| !names.contains(*layer)) {
         return Err(format!("it lacks the layer `{}`", printable(missing)));
@@ -55,7 +61,7 @@ pub fn saved_image(file: &File) -> Result<SavedImage, String> {
             "it brings the tag {mark}, by which Invigil knows what is whose; save it without"
         ));
     }
-    Ok(SavedImage { ids, brings })
+    Ok(SavedImage { ids, brings, platform })
 }
 
 /// The name under which containerd keeps what an OCI index lists. The second annotation may be a tag alone, which
@@ -110,7 +116,7 @@ mod tests {
         let mut archive = tar::Builder::new(File::create(&path).unwrap());
         let documents = [
             ("manifest.json", r#"[{"Config": "c.json", "RepoTags": ["app:latest", "lab:5000/app:1"]}]"#),
-            ("c.json", "{}"),
+            ("c.json", r#"{"os": "linux", "architecture": "arm64"}"#),
             (
                 "index.json",
                 r#"{"manifests": [
@@ -126,7 +132,8 @@ mod tests {
         }
         archive.finish().unwrap();
         let image = saved_image(&File::open(path).unwrap()).unwrap();
-        assert_eq!(image.ids, [ImageId::of(b"{}")]);
+        assert_eq!(image.ids, [ImageId::of(br#"{"os": "linux", "architecture": "arm64"}"#)]);
+        assert_eq!(image.platform, Some("linux/arm64".parse().unwrap()));
         let brings: Vec<String> = image.brings.iter().map(ToString::to_string).collect();
         assert_eq!(brings, ["app:latest", "other:2", "lab:5000/app:1"]);
     }

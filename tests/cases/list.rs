@@ -63,6 +63,7 @@ cases!(
     former_generation_stays_while_somebody_uses_it,
     held_change_makes_what_needs_it_wait,
     image_is_pushed_where_its_registry_has_another,
+    image_of_another_platform_is_told,
     image_on_a_base_that_changed_is_pushed_once_it_is_made,
     image_that_cannot_be_pulled_stops_nothing,
     image_that_is_built_anew_moves_its_container,

@@ -234,7 +234,7 @@ async fn law_11_an_engine_that_is_killed_while_it_starts_30_ends_with_30() {
     daemon.until("some are there", || listed(&[]) >= 8);
     // What was just being started is there afterwards, and is nobody's.
     spare.killer()();
-    Spare::script("start");
+    spare.start();
     daemon.until("all run", || listed(&[]) == 30 && listed(&["-a"]) == 30);
 }
 
@@ -272,8 +272,8 @@ async fn law_9_an_engine_that_was_stopped_and_started_without_a_daemon_leaves_no
     let quiet = "Nothing to do; 8 unchanged.\n";
     assert_eq!(host.plan_by(&engine).await.expect("a plan"), quiet);
 
-    Spare::script("stop");
-    Spare::script("start");
+    spare.stop();
+    spare.start();
     let begun = Instant::now();
     // An engine answers before it has started them all.
     while host.plan_by(&engine).await.ok().as_deref() != Some(quiet) {

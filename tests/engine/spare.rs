@@ -1,4 +1,4 @@
-//! An engine beside the first, for tests that kill one or need two: `scripts/engine start spare`. In: nothing. Out: where it
+//! An engine beside the first, for tests that kill one, need two, or need a disk of another sort: `scripts/engine start spare`. In: nothing. Out: where it
 //! answers. It is removed with all that it holds when the test ends.
 
 use std::fs::File;
@@ -11,6 +11,7 @@ use crate::support::{BUSYBOX, docker, repository};
 /// An engine of one test's own, with data of its own.
 pub struct Spare {
     pub socket: PathBuf,
+    name: &'static str,
     /// Nobody else's test has it meanwhile.
     _turn: File,
 }
@@ -18,10 +19,19 @@ pub struct Spare {
 impl Spare {
     /// Starts it, with busybox and nothing else.
     pub fn new() -> Self {
+        Self::started("spare")
+    }
+
+    /// The same on a disk on which containers can be given a size.
+    pub fn sized() -> Self {
+        Self::started("sized")
+    }
+
+    fn started(name: &'static str) -> Self {
         let turn = File::create(std::env::temp_dir().join("invigil-spare-engine.lock")).expect("a file");
         turn.lock().expect("a lock");
-        let socket = Self::script("start").strip_prefix("unix://").expect("a socket").into();
-        let spare = Self { socket, _turn: turn };
+        let socket = script("start", name).strip_prefix("unix://").expect("a socket").into();
+        let spare = Self { socket, name, _turn: turn };
         let archive = tempfile::NamedTempFile::new().expect("a file");
         let archive = archive.path().to_str().expect("a path");
         let made = Command::new(repository("scripts/busybox-image")).args([archive, BUSYBOX]).status();
@@ -30,11 +40,14 @@ impl Spare {
         spare
     }
 
-    pub fn script(word: &str) -> String {
-        let script = repository("scripts/engine");
-        let output = Command::new(script).args([word, "spare"]).output().expect("scripts/engine");
-        assert!(output.status.success(), "{word}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    /// Ends it, as its service would.
+    pub fn stop(&self) {
+        script("stop", self.name);
+    }
+
+    /// Starts it again.
+    pub fn start(&self) {
+        assert_eq!(script("start", self.name), self.endpoint());
     }
 
     /// What the docker command says of it; it must succeed.
@@ -60,7 +73,14 @@ impl Spare {
 impl Drop for Spare {
     fn drop(&mut self) {
         // One that was killed just now is needed once more to end its containers.
-        Self::script("start");
-        Self::script("remove");
+        script("start", self.name);
+        script("remove", self.name);
     }
+}
+
+fn script(word: &str, name: &str) -> String {
+    let output =
+        Command::new(repository("scripts/engine")).args([word, name]).output().expect("scripts/engine");
+    assert!(output.status.success(), "{word}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }

@@ -219,6 +219,7 @@ fn happen(engine: &MemoryEngine, line: &str, directory: &Path) {
             let port = port.parse().expect("a port");
             host.ports.get_or_insert_default().push(HeldPort { ip, port, protocol: Protocol::Tcp });
         }),
+        ["host", "runs", platform] => engine.runs(platform.parse().expect("a platform")),
         ["host", "suspended", why @ ..] => engine.on_host(|host| host.suspended = Some(why.join(" "))),
         ["host", "lacks", path] => engine.on_host(|host| {
             host.absent_paths.insert((*path).to_owned());

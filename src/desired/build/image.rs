@@ -110,6 +110,7 @@ impl Build<'_> {
                         archive,
                         ids: image.ids.clone(),
                         brings: image.brings.clone(),
+                        platform: image.platform.clone(),
                     }),
                     Ok(_) => Err((path, "this file was not read as a saved image".to_owned())),
                     Err(why) => Err((path, why)),

@@ -18,6 +18,7 @@ use super::raw::Body;
 use super::{Session, podman};
 use crate::engine::EngineError;
 use crate::fields::plain;
+use crate::resource::platform::Platform;
 
 /// The API that this module speaks: Docker 20.10's.
 const API: Version = Version { major: 1, minor: 41 };
@@ -97,6 +98,7 @@ pub(super) async fn connect(endpoint: &str) -> Result<Session, EngineError> {
         kept,
         version,
         latest: spoken,
+        platform: Platform::of(answer.os.as_deref(), answer.arch.as_deref()),
         is_podman: podman.is_some(),
         tags: Arc::default(),
         endpoint: endpoint.to_owned(),

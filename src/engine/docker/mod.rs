@@ -44,6 +44,7 @@ use super::{
 };
 use crate::observed::{AtRegistry, EngineId, Observed};
 use crate::plan::Step;
+use crate::resource::platform::Platform;
 use crate::resource::reference::{ImageId, ImageReference};
 
 /// An engine to look at. Has no way to change anything (law 10).
@@ -64,6 +65,8 @@ struct Session {
     version: connect::Version,
     /// The latest API that the engine speaks.
     latest: connect::Version,
+    /// What its host runs, if it says so.
+    platform: Option<Platform>,
     /// Whether it is Podman, which speaks Docker's API in words of its own.
     is_podman: bool,
     /// Held while tags are set or taken away: Podman loses or keeps one of two images' tags that change at once.

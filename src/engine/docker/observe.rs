@@ -34,8 +34,13 @@ pub(super) async fn observe(engine: &Session, scope: &Scope) -> Result<Observed,
         volumes(engine),
         at_registries
     )?;
-    let mut observed =
-        Observed { containers, at_registries, cannot_update: engine.is_podman, ..Observed::default() };
+    let mut observed = Observed {
+        containers,
+        at_registries,
+        cannot_update: engine.is_podman,
+        platform: engine.platform.clone(),
+        ..Observed::default()
+    };
     for document in &networks {
         observed.networks.push(parse::network(document, &scope.owner)?);
     }

@@ -17,6 +17,7 @@ use serde_json::Value;
 use super::{EngineError, Observe, Perform, Progress, Scope, Stage};
 use crate::observed::{HostFacts, Observed};
 use crate::plan::Step;
+use crate::resource::platform::Platform;
 use crate::resource::reference::{ImageId, ImageReference};
 pub use container::Doing;
 pub use image::Program;
@@ -94,6 +95,11 @@ impl MemoryEngine {
     /// Changes what is said of the host.
     pub fn on_host(&self, change: impl FnOnce(&mut HostFacts)) {
         change(&mut self.lock().world.host);
+    }
+
+    /// Says what the host runs.
+    pub fn runs(&self, platform: Platform) {
+        self.lock().world.platform = Some(platform);
     }
 
     /// `docker rmi REFERENCE`.

@@ -14,6 +14,7 @@ use crate::plan::Step;
 use crate::resource::label;
 use crate::resource::name::{Kind, Name, Owner, ResourceId};
 use crate::resource::network::{NetworkSpec, Subnet};
+use crate::resource::platform::Platform;
 use crate::resource::reference::ImageReference;
 use crate::resource::volume::VolumeSpec;
 
@@ -32,6 +33,7 @@ pub(super) struct World {
     pub volumes: BTreeMap<String, Volume>,
     /// What is said of the host.
     pub host: HostFacts,
+    pub platform: Option<Platform>,
     /// What was done to containers that an engine does not tell.
     pub applied: BTreeMap<EngineId, Applied>,
     /// What was taken out of containers, by where it is kept.
@@ -204,6 +206,7 @@ impl World {
             containers: self.containers.iter().map(|one| self.observe_container(one, scope)).collect(),
             host: self.host.clone(),
             applied: self.applied.clone(),
+            platform: self.platform.clone(),
             cannot_update: false,
             at_registries: scope
                 .at_registries

@@ -7,6 +7,8 @@ use futures_util::{StreamExt, stream};
 
 use rows::{ROWS, Row};
 
+use crate::faults::engine_at;
+use crate::spare::Spare;
 use crate::support::{BUSYBOX, Host, docker, export, in_place, is_left_out, is_podman};
 
 /// Fields that other tests of this suite take through the same: `networks` in `lifecycle`, the others
@@ -191,8 +193,39 @@ async fn what_the_kernel_cannot_do_is_no_difference() {
     assert_eq!(host.inspect("c", "{{.HostConfig.BlkioWeight}} {{.HostConfig.Memory}}"), "0 0");
 }
 
-/// No engine here has a storage driver with quotas. That it is asked for one is seen by its refusal, or,
-/// with containerd's image store, which takes any option, by what it says of the container.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_containers_size_is_a_field_where_its_disk_has_quotas() {
+    let (spare, host) = (Spare::sized(), Host::new("size").await);
+    let engine = engine_at(&spare.endpoint());
+    let of = |size: &str| {
+        let option = if size.is_empty() { String::new() } else { format!(", storageOpt: {{size: {size}}}") };
+        host.container(
+            "c",
+            &format!("{{image: '{BUSYBOX}', command: [sleep, '1000'], stopSignal: SIGKILL{option}}}"),
+        );
+    };
+    let seen = || spare.docker(&["inspect", "--format", "{{.HostConfig.StorageOpt}}", &host.name("c")]);
+    let mut plans = Vec::new();
+    for (size, expected) in [("64M", "map[size:64M]"), ("128M", "map[size:128M]"), ("", "map[]")] {
+        of(size);
+        plans.push(host.plan_by(&engine).await.expect("a plan"));
+        let (_, outcomes) = host.pass(&engine, 8).await.expect("a pass");
+        assert!(outcomes.is_success(), "{outcomes:?}");
+        assert_eq!(seen(), expected);
+        assert_eq!(host.plan_by(&engine).await.expect("a plan"), "Nothing to do; 1 unchanged.\n");
+    }
+    assert_eq!(
+        plans[1],
+        "container/@c  replace\n  storageOpt.size   64M -> 128M\n\nPlan: 1 to replace; 0 unchanged.\n"
+    );
+    assert_eq!(
+        plans[2],
+        "container/@c  replace\n  storageOpt.size   128M -> (none)\n\nPlan: 1 to replace; 0 unchanged.\n"
+    );
+}
+
+/// The engines that the tests run on have no disk with quotas. That they are asked for one is seen by their refusal, or,
+/// with containerd's image store, which takes any option, by what the engine says of the container.
 #[tokio::test(flavor = "multi_thread")]
 async fn storage_options_are_passed_on() {
     let host = Host::new("storage").await;
