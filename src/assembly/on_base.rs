@@ -270,8 +270,10 @@ fn copy<W: Write>(saved: impl Read, out: &mut Builder<W>) -> io::Result<BTreeMap
     let mut gate = Gate::of(Holds::Images);
     for entry in archive.entries()? {
         let mut entry = entry?;
-        gate.pass(&mut entry).map_err(|why| refused(format!("what the engine sent of the base: {why}")))?;
+        let target = entry.link_name()?.unwrap_or_default().to_string_lossy().into_owned();
         let path = entry.path()?.into_owned();
+        gate.pass(&path.to_string_lossy(), entry.header().entry_type(), &target)
+            .map_err(|why| refused(format!("what the engine sent of the base: {why}")))?;
         let name = plain_path(&path.to_string_lossy());
         let (size, kind) = (entry.size(), entry.header().entry_type());
         match kind {

@@ -261,7 +261,7 @@ mod tests {
         assert_eq!(
             read(Request::File(Wanted::SavedImage, path.clone())),
             Err(format!(
-                "{shown} is no saved image: it is no tar archive, or damaged: failed to read entire block"
+                "{shown} is no saved image: it is no tar archive, or damaged: it ends in the middle of a header"
             ))
         );
         std::fs::write(&path, [0x1f, 0x8b, 0]).unwrap();

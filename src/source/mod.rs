@@ -5,6 +5,7 @@ pub(crate) mod archive;
 pub mod attachment;
 pub mod context;
 pub mod directory;
+mod members;
 pub mod saved_image;
 mod stamp;
 

@@ -3,10 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::Read;
-use std::path::Path;
+use std::io;
+use std::path::{Component, Path, PathBuf};
 
-use super::archive::{self, DOCUMENT_MAX, Holds};
+use super::archive::{self, DOCUMENT_MAX, Holds, IMAGE_MAX};
+use super::members::Member;
 use crate::resource::label::is_mark;
 use crate::resource::platform::Platform;
 use crate::resource::printable::printable;
@@ -81,23 +82,44 @@ struct Contents {
     documents: BTreeMap<String, Vec<u8>>,
 }
 
-/// What a tar archive holds, layers skipped without being read.
+/// The documents that say what the others are.
+const LISTS: [&str; 4] = ["manifest.json", "index.json", "oci-layout", "repositories"];
+
+/// What a tar archive holds, layers skipped without being read. Each name is that of one file, so that whoever unpacks it
+/// finds what is found here.
 fn contents(file: &File) -> Result<Contents, String> {
     let mut contents = Contents { names: BTreeSet::new(), documents: BTreeMap::new() };
-    archive::walk(file, Holds::Images, |path, entry| {
+    let mut total = 0;
+    archive::walk(file, Holds::Images, |members, member| {
+        let parts = Path::new(&member.name).components();
+        let path: PathBuf = parts.filter(|part| *part != Component::CurDir).collect();
+        let path = path.to_string_lossy().into_owned();
+        let shown = printable(&path);
+        if member.kind.is_dir() {
+            return Ok(());
+        }
+        if !contents.names.insert(path.clone()) {
+            return Err(format!("`{shown}` is in it twice"));
+        }
+        let is_list = LISTS.contains(&path.as_str());
         let named = Path::new(&path).extension().is_some_and(|extension| extension == "json");
-        let may_be_document = named || path.starts_with("blobs/");
-        contents.names.insert(path.clone());
-        if !entry.header().entry_type().is_file() || !may_be_document || entry.size() > DOCUMENT_MAX {
+        let is_readable = member.kind.is_file() && member.size <= DOCUMENT_MAX;
+        if is_list && !is_readable {
+            return Err(format!("`{shown}` in it is no file, or larger than an image's can be"));
+        }
+        if !is_readable || !(is_list || named || path.starts_with("blobs/")) {
             return Ok(());
         }
-        let mut start = [0; 1];
-        if entry.read_exact(&mut start).is_err() || !matches!(start[0], b'{' | b'[') {
+        let start = Member { size: member.size.min(1), ..member.clone() };
+        let unread = |error: io::Error| format!("it cannot be read: {error}");
+        if !is_list && !matches!(members.content(&start).map_err(unread)?[..], [b'{' | b'[']) {
             return Ok(());
         }
-        let mut bytes = start.to_vec();
-        entry.read_to_end(&mut bytes)?;
-        contents.documents.insert(path, bytes);
+        total += member.size;
+        if total > IMAGE_MAX {
+            return Err("its metadata is larger than an image's can be".to_owned());
+        }
+        contents.documents.insert(path, members.content(&member).map_err(unread)?);
         Ok(())
     })?;
     Ok(contents)
@@ -105,7 +127,7 @@ fn contents(file: &File) -> Result<Contents, String> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{self, Seek};
+    use std::io::Seek;
 
     use super::*;
 
@@ -165,17 +187,44 @@ mod tests {
         // Sparse on the disk: a file's own size is anybody's word, too.
         for kind in [EntryType::GNULongName, EntryType::GNULongLink, EntryType::XHeader] {
             let bytes = header(kind, "././@LongLink", large);
-            assert_eq!(
-                told(&bytes, 512 + large),
-                "its metadata is larger than an image's can be",
-                "{kind:?}"
-            );
+            assert_eq!(told(&bytes, 512 + large), "a name in it is longer than any can be", "{kind:?}");
         }
         let bytes = header(EntryType::Regular, "layer.tar", large);
         assert_eq!(told(&bytes, 512 + large + 1024), "it has no manifest.json");
         // As many headers as fit.
-        let many = header(EntryType::Regular, "x", 0).repeat((1 << 16) + 1);
+        let many = header(EntryType::Directory, "x", 0).repeat((1 << 16) + 1);
         assert_eq!(told(&many, many.len() as u64), "its metadata is larger than an image's can be");
+    }
+
+    #[test]
+    fn law_8_each_name_in_an_archive_is_that_of_one_file() {
+        let saved = |members: &[(tar::EntryType, &str, &str)]| {
+            let packed = members.iter().map(|(kind, name, text)| {
+                let mut content = text.as_bytes().to_vec();
+                content.resize(text.len().next_multiple_of(512), 0);
+                [header(*kind, name, text.len() as u64), content].concat()
+            });
+            let bytes: Vec<u8> = packed.collect::<Vec<_>>().concat();
+            told(&bytes, bytes.len() as u64 + 1024)
+        };
+        let file = tar::EntryType::Regular;
+        let honest = (file, "manifest.json", "[{}]");
+        for other in ["manifest.json", "./manifest.json"] {
+            let twice = saved(&[honest, (file, other, " [{}]")]);
+            assert_eq!(twice, "`manifest.json` is in it twice", "{other}");
+        }
+        // An engine reads it, whatever it begins with.
+        assert_eq!(saved(&[(file, "manifest.json", "  [{}]")]), "manifest.json names no config");
+        let no_file = "`manifest.json` in it is no file, or larger than an image's can be";
+        let large = header(file, "manifest.json", DOCUMENT_MAX + 1);
+        assert_eq!(told(&large, 512 + DOCUMENT_MAX + 1024), no_file);
+        let mut link = tar::Header::new_gnu();
+        link.set_entry_type(tar::EntryType::Symlink);
+        link.set_size(0);
+        link.set_path("manifest.json").unwrap();
+        link.set_link_name("x.json").unwrap();
+        link.set_cksum();
+        assert_eq!(told(link.as_bytes(), 1536), no_file);
     }
 
     #[test]
@@ -192,7 +241,7 @@ mod tests {
         let whole = archive.into_inner().unwrap();
         assert_eq!(whole.len(), 9 * 512 + 512);
         for (length, why) in [
-            (511, "it is no tar archive, or damaged: failed to read entire block"),
+            (511, "it is no tar archive, or damaged: it ends in the middle of a header"),
             (512 + 10, "it is damaged: it ends in the middle of `manifest.json`"),
             (2 * 512, "it has no c.json"),
             (5 * 512 + 2, "it is damaged: it ends in the middle of `a/layer.tar`"),

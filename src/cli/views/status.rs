@@ -59,12 +59,14 @@ pub(crate) struct StatusArgs {
 
 pub(super) async fn status(args: &StatusArgs) -> Result<ExitCode> {
     let deadline = Instant::now() + args.timeout.into();
+    let begun = Timestamp::now();
     loop {
         let status = asked(&args.whose.owner).await?;
         let chosen = chosen(&status, &args.resources);
         let is_ready = is_ready(&status, chosen.as_ref().ok());
         let is_over = Instant::now() >= deadline;
-        if args.wait && !is_ready && !is_over && (chosen.is_ok() || may_come(&status, &args.resources)) {
+        if args.wait && !is_ready && !is_over && (chosen.is_ok() || may_come(&status, &args.resources, begun))
+        {
             sleep(LOOK).await;
             continue;
         }
@@ -152,8 +154,8 @@ fn chosen<'a>(status: &'a Status, named: &[String]) -> Result<BTreeMap<&'a Resou
         if found.is_empty() {
             let known: Vec<String> = status.resources.keys().map(ToString::to_string).collect();
             let form = || "a resource is KIND/NAME, like container/web".to_owned();
-            let hint = did_you_mean(name, known.iter().map(String::as_str))
-                .or_else(|| name.parse::<ResourceId>().is_err().then(form));
+            let hint =
+                did_you_mean(name, known.iter().map(String::as_str)).or_else(|| (!is_id(name)).then(form));
             return Err(Unknown { message: format!("the daemon knows no {}", plain(name)), hint }.into());
         }
         all.extend(found);
@@ -161,12 +163,16 @@ fn chosen<'a>(status: &'a Status, named: &[String]) -> Result<BTreeMap<&'a Resou
     Ok(all)
 }
 
-/// Whether what the daemon does not know may be in manifests that it is yet to see: it has not looked, or the names are those
-/// of resources.
-fn may_come(status: &Status, named: &[String]) -> bool {
-    let is_resource = |name: &String| name.starts_with("problemset/") || name.parse::<ResourceId>().is_ok();
+/// Whether what the daemon does not know may be in manifests that it is yet to see: the names are those of resources, or it
+/// has not looked since `begun`.
+fn may_come(status: &Status, named: &[String], begun: Timestamp) -> bool {
     let mut unknown = named.iter().filter(|name| found(status, name).is_empty());
-    status.looked.is_none() || status.outdated || unknown.all(is_resource)
+    status.outdated || status.looked.is_none_or(|looked| looked < begun) || unknown.all(|name| is_id(name))
+}
+
+/// Whether a name is one of a resource by its form.
+fn is_id(name: &str) -> bool {
+    name.starts_with("problemset/") || name.parse::<ResourceId>().is_ok()
 }
 
 /// The resource of a name, which may call a problem set's image by either kind; else all images that had this name with the
@@ -277,6 +283,27 @@ mod tests {
             resources.map(|(id, condition)| (id.parse().unwrap(), standing(condition))).into_iter().collect();
         let looked = Some(Timestamp::UNIX_EPOCH);
         Status { looked, resources, ..Status::new("exam\u{1b}[31m", Timestamp::UNIX_EPOCH) }
+    }
+
+    #[test]
+    fn what_no_resource_is_called_is_waited_for_until_the_daemon_has_looked_once_more() {
+        let mut status = status();
+        let named = |name: &str| [name.to_owned(), "container/web".to_owned()];
+        let (before, after) = (Timestamp::UNIX_EPOCH, Timestamp::from_second(1).unwrap());
+        for (name, is_known) in
+            [("container/new", true), ("problemset/new", true), ("imgId-7", false), ("Nonsense/x", false)]
+        {
+            assert_eq!(may_come(&status, &named(name), before), is_known, "{name}");
+            assert!(may_come(&status, &named(name), after), "{name}");
+            let hint = chosen(&status, &named(name)).unwrap_err().downcast::<Unknown>().unwrap().hint;
+            let is_about_form = hint.is_some_and(|hint| hint.starts_with("a resource is KIND/NAME"));
+            assert_eq!(is_about_form, !is_known, "{name}");
+        }
+        status.outdated = true;
+        assert!(may_come(&status, &named("imgId-7"), before));
+        status.outdated = false;
+        status.looked = None;
+        assert!(may_come(&status, &named("imgId-7"), before));
     }
 
     #[test]

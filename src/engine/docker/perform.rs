@@ -178,7 +178,11 @@ async fn make_marked(
     progress: &Progress<'_>,
 ) -> Result<(), EngineError> {
     let attempt = label::attempt(mark, &nonce());
-    make(&patient(engine), what, recipe, &attempt, progress).await?;
+    if let Err(error) = make(&patient(engine), what, recipe, &attempt, progress).await {
+        // Of what was refused halfway the engine may have made something all the same.
+        let _ = untag(engine, what, &attempt).await;
+        return Err(error);
+    }
     tag(engine, what, &[attempt.to_string()], std::slice::from_ref(mark), None).await?;
     untag(engine, what, &attempt).await
 }
