@@ -227,6 +227,30 @@ async fn serve_directory(root: PathBuf) -> SocketAddr {
     address
 }
 
+/// What engines push.
+const KINDS: &str = "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json, \
+                     application/vnd.oci.image.index.v1+json";
+
+/// Copies an image within a registry: its manifest or its index, whichever the engine has pushed.
+fn copy(registry: &Registry, from: &str, to: &str, reference: &str) {
+    let (head, manifest) = registry.ask("GET", &format!("{from}/manifests/{reference}"), KINDS, "");
+    let kind = head.lines().find_map(|line| line.strip_prefix("Content-Type: ")).expect("a kind").trim();
+    let parts: serde_json::Value = serde_json::from_str(&manifest).expect("JSON");
+    let digests = |parts: &serde_json::Value| -> Vec<String> {
+        let parts = parts.as_array().into_iter().flatten();
+        parts.filter_map(|part| part["digest"].as_str().map(str::to_owned)).collect()
+    };
+    for child in digests(&parts["manifests"]) {
+        copy(registry, from, to, &child);
+    }
+    let config = parts["config"]["digest"].as_str().map(str::to_owned);
+    for blob in digests(&parts["layers"]).into_iter().chain(config) {
+        registry.ask("POST", &format!("{to}/blobs/uploads/?mount={blob}&from={from}"), "*/*", "");
+    }
+    let (head, told) = registry.ask("PUT", &format!("{to}/manifests/{reference}"), kind, &manifest);
+    assert!(head.contains(" 201 "), "{head}\n{told}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_daemon_sees_by_itself_that_a_tag_has_moved_in_its_registry() {
     if is_podman() {
@@ -249,13 +273,7 @@ async fn a_daemon_sees_by_itself_that_a_tag_has_moved_in_its_registry() {
     docker(&["rm", &host.name("seed")]);
     docker(&["push", &other]);
     docker(&["rmi", &other]);
-    let kinds = "application/vnd.docker.distribution.manifest.v2+json";
-    let (_, manifest) = registry.ask("GET", "exam/other/manifests/1", kinds, "");
-    for digest in manifest.split('"').filter(|word| word.starts_with("sha256:")) {
-        registry.ask("POST", &format!("exam/app/blobs/uploads/?mount={digest}&from=exam/other"), "*/*", "");
-    }
-    let (head, _) = registry.ask("PUT", "exam/app/manifests/1", kinds, &manifest);
-    assert!(head.contains(" 201 "), "{head}");
+    copy(&registry, "exam/other", "exam/app", "1");
     daemon.until("it is followed", || says("2"));
     drop(daemon);
     run(&["rmi", &tag]);
