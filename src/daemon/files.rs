@@ -183,6 +183,7 @@ mod tests {
 
     use super::{ExamServer, Files, MOUNT_CHANGED, SETTLED, UNSETTLED};
     use crate::desired::Removals;
+    use crate::source::LOCK;
 
     fn files(dir: &tempfile::TempDir) -> Files {
         std::fs::write(dir.path().join("a.yaml"), MANIFEST).unwrap();
@@ -242,6 +243,21 @@ mod tests {
         assert_eq!(removals_after(&mut files, 29).await, withheld(UNSETTLED));
         files.accept();
         assert_eq!(removals_after(&mut files, 0).await, Removals::Allowed);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn law_2_a_directory_in_which_only_its_lock_is_left_is_as_doubtful_as_an_empty_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut files = files(&dir);
+        std::fs::write(dir.path().join(LOCK), "formatVersion: 1\nimages: {}\n").unwrap();
+        files.read().await.unwrap();
+        assert_eq!(removals_after(&mut files, 2).await, Removals::Allowed);
+        std::fs::remove_file(dir.path().join("a.yaml")).unwrap();
+        assert!(matches!(removals_after(&mut files, 2).await, Removals::Withheld(_)));
+        std::fs::write(dir.path().join("b.yaml"), MANIFEST.replace("name: data", "name: more")).unwrap();
+        assert_eq!(removals_after(&mut files, 9).await, withheld(UNSETTLED));
+        assert_eq!(removals_after(&mut files, 9).await, withheld(UNSETTLED), "2 s are not enough here");
+        assert_eq!(removals_after(&mut files, 30).await, Removals::Allowed);
     }
 
     #[tokio::test(start_paused = true)]
