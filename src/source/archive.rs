@@ -163,8 +163,8 @@ fn leaves(path: &Path) -> bool {
 
 /// Whether a path goes up after it has gone down: from a link that is somewhere else.
 fn goes_back(path: &Path) -> bool {
-    let down = path.components().skip_while(|part| !matches!(part, Component::Normal(_)));
-    down.into_iter().any(|part| part == Component::ParentDir)
+    let mut down = path.components().skip_while(|part| !matches!(part, Component::Normal(_)));
+    down.any(|part| part == Component::ParentDir)
 }
 
 #[cfg(test)]
