@@ -46,6 +46,16 @@ test-unit: build ## the systemd unit, in a container with a real systemd
 	@scripts/engine ensure
 	scripts/test-unit "$(dir $(BIN))debug"
 
+.PHONY: test-package
+test-package: build ## the Debian package, installed, upgraded and removed in a container with a real systemd
+	@scripts/engine ensure
+	scripts/test-package "$(dir $(BIN))debug"
+
+.PHONY: test-git
+test-git: build ## manifests from Git behind ssh, in a container with a real systemd: forge away, reboot, what is refused
+	@scripts/engine ensure
+	scripts/test-git "$(dir $(BIN))debug"
+
 .PHONY: fuzz
 fuzz: ## look for inputs that nobody thought of: FUZZ_SECONDS=30 for each target (needs g++)
 	@scripts/fuzz
@@ -55,13 +65,15 @@ lint: ## formatting, clippy, the scripts, the systemd unit
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	@command -v shellcheck >/dev/null || { echo 'shellcheck is missing: apt-get install shellcheck' >&2; exit 1; }
-	shellcheck scripts/* .ci/run
+	shellcheck scripts/* .ci/run debian/*.postinst debian/*.prerm debian/*.postrm
 	@command -v systemd-analyze >/dev/null || { echo 'systemd-analyze is missing: apt-get install systemd' >&2; exit 1; }
 	scripts/check-unit
 
 .PHONY: deny
 deny: ## the dependencies: their licences and where they come from
 	@command -v cargo-deny >/dev/null || { echo 'cargo-deny is missing: cargo install --locked cargo-deny' >&2; exit 1; }
+	@# It looks at the crates of every platform, of which a build fetches its own.
+	cargo fetch --locked --quiet
 	cargo deny --offline --locked check --hide-inclusion-graph bans licenses sources
 
 .PHONY: check
@@ -84,7 +96,12 @@ bench: release ## the ratios to raw calls, to docker build, and to Compose where
 bench-peers: ## the same, with Compose from Debian
 	@COMPOSE=$$(scripts/engine compose-path) $(MAKE) --no-print-directory bench
 
+.PHONY: deb
+deb: release ## a Debian package, in target/debian
+	@scripts/deb "$(BIN)" target/debian
+
 # The exam server goes beside the daemon, which puts it into images. Manifests hold the keys of exams: they are root's alone.
+# Whoever may ask how things stand may read the configuration; one that is there stays.
 .PHONY: install
 install: release ## programs and systemd unit, under PREFIX and DESTDIR
 	install -d -m 0755 "$(DESTDIR)$(PREFIX)/bin"
@@ -92,5 +109,7 @@ install: release ## programs and systemd unit, under PREFIX and DESTDIR
 	install -d -m 0755 "$(DESTDIR)/etc/systemd/system"
 	sed 's#/usr/local/bin/invigil#$(PREFIX)/bin/invigil#' systemd/invigil.service > "$(DESTDIR)/etc/systemd/system/invigil.service"
 	chmod 0644 "$(DESTDIR)/etc/systemd/system/invigil.service"
-	install -d -m 0700 "$(DESTDIR)/etc/invigil" "$(DESTDIR)/etc/invigil/manifests"
+	install -d -m 0755 "$(DESTDIR)/etc/invigil"
+	install -d -m 0700 "$(DESTDIR)/etc/invigil/manifests"
+	[ -e "$(DESTDIR)/etc/invigil/config.yaml" ] || install -m 0644 systemd/config.yaml "$(DESTDIR)/etc/invigil/config.yaml"
 	@echo 'next: put manifests into /etc/invigil/manifests, then: systemctl daemon-reload && systemctl enable --now invigil'

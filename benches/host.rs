@@ -43,6 +43,9 @@ const BUILDS: usize = 20;
 const MANIFESTS: usize = 10_000;
 /// The files of a build context.
 const FILES: usize = 10_000;
+/// A host of 1,000 resources.
+const SEATS: usize = 320;
+const NETWORKS: usize = 40;
 /// How many containers a daemon rests with.
 const RESTING: [usize; 2] = [100, 1000];
 /// How long the bench waits for a page, at most.
@@ -65,12 +68,13 @@ fn main() {
     busybox();
     bench.clean();
     println!("{:<44} {:>9} {:>9} {:>9} {:>7}  goal", "", "median", "min", "max", "ratio");
-    let parts: [(&str, Part); 6] = [
+    let parts: [(&str, Part); 7] = [
         ("containers", Bench::containers),
         ("downtime", Bench::downtime),
         ("papers", Bench::papers),
         ("contexts", Bench::contexts),
         ("manifests", Bench::manifests),
+        ("plan", Bench::plan),
         ("rest", Bench::at_rest),
     ];
     let wanted: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
@@ -374,6 +378,48 @@ impl Bench {
         line("  and compared, engine in memory; goal <= 2 s", &times, None);
     }
 
+    /// A look at a whole host, on which nothing is to be done: seats of one container, one volume and one problem set each,
+    /// and networks. What Docker's own client takes to say the same of the containers alone stands beside it.
+    fn plan(&self) {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut manifests = String::new();
+        let mut add = |kind: &str, name: &str, spec: &str| {
+            let _ = writeln!(
+                manifests,
+                "---\napiVersion: invigil/v1\nkind: {kind}\nmetadata: {{name: {name}}}\nspec: {spec}"
+            );
+        };
+        for seat in 0..SEATS {
+            let name = format!("{PREFIX}-{seat}");
+            add("Volume", &name, "{}");
+            let items =
+                format!("[{{id: '1', type: short_answer, prompt: 'seat {seat}', key: {{reference: r}}}}]");
+            add("ProblemSet", &name, &format!("{{title: T, items: {items}}}"));
+            let spec = format!(
+                "{{problemSet: {name}, networkMode: none, state: created, binds: ['{name}:/answers']}}"
+            );
+            add("Container", &name, &spec);
+        }
+        for number in 0..NETWORKS {
+            let spec = format!("{{internal: true, subnets: [{{subnet: 10.213.{number}.0/28}}]}}");
+            add("Network", &format!("{PREFIX}-{number}"), &spec);
+        }
+        fs::write(dir.path().join("all.yaml"), manifests).expect("a file");
+        self.apply(dir.path());
+        let names: Vec<String> = (0..SEATS).map(|seat| format!("{PREFIX}-{seat}")).collect();
+        let (mut ours, mut theirs) = (Times::default(), Times::default());
+        for _ in 0..ROUNDS {
+            theirs.add(timed(|| quiet(Command::new("docker").args(["container", "inspect"]).args(&names))));
+            ours.add(timed(|| {
+                quiet(Command::new(&self.invigil).args(["plan", "--owner", PREFIX]).arg(dir.path()));
+            }));
+        }
+        self.clean();
+        line(&format!("{SEATS} containers: docker inspect"), &theirs, None);
+        let what = format!("  plan, {} resources; goal <= 0.15 s", 3 * SEATS + NETWORKS);
+        line(&what, &ours, Some((&theirs, "")));
+    }
+
     fn at_rest(&self) {
         for count in RESTING {
             self.at_rest_with(count);
@@ -399,7 +445,7 @@ impl Bench {
                     quiet(Command::new(&self.invigil).args(["plan", "--owner", PREFIX]).arg(dir.path()));
                 }));
             }
-            line(&format!("plan with {count} containers; goal <= 0.15 s"), &times, None);
+            line(&format!("plan, {count} containers and nothing else"), &times, None);
         }
         let mut daemon = Command::new(&self.invigil);
         daemon.args(["run", "--interval", "5s", "--owner", PREFIX]).arg(dir.path()).stderr(Stdio::null());
@@ -437,6 +483,14 @@ impl Bench {
         let mine: Vec<&str> = listed.lines().filter(|tag| tag.contains(&format!("{PREFIX}-"))).collect();
         if !mine.is_empty() {
             quiet(Command::new("docker").arg("rmi").args(mine));
+        }
+        for kind in ["network", "volume"] {
+            let list = [kind, "ls", "--filter", &format!("name={PREFIX}-"), "--format", "{{.Name}}"];
+            let listed = Command::new("docker").args(list).output().expect("docker");
+            let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+            if !listed.is_empty() {
+                quiet(Command::new("docker").args([kind, "rm"]).args(listed.lines()));
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::engine::{EngineError, Perform, Stage};
 use crate::plan::{Node, Plan, Step};
@@ -59,7 +59,14 @@ pub fn default_parallelism() -> usize {
     std::thread::available_parallelism().map_or(4, |cores| (cores.get() * 4).min(16))
 }
 
-/// Walks `plan` on `engine` with at most `parallelism` steps in flight.
+/// How many steps that only wait may be in flight for each place but the first, and in all: each looks at its container ten
+/// times a second, which an engine does not notice of some dozens.
+const WAITS: usize = 8;
+const WAITS_MAX: usize = 64;
+
+/// Walks `plan` on `engine` with at most `parallelism` steps in flight. Those that only wait for a container hold no
+/// place, unless there is but one, or they are too many; of what undoes what they waited for in vain, again at most
+/// `parallelism` are in flight.
 ///
 /// When `stop` turns true, steps in flight are finished and no further one is begun, but for those that
 /// end what is begun already: a predecessor that was stopped is not left without a successor (law 11).
@@ -71,13 +78,16 @@ pub async fn execute<E: Perform>(
     report: &(dyn Fn(Event<'_>) + Sync),
 ) -> Outcomes {
     let mut walk = Walk::new(plan);
+    let rescues = Semaphore::new(parallelism.max(1));
     let mut flying = FuturesUnordered::new();
     let mut outcomes = Outcomes::default();
     let mut interrupted: BTreeSet<&ResourceId> = BTreeSet::new();
     let mut stopped: BTreeMap<&ResourceId, Instant> = BTreeMap::new();
     let mut is_alone = false;
+    let mut waiting = 0;
+    let waits_max = (parallelism.saturating_sub(1) * WAITS).min(WAITS_MAX);
     loop {
-        while flying.len() < parallelism.max(1) && !outcomes.engine_lost {
+        while flying.len() - waiting.min(waits_max) < parallelism.max(1) && !outcomes.engine_lost {
             let stopping = *stop.borrow();
             let is_owed =
                 |index: usize| plan.nodes[index].resources.iter().any(|id| interrupted.contains(id));
@@ -86,6 +96,7 @@ pub async fn execute<E: Perform>(
             };
             let Some(index) = walk.next(may) else { break };
             is_alone |= plan.nodes[index].step.is_done_alone();
+            waiting += usize::from(plan.nodes[index].step.only_waits());
             if plan.nodes[index].step.interrupts() {
                 interrupted.extend(&plan.nodes[index].resources);
             }
@@ -94,10 +105,11 @@ pub async fn execute<E: Perform>(
                 stopped.extend(resources.iter().map(|id| (id, Instant::now())));
             }
             let since = resources.iter().find_map(|id| stopped.get(id).copied());
-            flying.push(run(index, &plan.nodes[index], since, engine, report));
+            flying.push(run(index, &plan.nodes[index], since, engine, &rescues, report));
         }
         let Some((index, result)) = flying.next().await else { break };
         is_alone &= !plan.nodes[index].step.is_done_alone();
+        waiting -= usize::from(plan.nodes[index].step.only_waits());
         match result {
             Ok(()) => walk.succeeded(index),
             Err(EngineError::Undecided) => {
@@ -106,13 +118,15 @@ pub async fn execute<E: Perform>(
             }
             Err(error) => {
                 outcomes.engine_lost |= error.is_unreachable();
+                walk.failed(index);
                 for id in &plan.nodes[index].resources {
                     outcomes.failed.entry(id.clone()).or_insert_with(|| error.to_string());
                 }
             }
         }
     }
-    for (index, node) in plan.nodes.iter().enumerate().filter(|(index, _)| !walk.is_started(*index)) {
+    let is_left = |(index, node): &(usize, &Node)| !walk.is_started(*index) && node.instead.is_empty();
+    for (index, node) in plan.nodes.iter().enumerate().filter(is_left) {
         report(Event::Skipped(index, node));
         outcomes.skipped.extend(node.resources.iter().cloned());
     }
@@ -128,6 +142,7 @@ async fn run<E: Perform>(
     node: &Node,
     since: Option<Instant>,
     engine: &E,
+    rescues: &Semaphore,
     report: &(dyn Fn(Event<'_>) + Sync),
 ) -> (usize, Result<(), EngineError>) {
     report(Event::Started(index, node));
@@ -143,6 +158,7 @@ async fn run<E: Perform>(
         Err(error) => {
             report(Event::Failed(index, node, error));
             if !node.rescue.is_empty() {
+                let _place = if node.step.only_waits() { rescues.acquire().await.ok() } else { None };
                 let rescued = rescue(node, engine).await;
                 report(Event::Rescued(index, node, rescued.map(|()| since.map(|since| since.elapsed()))));
             }
@@ -165,10 +181,14 @@ async fn rescue<E: Perform>(node: &Node, engine: &E) -> Result<(), String> {
 
 /// Which steps can be begun.
 struct Walk {
-    /// For each node, how many of those it needs are not done.
+    /// For each node, how many of those it needs are not done; one more as long as none has failed that it is instead of.
     missing: Vec<usize>,
     /// For each node, those that need it.
     needed_by: Vec<Vec<usize>>,
+    /// For each node, those that are done only if it fails.
+    instead: Vec<Vec<usize>>,
+    /// Those of which one has failed that they are instead of.
+    called: BTreeSet<usize>,
     /// Nodes that can be begun and are not, lowest first.
     ready: BTreeSet<usize>,
     started: Vec<bool>,
@@ -177,19 +197,26 @@ struct Walk {
 impl Walk {
     fn new(plan: &Plan) -> Self {
         let mut needed_by = vec![Vec::new(); plan.nodes.len()];
+        let mut instead = needed_by.clone();
         for (index, node) in plan.nodes.iter().enumerate() {
             for need in &node.needs {
                 needed_by[*need].push(index);
             }
+            for other in &node.instead {
+                instead[*other].push(index);
+            }
         }
-        let missing: Vec<usize> = plan.nodes.iter().map(|node| node.needs.len()).collect();
-        let ready = missing
-            .iter()
-            .enumerate()
-            .filter(|(_, missing)| **missing == 0)
-            .map(|(index, _)| index)
-            .collect();
-        Self { missing, needed_by, ready, started: vec![false; plan.nodes.len()] }
+        let missing = plan.nodes.iter().map(|node| node.needs.len() + usize::from(!node.instead.is_empty()));
+        let missing: Vec<usize> = missing.collect();
+        let ready = (0..missing.len()).filter(|index| missing[*index] == 0).collect();
+        Self {
+            missing,
+            needed_by,
+            instead,
+            called: BTreeSet::new(),
+            ready,
+            started: vec![false; plan.nodes.len()],
+        }
     }
 
     /// The lowest node that can be begun and may.
@@ -202,10 +229,22 @@ impl Walk {
 
     fn succeeded(&mut self, index: usize) {
         for dependent in std::mem::take(&mut self.needed_by[index]) {
-            self.missing[dependent] -= 1;
-            if self.missing[dependent] == 0 {
-                self.ready.insert(dependent);
+            self.one_less(dependent);
+        }
+    }
+
+    fn failed(&mut self, index: usize) {
+        for other in std::mem::take(&mut self.instead[index]) {
+            if self.called.insert(other) {
+                self.one_less(other);
             }
+        }
+    }
+
+    fn one_less(&mut self, index: usize) {
+        self.missing[index] -= 1;
+        if self.missing[index] == 0 {
+            self.ready.insert(index);
         }
     }
 

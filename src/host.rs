@@ -1,4 +1,4 @@
-//! What of the host itself a plan depends on: ports that processes hold, sources of binds, memory, room on the
+//! What of the host itself a plan depends on: ports that processes hold, sources of binds and of builds' secrets, memory, room on the
 //! engine's disk. In: the engine's socket and what is wanted. Out: [`HostFacts`]. Looks only; of an engine on another host
 //! nothing is known.
 
@@ -14,8 +14,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::desired::Desired;
-use crate::observed::{HeldPort, HostFacts};
+use crate::desired::{Desired, ImageOrigin, Recipe};
+use crate::observed::{HeldPort, HostFacts, ObservedContainer};
 use crate::resource::container::ContainerSpec;
 use crate::resource::port::Protocol;
 
@@ -28,7 +28,15 @@ const HANGING_MAX: usize = 16;
 pub async fn look(socket: &Path, desired: &Desired) -> HostFacts {
     let process = engine_process(socket).await;
     let specs = desired.containers.values().map(|container| &container.spec);
-    let paths: BTreeSet<String> = specs.flat_map(ContainerSpec::required_paths).map(str::to_owned).collect();
+    let images = desired.images.values().filter_map(|image| match &image.source {
+        ImageOrigin::Made(recipe) => Some(recipe),
+        _ => None,
+    });
+    let paths: BTreeSet<String> = specs
+        .flat_map(ContainerSpec::required_paths)
+        .map(str::to_owned)
+        .chain(images.flat_map(Recipe::secret_files))
+        .collect();
     let facts = tokio::task::spawn_blocking(move || HostFacts {
         ports: process.and_then(held_ports),
         memory: total_memory(),
@@ -37,6 +45,13 @@ pub async fn look(socket: &Path, desired: &Desired) -> HostFacts {
     let (facts, absent_paths) = tokio::join!(facts, absent(paths, is_absent, LOOK));
     // A panic in there is no fact about the host.
     HostFacts { absent_paths, ..facts.unwrap_or_default() }
+}
+
+/// The paths that have to be there before containers that are down can be started as they were made, and are not there.
+pub async fn absent_below(containers: &[ObservedContainer]) -> BTreeSet<String> {
+    let down = containers.iter().filter(|container| !container.status.is_up());
+    let specs = down.filter_map(|container| container.managed.as_ref()?.created.as_ref());
+    absent(specs.flat_map(ContainerSpec::required_paths).map(str::to_owned).collect(), is_absent, LOOK).await
 }
 
 /// The paths that are not there. One whose look does not come back is not absent (law 1), and it is not

@@ -12,6 +12,7 @@
 //! The modules are floors; one imports only from those above it in this list
 //! (`tests/floors.rs` holds them to it).
 
+pub mod html;
 pub mod resource;
 
 pub mod problemset;
@@ -33,6 +34,7 @@ pub mod convert;
 
 pub mod engine;
 pub mod host;
+pub mod journal;
 pub mod records;
 pub mod registries;
 pub mod secret;
@@ -41,6 +43,7 @@ pub mod whole;
 
 pub mod execute;
 
+pub mod account;
 pub mod reconcile;
 pub mod status;
 pub mod turn;

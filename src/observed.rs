@@ -8,7 +8,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::fields::Live;
-use crate::resource::container::ContainerSpec;
+use crate::resource::container::{ContainerSpec, State};
 use crate::resource::name::Name;
 use crate::resource::network::NetworkSpec;
 use crate::resource::platform::Platform;
@@ -72,6 +72,21 @@ pub struct Applied {
     /// When the program had been started whose namespace it shares, and for which it was last restarted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub followed: Option<StartedAt>,
+    /// Which resource it became, where its label says which it was made as.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub became: Option<Name>,
+    /// When its program had been started before a start of what the engine may have lost track of. As long as the engine
+    /// still says so, that start failed: this is written before it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tried_after: Option<StartedAt>,
+    /// The limits, by field, that were asked of it in place where it had none. One that it has not got by then is one that
+    /// its host's kernel has no means for.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub asked: BTreeSet<String>,
+    /// What its manifest last had it do, where its label says otherwise: that of a container that is down is not told from
+    /// what it is doing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<State>,
 }
 
 /// When a program was started: nanoseconds since 1970, by the engine's clock.
@@ -82,7 +97,7 @@ pub type StartedAt = u64;
 pub struct HostFacts {
     /// The ports that processes hold, those that publish containers' ports among them.
     pub ports: Option<Vec<HeldPort>>,
-    /// Sources of binds that are certainly not there.
+    /// Sources of binds, and files of builds' secrets, that are certainly not there.
     pub absent_paths: BTreeSet<String>,
     /// All memory, in bytes.
     pub memory: Option<u64>,
@@ -236,6 +251,9 @@ pub struct Managed {
     pub live: Live,
     /// When its program was last started.
     pub started: Option<StartedAt>,
+    /// Whether its program ended and its last start failed as those fail for ever after that were interrupted by the
+    /// engine's own end: a program is there that is nobody's. It may have failed so once only.
+    pub lost: bool,
     /// Its anonymous volumes: name and target.
     pub anonymous_volumes: Vec<(String, String)>,
     /// Whether the engine removes it, and its anonymous volumes, as soon as it stops: `docker run --rm`.

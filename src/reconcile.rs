@@ -8,12 +8,12 @@ use tokio::sync::watch;
 
 use crate::assembly::ExamServer;
 use crate::desired::{self, Desired, Removals};
-use crate::diff::{Budget, Changes, diff};
+use crate::diff::{Budget, Changes, diff, taken_over};
 use crate::engine::{EngineError, Observe, Perform, Scope};
 use crate::execute::{Event, Outcomes, execute};
 use crate::host;
-use crate::manifest::Manifests;
 use crate::manifest::diagnostic::Diagnostic;
+use crate::manifest::{Manifests, Origin};
 use crate::observed::{HostFacts, Observed, Space};
 use crate::plan::Plan;
 use crate::records::{Recorded, Records};
@@ -57,12 +57,16 @@ pub const MIN_FREE_SPACE: ByteSize = ByteSize::from_bytes(1 << 30);
 pub struct Wanted {
     /// Which snapshot.
     pub revision: Revision,
+    /// The full id of the commit that it is of, where the manifests come from a repository.
+    pub commit: Option<String>,
     /// What should be.
     pub desired: Desired,
     /// Everything that is wrong with the manifests and the files they name, in order.
     pub diagnostics: Vec<Diagnostic>,
     /// What is told where there is no manifest at all.
     pub notice: Option<String>,
+    /// Where the manifests stand that can be read.
+    pub origins: BTreeMap<ResourceId, Origin>,
     /// What the files said that the manifests name.
     attachments: Attachments,
 }
@@ -81,7 +85,10 @@ impl Wanted {
         diagnostics.extend(more);
         diagnostics.sort();
         let (revision, notice) = (snapshot.revision().clone(), snapshot.notice());
-        let mut wanted = Self { revision, desired, diagnostics, notice, attachments };
+        let commit = snapshot.checkout().map(|checkout| checkout.commit.clone());
+        let origins =
+            manifests.resources.into_iter().map(|manifest| (manifest.id, manifest.origin)).collect();
+        let mut wanted = Self { revision, commit, desired, diagnostics, notice, origins, attachments };
         if snapshot.extent() == Extent::OneFile {
             wanted.withhold_removals(ONE_FILE);
         }
@@ -141,8 +148,9 @@ async fn observe<E: Observe>(
     let desired = &wanted.desired;
     let scope = Scope {
         owner: setup.owner.clone(),
+        containers: desired.containers.keys().cloned().collect(),
         images: desired.references(),
-        adopted: desired.adopted(),
+        adopted: taken_over(desired),
         at_registries: setup.registries.due(at_registries, Instant::now()),
     };
     let at_host = async {
@@ -153,13 +161,17 @@ async fn observe<E: Observe>(
     };
     let engine = Recorded::new(engine, &setup.records);
     let (observed, mut host) = tokio::join!(engine.observe(&scope), at_host);
+    let observed = observed?;
+    if setup.socket.is_some() {
+        host.absent_paths.extend(host::absent_below(&observed.containers).await);
+    }
     let suspension = setup.suspension.clone();
     host.suspended =
         host::reading(move || suspension.read()).await.map_err(|error| EngineError::Unreadable {
             what: format!("whether the host is suspended ({})", setup.suspension.file().display()),
             cause: error.to_string(),
         })?;
-    let mut observed = Observed { host, ..observed? };
+    let mut observed = Observed { host, ..observed };
     observed.at_registries =
         setup.registries.heard(std::mem::take(&mut observed.at_registries), at_registries, Instant::now());
     Ok(observed)
@@ -210,7 +222,20 @@ pub async fn apply<E: Perform>(
     for reference in plan.nodes.iter().filter_map(|node| node.step.asks_registry()) {
         setup.registries.forget(reference);
     }
+    remember(plan, &outcomes, &setup.records).await;
     outcomes
+}
+
+/// Remembers what containers do now by their manifests' word. Nothing waits for it: where it cannot be written, every later
+/// pass tries again.
+async fn remember(plan: &Plan, outcomes: &Outcomes, records: &Records) {
+    let is_so =
+        |id: &ResourceId| plan.unchanged.contains(id) || (outcomes.done.contains(id) && plan.tries(id));
+    let turned: Vec<_> =
+        plan.turned.iter().filter(|(id, _)| is_so(id)).map(|(_, turned)| turned.clone()).collect();
+    if !turned.is_empty() {
+        let _ = records.turn(turned).await;
+    }
 }
 
 #[cfg(test)]

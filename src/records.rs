@@ -2,9 +2,8 @@
 //! and out: a file of one owner's, across restarts of the daemon.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::fs;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,6 +14,7 @@ use crate::host;
 use crate::observed::{Applied, EngineId, Observed};
 use crate::plan::Step;
 use crate::resource::name::Owner;
+use crate::whole;
 
 /// The version of the file's form.
 const FORMAT_VERSION: u32 = 1;
@@ -74,13 +74,8 @@ impl Records {
         if let Some(dir) = self.file.parent() {
             fs::create_dir_all(dir)?;
         }
-        let beside = self.file.with_extension("json.new");
-        let mut file = File::create(&beside)?;
-        file.write_all(&serde_json::to_vec_pretty(&form)?)?;
         // Whoever may plan may see it.
-        file.set_permissions(fs::Permissions::from_mode(0o644))?;
-        file.sync_all()?;
-        fs::rename(beside, &self.file)
+        whole::write(&self.file, &serde_json::to_vec_pretty(&form)?, Some(0o644))
     }
 
     async fn put(&self, container: &str, applied: &Applied) -> Result<(), EngineError> {
@@ -91,6 +86,23 @@ impl Records {
         })
         .await
         .map_err(|error| self.failed(&error))
+    }
+
+    /// Remembers what manifests last had containers do, beside what is remembered of them otherwise.
+    ///
+    /// # Errors
+    /// If that cannot be written.
+    pub async fn turn(&self, turned: Vec<(EngineId, Applied)>) -> io::Result<()> {
+        let records = self.clone();
+        let turn = move |containers: &mut BTreeMap<EngineId, Applied>| {
+            let before = containers.clone();
+            for (id, applied) in turned {
+                let state = applied.state;
+                containers.entry(id).or_insert(applied).state = state;
+            }
+            *containers != before
+        };
+        host::writing(move || records.change(turn)).await
     }
 
     async fn forget(&self, container: &str) -> Result<(), EngineError> {
@@ -156,6 +168,18 @@ impl<E: Perform> Perform for Recorded<'_, E> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn nothing_is_written_through_a_link_that_somebody_put_beside_the_records() {
+        let dir = tempfile::tempdir().unwrap();
+        let records = Records::of(dir.path(), &"exam".parse().unwrap());
+        let theirs = dir.path().join("theirs");
+        fs::write(&theirs, "theirs").unwrap();
+        std::os::unix::fs::symlink(&theirs, dir.path().join("exam.records.json.new")).unwrap();
+        records.put(&"a".repeat(64), &Applied::default()).await.unwrap();
+        assert_eq!(fs::read_to_string(&theirs).unwrap(), "theirs");
+        assert_eq!(records.read().unwrap().len(), 1);
+    }
 
     #[tokio::test]
     async fn what_was_done_is_remembered_until_its_container_goes_and_damage_is_never_taken_for_nothing() {

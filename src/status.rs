@@ -4,20 +4,29 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::account::{Deed, Ending};
 use crate::diff::{Act, Change, Unwell};
+use crate::fields::Told;
 use crate::plan::{Node, Plan, action, because};
 use crate::resource::name::ResourceId;
+use crate::source::git::Commit;
 
 /// The version of the form. Raised when a field changes its meaning or goes.
 pub const STATUS_FORMAT_VERSION: u32 = 1;
 
+/// Why a resource whose manifest is wrong is left alone.
+pub const MANIFEST_IS_WRONG: &str = "its manifest is wrong; it is left as it is";
+
 /// How much of what a resource's steps said is kept, in bytes.
 const OUTPUT_MAX: usize = 8 << 10;
+/// How many of the last actions are kept; the journal has all.
+const ACTIONS_MAX: usize = 20;
 
 /// How a resource stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub enum Condition {
     /// It is as its manifest says, and well.
     Ready,
@@ -32,6 +41,9 @@ pub enum Condition {
 }
 
 impl Condition {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Ready, Self::Progressing, Self::Stalled, Self::Suspended, Self::Kept];
+
     /// The condition's name.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -50,12 +62,13 @@ impl Condition {
 }
 
 /// How one resource stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Standing {
     /// In one word.
     pub condition: Condition,
     /// Since when.
+    #[schemars(with = "String", extend("format" = "date-time"))]
     pub since: Timestamp,
     /// What the old exam service called the image of a problem set, whose `imgId` was any text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -68,14 +81,18 @@ pub struct Standing {
     pub stage: Option<String>,
     /// When it is tried again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub next_try: Option<Timestamp>,
+    /// How it differs from its manifest, field by field.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub difference: Vec<Told>,
     /// The last lines that its steps said, a builder's and a registry's among them; 8 KiB at most.
     #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
     pub output: VecDeque<String>,
 }
 
 /// How everything stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Status {
     /// The version of this form.
@@ -85,9 +102,11 @@ pub struct Status {
     /// The daemon's version.
     pub version: String,
     /// Since when the daemon runs.
+    #[schemars(with = "String", extend("format" = "date-time"))]
     pub started: Timestamp,
     /// When everything was looked at last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub looked: Option<Timestamp>,
     /// Whether the manifests have changed since.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -95,11 +114,104 @@ pub struct Status {
     /// Why not everything could be looked at since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<String>,
+    /// Why what is done cannot be written into the journal; it is done all the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub journal: Option<String>,
+    /// What became of the journal that was there before, if it did not hold or went away since the daemon started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub journal_broken: Option<String>,
     /// What is wrong with the manifests.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<String>,
+    /// The Git repository that the manifests come from; none where a plain directory is read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Source>,
+    /// What was done last since the daemon started, the newest first; 20 at most.
+    #[serde(default, skip_serializing_if = "VecDeque::is_empty")]
+    pub actions: VecDeque<Action>,
     /// The resources.
     pub resources: BTreeMap<ResourceId, Standing>,
+}
+
+/// What was done to a resource, or tried, or what somebody else did to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Action {
+    /// When it was over.
+    #[schemars(with = "String", extend("format" = "date-time"))]
+    pub time: Timestamp,
+    /// To what.
+    pub resource: ResourceId,
+    /// What was to be done: `replace`.
+    pub action: String,
+    /// How that ended.
+    pub outcome: Outcome,
+    /// Why it did not end well; of what somebody else did: with what, and how often.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+}
+
+/// How an action ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Outcome {
+    /// All of it is done.
+    Done,
+    /// Some of it is done; a later pass goes on.
+    Unfinished,
+    /// It failed.
+    Failed,
+    /// What was there before is put back.
+    PutBack,
+    /// What was there before cannot be put back.
+    NotPutBack,
+    /// Somebody else has done it, past Invigil.
+    Outside,
+}
+
+impl Outcome {
+    /// Whether somebody may have to do something about it.
+    pub const fn is_fine(self) -> bool {
+        matches!(self, Self::Done | Self::Unfinished)
+    }
+}
+
+/// The Git repository that the manifests come from, and which of its commits runs.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Source {
+    /// Its address, without a password.
+    pub git: String,
+    /// Its branch or tag.
+    #[serde(rename = "ref")]
+    pub reference: String,
+    /// Where in it the manifests are.
+    pub directory: String,
+    /// The commit that runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub running: Option<Commit>,
+    /// The commit that is there and does not run, or not yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wanted: Option<WantedCommit>,
+    /// When it was fetched last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub fetched: Option<Timestamp>,
+    /// Why it could not be fetched since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
+}
+
+/// A commit that is there and does not run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WantedCommit {
+    /// Which one.
+    #[serde(flatten)]
+    pub commit: Commit,
+    /// Why it may not; none while it is about to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
 }
 
 /// What a pass found, beside its plan.
@@ -128,7 +240,11 @@ impl Status {
             looked: None,
             outdated: false,
             trouble: None,
+            journal: None,
+            journal_broken: None,
             errors: Vec::new(),
+            source: None,
+            actions: VecDeque::new(),
             resources: BTreeMap::new(),
         }
     }
@@ -163,15 +279,23 @@ impl Status {
                 .cloned()
                 .or(former.filter(|_| condition == Condition::Kept || looked.invalid.contains(id)));
             let output = was.filter(|_| !is_new).map(|was| was.output).unwrap_or_default();
-            let standing =
-                Standing { condition, since, legacy_image_id, reason, stage: None, next_try, output };
+            let standing = Standing {
+                condition,
+                since,
+                legacy_image_id,
+                reason,
+                stage: None,
+                next_try,
+                difference: Vec::new(),
+                output,
+            };
             self.resources.insert(id.clone(), standing);
         };
         for (id, why) in &plan.suspended {
             stands(id, Condition::Suspended, why.clone());
         }
         for id in looked.invalid {
-            stands(id, Condition::Stalled, "its manifest is wrong; it is left as it is".to_owned());
+            stands(id, Condition::Stalled, MANIFEST_IS_WRONG.to_owned());
         }
         for change in &plan.changes {
             let (condition, reason) = ahead(change, plan, &looked.retries);
@@ -187,6 +311,12 @@ impl Status {
         for (id, why) in &plan.withheld {
             let condition = if why == looked.soon { Condition::Progressing } else { Condition::Kept };
             stands(id, condition, format!("no manifest describes it: {why}"));
+        }
+        for change in &plan.changes {
+            if let Some(standing) = self.resources.get_mut(&change.id) {
+                let named = change.reasons.iter().filter(|told| !told.field.is_empty());
+                standing.difference = named.cloned().collect();
+            }
         }
     }
 
@@ -226,8 +356,28 @@ impl Status {
     pub fn done(&mut self, id: &ResourceId, now: Timestamp) {
         if let Some(standing) = self.resources.get_mut(id) {
             standing.turn(Condition::Progressing, now);
+            standing.difference.clear();
             "done, and not looked at yet".clone_into(&mut standing.reason);
         }
+    }
+
+    /// What became of a change.
+    pub fn did(&mut self, Deed { change, ending }: &Deed<'_>, now: Timestamp) {
+        let (outcome, why) = match ending {
+            Ending::Done(_) => (Outcome::Done, None),
+            Ending::Unfinished(_) => (Outcome::Unfinished, None),
+            Ending::Failed { step, why, .. } => (Outcome::Failed, Some(format!("{step}: {why}"))),
+            Ending::Returned | Ending::PutBack(_) => (Outcome::PutBack, None),
+            Ending::NotPutBack(why) => (Outcome::NotPutBack, Some(why.clone())),
+        };
+        let (resource, action) = (change.id.clone(), action(change).to_owned());
+        self.note(Action { time: now, resource, action, outcome, why });
+    }
+
+    /// Something was done.
+    pub fn note(&mut self, action: Action) {
+        self.actions.truncate(ACTIONS_MAX - 1);
+        self.actions.push_front(action);
     }
 
     /// When a resource that failed is tried again.
@@ -240,7 +390,7 @@ impl Status {
 
 /// How a resource stands that is to be changed.
 fn ahead(change: &Change, plan: &Plan, retries: &BTreeMap<ResourceId, Timestamp>) -> (Condition, String) {
-    if let Act::Block(why) = &change.act {
+    if let Act::Block { why, .. } = &change.act {
         return (Condition::Stalled, why.clone());
     }
     match plan.waiting.get(&change.id) {

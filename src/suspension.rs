@@ -1,12 +1,12 @@
 //! Whether an owner's host is suspended: nothing is changed until it is resumed. In: the directory that
 //! remembers it, across restarts. Out: why, if it is.
 
-use std::fs::{self, File};
-use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::fs;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use crate::resource::name::Owner;
+use crate::whole;
 
 /// Where it is remembered if nothing else is said; systemd's `StateDirectory=invigil`.
 pub const DEFAULT_DIR: &str = "/var/lib/invigil";
@@ -46,22 +46,22 @@ impl Suspension {
         }
     }
 
+    /// Makes the directory that it is remembered in, where there is none.
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    pub fn make_room(&self) -> io::Result<()> {
+        self.file.parent().map_or(Ok(()), fs::create_dir_all)
+    }
+
     /// Suspends the host, or changes the reason.
     ///
     /// # Errors
     /// If it cannot be remembered.
     pub fn set(&self, reason: &str) -> io::Result<()> {
-        if let Some(dir) = self.file.parent() {
-            fs::create_dir_all(dir)?;
-        }
-        // Renamed into place: half a reason would be a suspension too, but none would not.
-        let beside = self.file.with_extension("suspended.new");
-        let mut file = File::create(&beside)?;
-        file.write_all(format!("{reason}\n").as_bytes())?;
+        self.make_room()?;
         // Whoever may plan may see it.
-        file.set_permissions(fs::Permissions::from_mode(0o644))?;
-        file.sync_all()?;
-        fs::rename(beside, &self.file)
+        whole::write(&self.file, format!("{reason}\n").as_bytes(), Some(0o644))
     }
 
     /// Resumes the host. Returns whether it was suspended.
@@ -90,6 +90,12 @@ mod tests {
         assert_eq!((exam.read().unwrap(), exam.clear().unwrap()), (None, false));
         exam.set("maintenance").unwrap();
         assert_eq!((exam.read().unwrap().as_deref(), other.read().unwrap()), (Some("maintenance"), None));
+        // Nothing is written through a link that somebody has put there.
+        let theirs = dir.path().join("theirs");
+        fs::write(&theirs, "theirs").unwrap();
+        std::os::unix::fs::symlink(&theirs, state.join("exam.suspended.new")).unwrap();
+        exam.set("more of it").unwrap();
+        assert_eq!(fs::read_to_string(&theirs).unwrap(), "theirs");
         assert!(exam.clear().unwrap());
         assert_eq!(exam.read().unwrap(), None);
         // A file where a directory should be: what cannot be read is not "no".

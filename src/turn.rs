@@ -11,7 +11,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::fs::OFlags;
+use rustix::fs::{Access, OFlags};
 use rustix::process::geteuid;
 
 use crate::resource::name::Owner;
@@ -32,7 +32,28 @@ pub struct Turns {
 #[derive(Debug)]
 pub struct Turn {
     /// The lock goes with the open file.
-    _file: File,
+    file: File,
+    /// Where it is, until then.
+    path: PathBuf,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        // While it is still locked: who takes it from now on sees that it is no longer there. One that stays harms nobody.
+        if is_at(&self.file, &self.path).unwrap_or(false) {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Whether a file is the one at a path: who waited for a lock may have been given that of a file that is gone.
+fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    let there = match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        there => there?,
+    };
+    let file = file.metadata()?;
+    Ok((file.dev(), file.ino()) == (there.dev(), there.ino()))
 }
 
 /// Who has it instead.
@@ -92,8 +113,16 @@ impl Turns {
 
     fn at(owner: &Owner, dir: &Path) -> Result<Self, Unusable> {
         let turns = Self { dir: dir.to_owned(), owner: owner.clone() };
-        match fs::create_dir_all(dir).and_then(|()| turns.open("pass")) {
-            Ok(_) => Ok(turns),
+        // Looks only: a file that nobody has is left nowhere.
+        let usable = || {
+            rustix::fs::access(dir, Access::WRITE_OK | Access::EXEC_OK)?;
+            match options().open(turns.file("pass")) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+                there => there.map(drop),
+            }
+        };
+        match fs::create_dir_all(dir).and_then(|()| usable()) {
+            Ok(()) => Ok(turns),
             Err(source) => Err(Unusable { dir: dir.to_owned(), source }),
         }
     }
@@ -111,11 +140,29 @@ impl Turns {
     /// # Errors
     /// If the file cannot be used.
     pub fn has_daemon(&self) -> io::Result<bool> {
-        match self.open("daemon")?.try_lock_shared() {
+        let file = match options().open(self.file("daemon")) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            file => file?,
+        };
+        match file.try_lock_shared() {
             Ok(()) => Ok(false),
             Err(TryLockError::WouldBlock) => Ok(true),
             Err(TryLockError::Error(error)) => Err(error),
         }
+    }
+
+    /// Who else makes a pass now, as far as can be told without taking a turn: nobody waits for who only asks.
+    pub fn others(&self) -> Option<Holder> {
+        let mut file = options().open(self.file("pass")).ok()?;
+        let mut text = String::new();
+        file.read_to_string(&mut text).ok()?;
+        let process = text.trim().parse().ok()?;
+        if process == std::process::id() {
+            return None;
+        }
+        // One that was killed leaves its file, and somebody else may bear its number by now. Its lock went with it.
+        matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
+            .then_some(Holder { process: Some(process) })
     }
 
     /// The right to make a pass; waits until it is free, and says once who has it.
@@ -142,30 +189,43 @@ impl Turns {
         socket(&self.dir, &self.owner)
     }
 
+    fn file(&self, what: &str) -> PathBuf {
+        self.dir.join(format!("{}.{what}.lock", self.owner))
+    }
+
     fn open(&self, what: &str) -> io::Result<File> {
-        let path = self.dir.join(format!("{}.{what}.lock", self.owner));
-        let flags = OFlags::NOFOLLOW.bits().cast_signed();
-        OpenOptions::new().read(true).write(true).create(true).truncate(false).custom_flags(flags).open(path)
+        options().create(true).truncate(false).open(self.file(what))
     }
 
     fn try_take(&self, what: &str) -> io::Result<Result<Turn, Holder>> {
-        let mut file = self.open(what)?;
-        match file.try_lock() {
-            Ok(()) => {
-                file.set_len(0)?;
-                write!(file, "{}", std::process::id())?;
-                Ok(Ok(Turn { _file: file }))
+        let path = self.file(what);
+        loop {
+            let mut file = self.open(what)?;
+            match file.try_lock() {
+                // Whoever had it took it away meanwhile.
+                Ok(()) if !is_at(&file, &path)? => {}
+                Ok(()) => {
+                    file.set_len(0)?;
+                    write!(file, "{}", std::process::id())?;
+                    return Ok(Ok(Turn { file, path }));
+                }
+                Err(TryLockError::WouldBlock) => {
+                    let mut text = String::new();
+                    file.rewind()?;
+                    // Who has just taken it may not have written yet.
+                    let _ = file.read_to_string(&mut text);
+                    return Ok(Err(Holder { process: text.trim().parse().ok() }));
+                }
+                Err(TryLockError::Error(error)) => return Err(error),
             }
-            Err(TryLockError::WouldBlock) => {
-                let mut text = String::new();
-                file.rewind()?;
-                // Who has just taken it may not have written yet.
-                let _ = file.read_to_string(&mut text);
-                Ok(Err(Holder { process: text.trim().parse().ok() }))
-            }
-            Err(TryLockError::Error(error)) => Err(error),
         }
     }
+}
+
+fn options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).custom_flags(OFlags::NOFOLLOW.bits().cast_signed());
+    options
 }
 
 fn socket(dir: &Path, owner: &Owner) -> PathBuf {
@@ -214,9 +274,7 @@ mod tests {
         assert_eq!(kept(&shared).unwrap().dir, shared);
 
         // As if the directory were somebody else's; root may write everywhere.
-        let lock = shared.join("exam.pass.lock");
-        fs::remove_file(&lock).unwrap();
-        fs::create_dir(&lock).unwrap();
+        fs::create_dir(shared.join("exam.pass.lock")).unwrap();
         assert_eq!(
             kept(&shared).unwrap_err().to_string(),
             format!(
@@ -275,5 +333,62 @@ mod tests {
         assert_eq!(said, 1);
         drop(first);
         turns.pass(|_| panic!("it is free")).await.unwrap();
+    }
+
+    #[test]
+    fn what_nobody_has_leaves_no_file_and_one_that_was_taken_away_is_nobodys_turn() {
+        let dir = tempfile::tempdir().unwrap();
+        let turns = Turns::at(&"exam".parse().unwrap(), dir.path()).unwrap();
+        let left = || fs::read_dir(dir.path()).unwrap().count();
+        assert_eq!(left(), 0);
+        let first = turns.try_take("pass").unwrap().unwrap();
+        // As who waits does: it opened the file before it went, and gets its lock.
+        let waited = turns.open("pass").unwrap();
+        drop(first);
+        assert_eq!((left(), turns.has_daemon().unwrap(), left()), (0, false, 0));
+        waited.try_lock().unwrap();
+        let second = turns.try_take("pass").unwrap().unwrap();
+        assert!(!is_at(&waited, &second.path).unwrap());
+        assert!(turns.try_take("pass").unwrap().is_err());
+        drop(second);
+        assert_eq!(left(), 0);
+    }
+
+    #[test]
+    fn who_else_makes_a_pass_is_who_holds_the_lock_and_not_who_left_a_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let turns = Turns { dir: dir.path().to_owned(), owner: "exam".parse().unwrap() };
+        assert_eq!(turns.others(), None);
+        // Killed in a pass; another process, which is there, bears its number by now.
+        let there = std::os::unix::process::parent_id();
+        fs::write(turns.file("pass"), there.to_string()).unwrap();
+        assert_eq!(turns.others(), None);
+        let held = turns.try_take("pass").unwrap().unwrap();
+        assert_eq!(turns.others(), None, "it is this one's own");
+        fs::write(&held.path, there.to_string()).unwrap();
+        assert_eq!(turns.others(), Some(Holder { process: Some(there) }));
+        drop(held);
+        assert_eq!(turns.others(), None);
+    }
+
+    #[test]
+    fn many_at_once_have_their_turns_one_after_the_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let turns = Turns { dir: dir.path().to_owned(), owner: "exam".parse().unwrap() };
+        let had = std::sync::atomic::AtomicUsize::new(0);
+        let alone = std::sync::Mutex::new(());
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    while had.load(std::sync::atomic::Ordering::Relaxed) < 2000 {
+                        if let Ok(_turn) = turns.try_take("pass").unwrap() {
+                            let _alone = alone.try_lock().expect("nobody else has it");
+                            had.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                        }
+                    }
+                });
+            }
+        });
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 }

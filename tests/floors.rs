@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 
 /// From the ground up. Modules of one floor may import each other.
 const FLOORS: &[&[&str]] = &[
-    &["resource"],
+    &["html", "resource"],
     &["problemset"],
     &["source", "manifest"],
     &["assembly", "fields"],
     &["desired", "diff", "observed", "plan"],
     &["convert"],
-    &["engine", "host", "records", "registries", "secret", "suspension", "whole"],
+    &["engine", "host", "journal", "records", "registries", "secret", "suspension", "whole"],
     &["execute"],
-    &["status", "reconcile", "turn"],
+    &["account", "status", "reconcile", "turn"],
     &["daemon"],
     &["cli", "main"],
 ];
@@ -83,7 +83,8 @@ fn heads(group: &str) -> Vec<String> {
 }
 
 fn has_word(code: &str, word: &str) -> bool {
-    let is_part = |c: char| c.is_alphanumeric() || c == '_';
+    // What is quoted is a word of somebody else's: a mount's option may be called `async`.
+    let is_part = |c: char| c.is_alphanumeric() || c == '_' || c == '"';
     let is_whole =
         |at: usize| !code[..at].ends_with(is_part) && !code[at + word.len()..].starts_with(is_part);
     code.match_indices(word).any(|(at, _)| is_whole(at))
@@ -103,7 +104,7 @@ fn violations(path: &str, text: &str) -> Vec<String> {
     if let Some(rest) = path.strip_prefix("bin/invigil-exam/") {
         let others = imports(&code).into_iter().filter(|module| {
             // Its own modules are `crate::` there.
-            floor_of(module).is_some() && module != "problemset" && module != "main"
+            floor_of(module).is_some() && !["html", "problemset", "main"].contains(&module.as_str())
         });
         wrong.extend(others.map(|module| format!("invigil-exam/{rest} imports {module}")));
         return wrong;
@@ -214,6 +215,10 @@ fn what_keeps_the_rules_is_not_found() {
     assert_eq!(violations("engine/docker/mod.rs", "use bollard::Docker;"), Vec::<String>::new());
     assert_eq!(
         violations("diff/mod.rs", "//! crate::engine is above\nuse crate::observed::Observed;"),
+        Vec::<String>::new()
+    );
+    assert_eq!(
+        violations("resource/mount.rs", "const OPTIONS: [&str; 1] = [\"async\"];"),
         Vec::<String>::new()
     );
     let tested =

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use invigil::assembly::ExamServer;
 use invigil::desired::{self, Desired, ImageOrigin};
-use invigil::diff::{Budget, diff};
+use invigil::diff::{Budget, diff, taken_over};
 use invigil::engine::memory::{MemoryEngine, Program};
 use invigil::engine::{Observe, Scope};
 use invigil::execute::execute;
@@ -126,8 +126,9 @@ fn owner() -> Owner {
 fn plan(engine: &MemoryEngine, desired: &Desired) -> Plan {
     let scope = Scope {
         owner: owner(),
+        containers: BTreeSet::new(),
         images: desired.references(),
-        adopted: desired.adopted(),
+        adopted: taken_over(desired),
         at_registries: BTreeSet::new(),
     };
     let observed = now(engine.observe(&scope)).expect("an observation");

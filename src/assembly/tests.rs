@@ -61,8 +61,8 @@ fn the_id_and_the_config_of_a_known_paper_are_these() {
     let image = image("img-test");
     let config = concat!(
         r#"{"architecture":"amd64","config":{"Cmd":["serve"],"Entrypoint":["/invigil-exam"],"#,
-        r#""ExposedPorts":{"8080/tcp":{}},"Healthcheck":{"Interval":2000000000,"Retries":5,"#,
-        r#""Test":["CMD","/invigil-exam","health"],"Timeout":2000000000},"#,
+        r#""ExposedPorts":{"8080/tcp":{}},"Healthcheck":{"Interval":500000000,"Retries":5,"#,
+        r#""Test":["CMD","/invigil-exam","health","--unhurried"],"Timeout":15000000000},"#,
         r#""Labels":{"io.invigil.problemset":"img-test","#,
         r#""io.invigil.source":"a2ad109a1fa9f01f19f20bc10ddde61ed002b7f8ede6378d62a460adacbfc51a","#,
         r#""org.opencontainers.image.title":"期中考试"},"#,
@@ -75,8 +75,8 @@ fn the_id_and_the_config_of_a_known_paper_are_these() {
     );
     assert_eq!(String::from_utf8_lossy(image.config.bytes()), config);
     let ids = [
-        "sha256:aba9d912b45bccfd0ae1d990ecb3ad881960e8a91c220f23c63081323be2ccea",
-        "sha256:05dc738c250357a9dc08278eecc1b1575f4e413496848ee62de749aa16b9a34a",
+        "sha256:460f0ef131db3b5446a81ffe363e8e0fd80b0ee37a4fb233b639c6af03a0051a",
+        "sha256:6224d1ceaea672f628a0dc19c49531813d934f876d28c744fb7f2c67d1c0e834",
     ];
     assert_eq!(image.ids().map(|id| id.as_str().to_owned()), ids);
     assert_eq!(image.id(), &image.ids()[0]);

@@ -7,22 +7,27 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Args;
+use jiff::Timestamp;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use super::args::{ApprovalArgs, ManifestArgs, ParallelArgs, PassArgs, SpaceArgs};
-use super::plan::{unsealed, wanted, wanted_now};
+use super::args::{ApprovalArgs, EngineArgs, JournalArgs, ManifestArgs, ParallelArgs, PassArgs, SpaceArgs};
+use super::plan::{Revision, unsealed, wanted, wanted_now};
 use super::progress::Progress;
 use super::report::Advised;
 use super::saved::SavedPlan;
 use super::style::PALETTE;
-use super::views::size;
 use super::{print, report};
+use crate::account::Account;
 use crate::engine::Observe;
-use crate::engine::docker::{DockerEngine, DockerReader};
+use crate::engine::docker::DockerEngine;
 use crate::execute::{Event, Outcomes};
+use crate::fields::plain;
+use crate::journal::{By, CLOSING, Writer};
 use crate::plan::Plan;
 use crate::reconcile::{self, Setup, Wanted};
+use crate::resource::name::ResourceId;
+use crate::resource::size::size;
 use crate::turn::{Holder, Turn, Turns};
 
 #[derive(Debug, Args)]
@@ -33,6 +38,8 @@ pub(super) struct ApplyArgs {
     parallel: ParallelArgs,
     #[command(flatten)]
     space: SpaceArgs,
+    #[command(flatten)]
+    journal: JournalArgs,
     #[command(flatten)]
     approval: ApprovalArgs,
     /// Replace and remove without being asked; needed where there is no terminal to ask at
@@ -53,10 +60,15 @@ pub(super) async fn apply(args: &ApplyArgs) -> Result<ExitCode> {
         let Some(saved) = &saved else { return Ok(()) };
         let secret = args.pass.owner.state.secret(&setup.owner);
         let sealed = wanted.identity().sealed(&secret.read().with_context(|| unsealed(&secret))?);
-        saved.check(plan, &setup.owner, &sealed)
+        saved.check(plan, &sealed)
     };
+    if let Some(saved) = &saved {
+        saved.check_owner(&setup.owner)?;
+    }
     // Reading a saved plan was the approval.
-    pass(manifests, &setup, Aim::Everything, args.yes || saved.is_some(), &check).await
+    let journal = || args.journal.writer(args.pass.owner.state.journal(&setup.owner), false);
+    pass(manifests, &args.pass.engine, &setup, Aim::Everything, args.yes || saved.is_some(), &check, &journal)
+        .await
 }
 
 /// What a pass is about.
@@ -88,28 +100,39 @@ impl Aim {
         }
     }
 
+    /// Who the journal says did it.
+    const fn by(self) -> By {
+        match self {
+            Self::Everything => By::Apply,
+            Self::Removals => By::Prune,
+        }
+    }
+
     /// Whether somebody is to be asked.
     fn is_asked(self, plan: &Plan) -> bool {
         self == Self::Removals || plan.disturbs()
     }
 }
 
-/// One pass: shown, confirmed, done. `check` refuses a plan that is not what was meant.
+/// One pass: shown, confirmed, done. `check` refuses a plan that is not what was meant; `journal` is begun where something
+/// is going to be done.
 pub(super) async fn pass(
     manifests: &ManifestArgs,
+    engine: &EngineArgs,
     setup: &Setup,
     aim: Aim,
     approved: bool,
     check: &dyn Fn(&Wanted, &Plan) -> Result<()>,
+    journal: &dyn Fn() -> Writer,
 ) -> Result<ExitCode> {
     let turns = Turns::of(&setup.owner)?;
     let mut turn = turn(&turns).await?;
     // Not before its turn: what waits may be overtaken, and must not bring back what was wanted before.
     let mut wanted = wanted(manifests, setup)?;
-    let engine = DockerEngine::new(DockerReader::connect().await?);
+    let engine = DockerEngine::new(engine.connect().await?);
     let mut plan = aim.plan(&wanted, setup, &engine).await?;
     check(&wanted, &plan)?;
-    print(&aim.text(&plan))?;
+    print(&(aim.text(&plan) + &Revision::of(&wanted, &setup.owner).await.text()))?;
     if plan.nodes.is_empty() {
         return Ok(code(plan.is_empty() && !wanted.has_errors()));
     }
@@ -148,18 +171,38 @@ pub(super) async fn pass(
             .into());
         }
     }
-    let progress = Progress::new(plan.nodes.len());
+    let progress = Progress::new(plan.nodes.iter().filter(|node| node.instead.is_empty()).count());
     let (stop, stopping) = watch::channel(false);
-    let report = |event: Event<'_>| progress.hear(&event);
-    let outcomes = tokio::select! {
-        outcomes = reconcile::apply(&plan, setup, &engine, &stopping, &report) => outcomes,
-        error = listen(&stop, &progress) => return Err(error),
+    let revision = wanted.commit.as_deref();
+    let (journal, account, by) = (journal(), Account::of(&plan), aim.by());
+    let report = |event: Event<'_>| {
+        progress.hear(&event);
+        if let Some(pass) = account.pass(&event, by, revision, Timestamp::now()) {
+            journal.note(pass);
+        }
+        for deed in account.hear(&event) {
+            journal.note(deed.entry(by, revision, Timestamp::now()));
+        }
     };
+    let walked = tokio::select! {
+        outcomes = reconcile::apply(&plan, setup, &engine, &stopping, &report) => Ok(outcomes),
+        error = listen(&stop, &progress) => Err(error),
+    };
+    for deed in account.unfinished() {
+        journal.note(deed.entry(by, revision, Timestamp::now()));
+    }
     progress.finish();
     drop(turn);
+    let written = journal.close(CLOSING);
+    if let Some(why) = journal.broken() {
+        report::talk(&format!("warning: the journal did not hold: {}\n", plain(&why)));
+    }
+    if let Some(why) = written {
+        report::talk(&format!("warning: the journal is not written: {}\n", plain(&why)));
+    }
+    let outcomes = walked?;
     print(&format!("{}\n", summary(&plan, &outcomes)))?;
-    let complete = outcomes.is_success() && plan.blocked().next().is_none() && plan.waiting.is_empty();
-    Ok(code(complete && !wanted.has_errors()))
+    Ok(code(outcomes.is_success() && !plan.leaves_undone() && !wanted.has_errors()))
 }
 
 /// Waits until nobody else makes a pass for this owner.
@@ -215,14 +258,16 @@ fn hears_hangups() -> bool {
     ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 0)
 }
 
+/// What became of the changes, which are counted as in the plan.
 fn summary(plan: &Plan, outcomes: &Outcomes) -> String {
-    let mut parts = vec![format!("{} done", outcomes.done.len())];
-    let blocked = plan.blocked().count();
+    let waits = |id: &ResourceId| plan.waiting.contains_key(id);
+    let done = plan.count(|id| outcomes.done.contains(id) && !waits(id));
+    let mut parts = vec![format!("{done} done")];
     for (count, word) in [
-        (outcomes.failed.len(), "failed"),
-        (outcomes.skipped.len(), "skipped"),
-        (blocked, "blocked"),
-        (plan.waiting.len(), "waiting"),
+        (plan.count(|id| outcomes.failed.contains_key(id) && !waits(id)), "failed"),
+        (plan.count(|id| outcomes.skipped.contains(id) && !waits(id)), "skipped"),
+        (plan.blocked().count(), "blocked"),
+        (plan.count(waits), "waiting"),
     ] {
         if count > 0 {
             parts.push(format!("{count} {word}"));

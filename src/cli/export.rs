@@ -7,11 +7,10 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::Args;
 
-use super::args::Whose;
+use super::args::{EngineArgs, Whose};
 use super::{convert, report};
 use crate::convert::{Converted, Document, export};
 use crate::engine::Inspect;
-use crate::engine::docker::DockerReader;
 use crate::manifest::kinds::ManifestKind;
 use crate::resource::name::Name;
 
@@ -25,13 +24,15 @@ pub(super) struct ExportArgs {
     all: bool,
     #[command(flatten)]
     whose: Whose,
+    #[command(flatten)]
+    engine: EngineArgs,
     /// The schema that editors are pointed to in the first line
     #[arg(long, value_name = "URL")]
     schema: Option<String>,
 }
 
 pub(super) async fn export(args: &ExportArgs) -> Result<ExitCode> {
-    let engine = DockerReader::connect().await?;
+    let engine = args.engine.connect().await?;
     let listed = engine.listed().await.context("while listing what is there")?;
     let chosen = match export::choose(&listed, &args.names, args.all) {
         Ok(chosen) => chosen,

@@ -5,10 +5,9 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::Args;
 
-use super::args::ManifestArgs;
+use super::args::{EngineArgs, ManifestArgs};
 use super::{print, report};
 use crate::desired::pulled_tags;
-use crate::engine::docker::DockerReader;
 use crate::manifest::Manifests;
 use crate::manifest::lock::Lock;
 use crate::observed::AtRegistry;
@@ -19,6 +18,8 @@ use crate::whole;
 pub(super) struct LockArgs {
     #[command(flatten)]
     manifests: ManifestArgs,
+    #[command(flatten)]
+    engine: EngineArgs,
 }
 
 pub(super) async fn lock(args: &LockArgs) -> Result<ExitCode> {
@@ -41,7 +42,7 @@ pub(super) async fn lock(args: &LockArgs) -> Result<ExitCode> {
         return Ok(ExitCode::FAILURE);
     }
     let tags = pulled_tags(&manifests);
-    let answers = DockerReader::connect().await?.at_registries(&tags).await?;
+    let answers = args.engine.connect().await?.at_registries(&tags).await?;
     let before = manifests.lock.unwrap_or_default();
     let mut lock = Lock::default();
     let mut failed = false;

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 
+use super::args::EngineArgs;
 use super::print;
-use crate::engine::docker::DockerReader;
 use crate::resource::reference::ImageReference;
 
 #[derive(Debug, Args)]
@@ -14,6 +14,8 @@ pub(super) struct LoginArgs {
     /// The registry, as image references name it
     #[arg(long, value_name = "REGISTRY", required = true, value_parser = registry)]
     check: String,
+    #[command(flatten)]
+    engine: EngineArgs,
 }
 
 /// A registry's host, parsed once.
@@ -27,7 +29,7 @@ fn registry(text: &str) -> Result<String, String> {
 }
 
 pub(super) async fn login(args: &LoginArgs) -> Result<ExitCode> {
-    DockerReader::connect().await?.check_login(&args.check).await?;
+    args.engine.connect().await?.check_login(&args.check).await?;
     print(&format!("{} lets Invigil in.\n", args.check))?;
     Ok(ExitCode::SUCCESS)
 }

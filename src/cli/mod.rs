@@ -6,11 +6,15 @@
 
 mod apply;
 mod args;
+mod ask;
+mod config;
 mod convert;
 mod exam_server;
 mod export;
 mod lock;
 mod login;
+mod man;
+mod notify;
 mod plan;
 mod progress;
 mod prune;
@@ -18,6 +22,7 @@ mod report;
 mod run;
 mod saved;
 mod schema;
+mod settings;
 mod style;
 mod suspend;
 mod validate;
@@ -26,25 +31,20 @@ mod views;
 use std::io;
 use std::process::ExitCode;
 
-use clap::CommandFactory;
-
 use args::{Cli, Command};
+use settings::{Configuration, InForce};
 
 /// Runs the program with the process's own arguments.
 pub fn main() -> ExitCode {
-    let cli = match Cli::from_process() {
-        Ok(cli) => cli,
-        Err(answer) => {
-            // Help and version are answers too. A terminal that is gone changes nothing.
-            let _ = answer.print();
-            return if answer.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
-        }
+    let (cli, configuration, in_force) = match Cli::from_process() {
+        Ok(given) => given,
+        Err(refused) => return refused.tell(),
     };
     // Two threads carry 16 steps in flight; more would only cost memory.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let result = match runtime {
         Ok(runtime) => {
-            let result = runtime.block_on(dispatch(cli));
+            let result = runtime.block_on(dispatch(cli, &configuration, &in_force));
             // Not waited for: a file system or a credential helper that hangs must not keep the process.
             runtime.shutdown_background();
             result
@@ -54,27 +54,30 @@ pub fn main() -> ExitCode {
     result.unwrap_or_else(|error| report::error(&error))
 }
 
-async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
+async fn dispatch(cli: Cli, configuration: &Configuration, in_force: &[InForce]) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Validate(args) => validate::validate(&args),
         Command::Plan(args) => plan::plan(&args).await,
         Command::Apply(args) => apply::apply(&args).await,
         Command::Prune(args) => prune::prune(&args).await,
-        Command::Run(args) => run::run(&args).await,
+        Command::Run(args) => run::run(&args, configuration, in_force).await,
         Command::Suspend(args) => suspend::suspend(&args).await,
         Command::Resume(args) => suspend::resume(&args),
         Command::Lock(args) => lock::lock(&args).await,
         Command::Login(args) => login::login(&args).await,
+        Command::Config(args) => config::config(&args, configuration, in_force),
+        Command::Notify(args) => notify::notify(&args).await,
         Command::Schema(args) => schema::schema(&args),
         Command::Convert(args) => convert::convert(&args),
         Command::Export(args) => export::export(&args).await,
         Command::View(view) => views::view(&view).await,
         Command::Completions { shell } => {
             let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Cli::command(), "invigil", &mut script);
+            clap_complete::generate(shell, &mut args::commands(), "invigil", &mut script);
             print(&String::from_utf8_lossy(&script))?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Man(args) => man::man(&args),
     }
 }
 

@@ -6,18 +6,22 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
+use jiff::Timestamp;
+use serde_json::Value;
 
 use super::args::{ApprovalArgs, ManifestArgs, PassArgs, SpaceArgs};
 use super::saved::SavedPlan;
 use super::style::PALETTE;
-use super::{print, report, views};
-use crate::engine::docker::DockerReader;
+use super::{ask, print, report, views};
 use crate::execute::default_parallelism;
 use crate::manifest::diagnostic::Diagnostic;
 use crate::reconcile::{self, Setup, Wanted};
+use crate::resource::name::Owner;
 use crate::secret::Secret;
 use crate::source::attachment::AttachmentReader;
 use crate::source::directory;
+use crate::source::git::short;
+use crate::status::Source;
 
 #[derive(Debug, Args)]
 pub(super) struct PlanArgs {
@@ -52,13 +56,15 @@ pub(super) async fn plan(args: &PlanArgs) -> Result<ExitCode> {
     let approved = args.approval.allow_removals;
     let setup = args.pass.setup(default_parallelism(), args.space.min_free_space, approved)?;
     let wanted = wanted(manifests, &setup)?;
-    let engine = DockerReader::connect().await?;
+    let engine = args.pass.engine.connect().await?;
     let plan = reconcile::plan(&wanted, &BTreeMap::new(), &setup, &engine).await.context("while planning")?;
+    let revision = Revision::of(&wanted, &setup.owner).await;
     match args.output {
-        Output::Text => print(&plan.to_text(&PALETTE))?,
+        Output::Text => print(&(plan.to_text(&PALETTE) + &revision.text()))?,
         Output::Json => {
             let mut json = plan.to_json()?;
             json["diagnostics"] = serde_json::to_value(seen(&wanted, manifests))?;
+            revision.add_to(&mut json)?;
             print(&views::json(&json))?;
         }
     }
@@ -77,10 +83,47 @@ pub(super) async fn plan(args: &PlanArgs) -> Result<ExitCode> {
     })
 }
 
+/// Which commit a plan is of, where its manifests come from a repository; and if those are what the daemon runs, what it
+/// knows of that repository.
+pub(super) struct Revision {
+    commit: Option<String>,
+    source: Option<Source>,
+}
+
+impl Revision {
+    /// Asks the daemon, if there is one.
+    pub(super) async fn of(wanted: &Wanted, owner: &Owner) -> Self {
+        let commit = wanted.commit.clone();
+        let source = match &commit {
+            Some(commit) => ask::source(owner, commit).await,
+            None => None,
+        };
+        Self { commit, source }
+    }
+
+    /// For people, below the plan.
+    pub(super) fn text(&self) -> String {
+        let commit = self.commit.as_deref();
+        let commit = commit.map(|commit| format!("Revision {} of the manifests.\n", short(commit)));
+        let wanted = self.source.as_ref().map(|source| views::wanted_text(source, Timestamp::now()));
+        [commit, wanted].into_iter().flatten().collect()
+    }
+
+    fn add_to(&self, plan: &mut Value) -> Result<()> {
+        if let Some(commit) = &self.commit {
+            plan["revision"] = commit.as_str().into();
+        }
+        if let Some(wanted) = self.source.as_ref().and_then(|source| source.wanted.as_ref()) {
+            plan["wantedRevision"] = serde_json::to_value(wanted)?;
+        }
+        Ok(())
+    }
+}
+
 /// Why a plan cannot be saved or compared with the manifests of now.
 pub(super) fn unsealed(secret: &Secret) -> String {
     format!(
-        "while reading {}, with which saved plans are sealed (`--state-dir` names another directory)",
+        "{}, with which saved plans are sealed, cannot be read or made (`--state-dir` names another directory)",
         secret.file().display()
     )
 }

@@ -92,6 +92,9 @@ impl Progress {
         match event {
             Event::Started(index, node) => self.begin(*index, node),
             Event::Progress(index, node, stage) => self.update(*index, node, stage),
+            Event::Done(index, node, _) if !node.instead.is_empty() => {
+                self.end(*index, &format!("{}: what was there before is started again", who(node)));
+            }
             Event::Done(index, node, took) => {
                 let count = self.count();
                 let mark = format!("{}[{count}/{}]{}", colours.dim, self.total, colours.reset);
@@ -101,7 +104,9 @@ impl Progress {
                 );
             }
             Event::Failed(index, node, error) => {
-                self.count();
+                if node.instead.is_empty() {
+                    self.count();
+                }
                 let failed = format!("{}failed{}", colours.danger, colours.reset);
                 self.end(*index, &format!("{failed} {}: {}", who(node), plain(&error.to_string())));
             }

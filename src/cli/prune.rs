@@ -6,10 +6,9 @@ use anyhow::Result;
 use clap::Args;
 
 use super::apply::{Aim, pass};
-use super::args::{ApprovalArgs, ParallelArgs, PassArgs};
+use super::args::{ApprovalArgs, JournalArgs, ParallelArgs, PassArgs};
 use super::plan::wanted;
 use super::print;
-use crate::engine::docker::DockerReader;
 use crate::reconcile::MIN_FREE_SPACE;
 
 #[derive(Debug, Args)]
@@ -18,6 +17,8 @@ pub(super) struct PruneArgs {
     pass: PassArgs,
     #[command(flatten)]
     parallel: ParallelArgs,
+    #[command(flatten)]
+    journal: JournalArgs,
     #[command(flatten)]
     approval: ApprovalArgs,
     /// Show what would be removed, and remove nothing
@@ -31,10 +32,20 @@ pub(super) struct PruneArgs {
 pub(super) async fn prune(args: &PruneArgs) -> Result<ExitCode> {
     let setup = args.pass.setup(args.parallel.parallelism, MIN_FREE_SPACE, args.approval.allow_removals)?;
     if !args.dry_run {
-        return pass(&args.pass.manifests, &setup, Aim::Removals, args.yes, &|_, _| Ok(())).await;
+        let journal = || args.journal.writer(args.pass.owner.state.journal(&setup.owner), false);
+        return pass(
+            &args.pass.manifests,
+            &args.pass.engine,
+            &setup,
+            Aim::Removals,
+            args.yes,
+            &|_, _| Ok(()),
+            &journal,
+        )
+        .await;
     }
     let wanted = wanted(&args.pass.manifests, &setup)?;
-    let engine = DockerReader::connect().await?;
+    let engine = args.pass.engine.connect().await?;
     let plan = Aim::Removals.plan(&wanted, &setup, &engine).await?;
     print(&Aim::Removals.text(&plan))?;
     Ok(if wanted.has_errors() { ExitCode::FAILURE } else { ExitCode::SUCCESS })

@@ -1,14 +1,19 @@
 //! `invigil run`: the daemon.
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
+use tracing::{info, warn};
+use tracing_subscriber::filter::LevelFilter;
 
-use super::args::{ParallelArgs, PassArgs, SpaceArgs};
+use super::args::{GitArgs, JournalArgs, NotifyArgs, ParallelArgs, PassArgs, SpaceArgs};
 use super::report::Advised;
+use super::settings::{Configuration, InForce};
 use crate::daemon::{self, DEFAULT_INTERVAL, logging};
-use crate::engine::docker::{DockerEngine, DockerReader};
+use crate::engine::docker::DockerEngine;
+use crate::journal::CLOSING;
 use crate::resource::duration::Duration;
 use crate::turn::Turns;
 
@@ -20,24 +25,74 @@ pub(super) struct RunArgs {
     parallel: ParallelArgs,
     #[command(flatten)]
     space: SpaceArgs,
+    #[command(flatten)]
+    journal: JournalArgs,
+    #[command(flatten)]
+    git: GitArgs,
+    #[command(flatten)]
+    notify: NotifyArgs,
     /// How often to look when nothing says that something changed
-    #[arg(long, value_name = "DURATION", default_value_t = default_interval(), value_parser = interval)]
+    #[arg(long, value_name = "DURATION", env = "INVIGIL_INTERVAL", default_value_t = default_interval(), value_parser = super::args::interval, hide_env_values = true)]
     interval: Duration,
+    /// An address at which to show how things stand, to whoever reaches it: a page for people, and /metrics, /readyz, /healthz and
+    /// /v1/status for programs [default: none, but a socket for root and its group]
+    #[arg(long, value_name = "ADDRESS:PORT", env = "INVIGIL_LISTEN", value_parser = address, hide_env_values = true)]
+    listen: Option<SocketAddr>,
     /// How log lines look
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        env = "INVIGIL_LOG_FORMAT",
+        default_value = "text",
+        hide_env_values = true
+    )]
     log_format: LogFormat,
+    /// From which level on something is logged
+    #[arg(
+        long,
+        value_name = "LEVEL",
+        env = "INVIGIL_LOG",
+        default_value = "info",
+        ignore_case = true,
+        hide_env_values = true
+    )]
+    log_level: LogLevel,
 }
 
 fn default_interval() -> Duration {
     Duration::from_nanos(DEFAULT_INTERVAL.as_secs() * 1_000_000_000)
 }
 
-fn interval(text: &str) -> Result<Duration, String> {
-    let interval: Duration = text.parse()?;
-    if std::time::Duration::from(interval) < std::time::Duration::from_millis(100) {
-        return Err("expected at least 100ms".to_owned());
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .map_err(|_| "expected an IP address and a port, like 127.0.0.1:9090 or [::1]:9090".to_owned())
+}
+
+/// From which level on something is logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum LogLevel {
+    /// What failed
+    Error,
+    /// What may need somebody
+    Warn,
+    /// What is done
+    Info,
+    /// Why
+    Debug,
+    /// Every step of the way
+    Trace,
+}
+
+impl From<LogLevel> for LevelFilter {
+    fn from(level: LogLevel) -> Self {
+        match level {
+            LogLevel::Error => Self::ERROR,
+            LogLevel::Warn => Self::WARN,
+            LogLevel::Info => Self::INFO,
+            LogLevel::Debug => Self::DEBUG,
+            LogLevel::Trace => Self::TRACE,
+        }
     }
-    Ok(interval)
 }
 
 /// How log lines look.
@@ -58,22 +113,44 @@ impl From<LogFormat> for logging::Format {
     }
 }
 
-pub(super) async fn run(args: &RunArgs) -> Result<ExitCode> {
-    logging::init(args.log_format.into()).context("while setting up the log")?;
+pub(super) async fn run(
+    args: &RunArgs,
+    configuration: &Configuration,
+    in_force: &[InForce],
+) -> Result<ExitCode> {
+    logging::init(args.log_format.into(), args.log_level.into()).context("while setting up the log")?;
+    let git = args.git.following(&args.pass.owner, in_force)?;
+    let webhook = args.git.webhook()?;
+    let notifications = args.notify.notifications()?;
     let owner = &args.pass.owner.whose.owner;
     let turns = Turns::of(owner)?;
     let _only = turns.daemon().context("while locking")?.map_err(|holder| Advised {
         message: format!("{holder} is the daemon of owner {owner} on this host already"),
         hint: "stop it first, or give this one an owner of its own (`--owner`)",
     })?;
-    let reader = DockerReader::from_environment();
+    let reader = args.pass.engine.reader();
+    let journal = args.journal.writer(args.pass.owner.state.journal(owner), true);
     let options = daemon::Options {
-        path: args.pass.manifests.root()?,
+        path: match &git {
+            Some(git) => git.root(),
+            None => args.pass.manifests.root()?,
+        },
         setup: args.pass.setup(args.parallel.parallelism, args.space.min_free_space, None)?,
         interval: args.interval.into(),
         engine: reader.endpoint().to_owned(),
+        journal: Some(journal.clone()),
         turns: Some(turns),
+        listen: args.listen,
+        git,
+        webhook,
+        notifications,
+        configuration: configuration.path.clone().map(|path| (path, configuration.bytes.clone())),
     };
-    Box::pin(daemon::serve(&options, &DockerEngine::new(reader))).await?;
+    let served = Box::pin(daemon::serve(&options, &DockerEngine::new(reader.clone()), &reader)).await;
+    match (journal.close(CLOSING), journal.head()) {
+        (None, head) => info!(head = head.map(display), "the journal is written to its end"),
+        (Some(why), _) => warn!(%why, "the journal is not written to its end"),
+    }
+    served?;
     Ok(ExitCode::SUCCESS)
 }

@@ -81,17 +81,32 @@ impl SavedPlan {
         Ok(saved)
     }
 
+    /// Refuses, unless it is this owner's.
+    pub(super) fn check_owner(&self, owner: &Owner) -> Result<()> {
+        if self.owner == owner.as_str() {
+            return Ok(());
+        }
+        Err(Advised {
+            message: format!("the plan is owner {}'s, and this is owner {owner}", self.owner.escape_debug()),
+            hint: "`--owner` says which one is meant; nothing was changed",
+        }
+        .into())
+    }
+
     /// Refuses, unless the plan of now is the one that was saved.
-    pub(super) fn check(&self, now: &Plan, owner: &Owner, manifests: &str) -> Result<()> {
+    pub(super) fn check(&self, now: &Plan, manifests: &str) -> Result<()> {
         let moved = |message: String| -> Result<()> {
             Err(Advised { message, hint: "make the plan anew and read it; nothing was changed" }.into())
         };
-        if self.owner != owner.as_str() {
-            return moved(format!("the plan is owner {}'s", self.owner.escape_debug()));
-        }
-        let text = now.to_text(&Palette::default());
-        if self.plan != now.to_json()? {
-            report::talk(&differences(&self.text, &text));
+        let plan = now.to_json()?;
+        if self.plan != plan {
+            let words = differences(&self.text, &now.to_text(&Palette::default()));
+            // What is there may be another one that looks the same.
+            report::talk(&if words.is_empty() {
+                differences(&steps(&self.plan), &steps(&plan))
+            } else {
+                words
+            });
             return moved("what is there, or wanted, has changed since the plan was made".to_owned());
         }
         if self.manifests != manifests {
@@ -100,6 +115,19 @@ impl SavedPlan {
         }
         Ok(())
     }
+}
+
+/// The steps of a plan's JSON, which name what is there by its id, a line for each.
+fn steps(plan: &Value) -> String {
+    let texts = |value: &Value| -> Vec<String> {
+        let texts = value.as_array().into_iter().flatten().filter_map(Value::as_str);
+        texts.map(str::to_owned).collect()
+    };
+    let steps = plan["steps"].as_array().into_iter().flatten();
+    let lines = steps.map(|step| {
+        format!("{}: {}\n", texts(&step["resources"]).join(", "), step["step"].as_str().unwrap_or_default())
+    });
+    lines.collect()
 }
 
 /// The lines that only one of two texts has.

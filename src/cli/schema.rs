@@ -1,4 +1,4 @@
-//! `invigil schema`: the manifests' JSON Schemas and the table of fields, printed, written or checked.
+//! `invigil schema`: the manifests' JSON Schemas, the daemon's `OpenAPI` document, the schema of its notifications and the table of fields, printed, written or checked.
 
 use std::fs;
 use std::path::PathBuf;
@@ -7,8 +7,12 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::Args;
 
+use super::args::commands;
 use super::print;
 use super::report::Advised;
+use super::settings;
+use crate::daemon::notification::notice;
+use crate::daemon::web::openapi;
 use crate::fields;
 use crate::manifest::schema;
 
@@ -28,6 +32,9 @@ pub(super) struct SchemaArgs {
 /// Every file that is made from the code, by name.
 fn files() -> Vec<(String, String)> {
     let mut files = schema::files();
+    files.push(settings::schema::file(&commands()));
+    files.push(("openapi.json".to_owned(), format!("{:#}\n", openapi::document())));
+    files.push(notice::schema());
     files.push(("container-fields.md".to_owned(), fields::document()));
     files
 }

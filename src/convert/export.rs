@@ -11,9 +11,11 @@ use crate::fields::{self, Live, Lost, is_anonymous_volume};
 use crate::manifest::kinds::ManifestKind;
 use crate::resource::container::{ContainerSpec, Reference};
 use crate::resource::env::{looks_secret, without_password};
+use crate::resource::health::HealthTest;
 use crate::resource::label;
 use crate::resource::name::{Name, Owner, ResourceId};
 use crate::resource::reference::ImageReference;
+use crate::resource::words::without_secret_words;
 
 /// Everything on an engine, as it lists it.
 #[derive(Debug, Clone, Default)]
@@ -118,7 +120,9 @@ pub fn export(
     image: Option<&Value>,
     owner: &Owner,
 ) -> Result<Exported, Refusal> {
-    let inspection = &with_names(inspection, listed);
+    let mut inspection = with_names(inspection, listed);
+    fields::without_idle_swap(&mut inspection, listed.info["SwapLimit"] != false);
+    let inspection = &inspection;
     let live_name = name_of(inspection);
     let config = image.map(|image| &image["Config"]);
     let labels = &inspection["Config"]["Labels"];
@@ -245,11 +249,23 @@ fn reference(
 fn secrets(spec: &ContainerSpec) -> Vec<String> {
     let maps = [("env", &spec.env), ("labels", &spec.labels)];
     let entries = maps.into_iter().flat_map(|(field, map)| map.0.iter().map(move |entry| (field, entry)));
+    let entries = entries.filter(|(_, (key, value))| {
+        !value.is_empty() && (looks_secret(key) || without_password(value) != **value)
+    });
+    let test = spec.healthcheck.as_ref().and_then(|check| check.test.as_ref()).map(HealthTest::words);
+    let programs = [
+        ("entrypoint", spec.entrypoint.as_deref()),
+        ("command", spec.command.as_deref()),
+        ("healthcheck.test", test),
+    ];
+    let programs = programs.into_iter().filter_map(|(field, words)| Some((field, words?)));
     entries
-        .filter(|(_, (key, value))| {
-            !value.is_empty() && (looks_secret(key) || without_password(value) != **value)
-        })
         .map(|(field, (key, _))| format!("{field}.{}", fields::plain(key)))
+        .chain(
+            programs
+                .filter(|(_, words)| without_secret_words(words) != *words)
+                .map(|(field, _)| field.to_owned()),
+        )
         .collect()
 }
 

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tracing::{error, info, warn};
 
 use super::files::UNSETTLED;
+use crate::diff::HOST_SUSPENDED;
 use crate::manifest::diagnostic::Diagnostic;
 use crate::plan::Plan;
 use crate::resource::name::ResourceId;
@@ -22,6 +23,7 @@ pub struct Announcements {
     waiting: BTreeMap<ResourceId, String>,
     notes: BTreeSet<String>,
     notice: Option<String>,
+    suspended: bool,
 }
 
 impl Announcements {
@@ -40,8 +42,8 @@ impl Announcements {
         }
     }
 
-    /// What is wrong with the manifests.
-    pub fn diagnostics(&mut self, diagnostics: &[Diagnostic]) {
+    /// What is wrong with the manifests. Returns all errors if they are others than before.
+    pub fn diagnostics(&mut self, diagnostics: &[Diagnostic]) -> Option<Vec<String>> {
         let (errors, warnings): (Vec<&Diagnostic>, Vec<&Diagnostic>) =
             diagnostics.iter().partition(|diagnostic| diagnostic.is_error());
         let lines = |list: Vec<&Diagnostic>| list.into_iter().map(one_line).collect::<BTreeSet<String>>();
@@ -58,25 +60,40 @@ impl Announcements {
         } else if over > 0 {
             info!(over, left = errors.len(), "some errors in the manifests are gone");
         }
-        (self.errors, self.warnings) = (errors, warnings);
+        self.warnings = warnings;
+        if errors == self.errors {
+            return None;
+        }
+        self.errors = errors;
+        Some(self.errors.iter().cloned().collect())
     }
 
-    /// That there is no manifest at all.
+    /// That there is no manifest at all, or are some again.
     pub fn notice(&mut self, notice: Option<&str>) {
+        if notice.is_none() && self.notice.is_some() {
+            info!("there are manifests again");
+        }
         if let Some(notice) = notice.filter(|notice| self.notice.as_deref() != Some(*notice)) {
             warn!("{}", printable(notice));
         }
         self.notice = notice.map(str::to_owned);
     }
 
-    /// What a plan leaves undone. Changes in `held` were logged when they failed.
-    pub fn undone(&mut self, plan: &Plan, held: &BTreeMap<ResourceId, String>) {
+    /// What a plan leaves undone. Changes in `held` were logged when they failed. What waits is told by the next look if
+    /// this one saw something that is over in a `moment`.
+    pub fn undone(&mut self, plan: &Plan, held: &BTreeMap<ResourceId, String>, moment: bool) {
+        let is_suspended = plan.warnings.iter().any(|note| note.starts_with(HOST_SUSPENDED));
+        if std::mem::replace(&mut self.suspended, is_suspended) && !is_suspended {
+            info!("the host is resumed");
+        }
         let notes: BTreeSet<String> = plan.warnings.iter().cloned().collect();
         for note in notes.difference(&self.notes) {
             warn!("{}", printable(note));
         }
         self.notes = notes;
-        let blocked = plan.blocked().map(|(id, why)| (id.clone(), why.to_owned())).collect();
+        let is_soon = |id: &ResourceId| moment && plan.soon.contains(id);
+        let blocked = plan.blocked().filter(|(id, _)| !is_soon(id));
+        let blocked = blocked.map(|(id, why)| (id.clone(), why.to_owned())).collect();
         for (id, why) in news(&mut self.blocked, blocked) {
             warn!(resource = %id, why = %printable(why), "blocked");
         }
@@ -84,6 +101,9 @@ impl Announcements {
         let withheld = plan.withheld.iter().filter(|(_, why)| why != UNSETTLED).cloned().collect();
         for (id, why) in news(&mut self.withheld, withheld) {
             warn!(resource = %id, why = %printable(why), "kept, though no manifest describes it");
+        }
+        if moment {
+            return;
         }
         let mut waiting = plan.waiting.clone();
         waiting.retain(|id, _| !held.contains_key(id));

@@ -115,8 +115,16 @@ impl Backoff {
         let making: BTreeSet<&ResourceId> =
             changes.iter().filter(|change| change.act.makes()).map(|change| &change.id).collect();
         let mut held = Held::default();
-        for change in changes.iter().filter(|change| !matches!(change.act, Act::Block(_))) {
+        for change in changes {
             let Some(entry) = self.entries.get_mut(&change.id) else { continue };
+            if matches!(change.act, Act::Block { .. }) {
+                // Nothing is tried but to put back what was there before.
+                if entry.rests(change, now, &mut jitter) {
+                    entry.held_until = Some(entry.rescue_at);
+                    held.resting.insert(change.id.clone());
+                }
+                continue;
+            }
             // What has to be made anew, and is put elsewhere then, did not fail.
             if entry.is_made && making.contains(&change.id) {
                 continue;
@@ -126,7 +134,7 @@ impl Backoff {
                     self.entries.remove(&change.id);
                     continue;
                 }
-                entry.relapse(now, jitter());
+                entry.relapse(change, now, jitter());
                 if now < entry.retry_at {
                     let retry = Retry { failures: entry.failures, after: entry.retry_at - now };
                     held.relapses.push((change.id.clone(), retry));
@@ -162,7 +170,7 @@ impl Backoff {
         let changes: BTreeMap<&ResourceId, &Change> =
             plan.changes.iter().map(|change| (&change.id, change)).collect();
         for id in &outcomes.done {
-            if plan.waiting.contains_key(id) {
+            if !plan.tries(id) {
                 // Putting back what was there before is not what was asked for.
                 self.entry(id, desired, now).rescued_at = Some(now);
                 continue;
@@ -176,7 +184,7 @@ impl Backoff {
         let mut retries = Vec::new();
         for (id, why) in &outcomes.failed {
             let entry = self.entry(id, desired, now);
-            if plan.waiting.contains_key(id) {
+            if !plan.tries(id) {
                 entry.unrescued += 1;
                 let after = delay(entry.unrescued, jitter());
                 (entry.rescue_at, entry.rescued_at) = (now + after, None);
@@ -191,8 +199,7 @@ impl Backoff {
             entry.retry_at = now + delay(entry.failures, jitter());
             entry.disturb_at = entry.retry_at;
             if disturbed.contains(id) {
-                let doubled = AFTER_DISTURBANCE.saturating_mul(1 << (entry.failures - 1).min(16));
-                entry.disturb_at = entry.retry_at.max(now + doubled.min(AFTER_DISTURBANCE_LONGEST));
+                entry.disturb_at = entry.retry_at.max(now + after_disturbance(entry.failures));
             }
             let until = changes.get(id).map_or(entry.retry_at, |change| entry.until(change));
             entry.held_until = Some(until);
@@ -278,8 +285,7 @@ impl Entry {
     /// Whether what was there before is left down for now. That it is down again soon after it was put back counts
     /// as if that had failed (law 7): it would be restarted in a tight loop.
     fn rests(&mut self, change: &Change, now: Instant, mut jitter: impl FnMut() -> f64) -> bool {
-        let is_down = matches!(&change.act, Act::Replace { old, .. } if !old.up);
-        if let Some(rescued_at) = self.rescued_at.take_if(|_| is_down) {
+        if let Some(rescued_at) = self.rescued_at.take_if(|_| change.act.has_left_down()) {
             self.unrescued = if now < rescued_at + LASTING { self.unrescued + 1 } else { 0 };
             if self.unrescued > 0 {
                 self.rescue_at = now + delay(self.unrescued, jitter());
@@ -289,13 +295,18 @@ impl Entry {
     }
 
     /// It was done, and the same is needed again. Once is forgiven: somebody may just have removed
-    /// it by hand.
-    fn relapse(&mut self, now: Instant, jitter: f64) {
+    /// it by hand. What is replaced in vain again and again is interrupted each time, for something that its engine does not
+    /// take as it is asked to (laws 4 and 9).
+    fn relapse(&mut self, change: &Change, now: Instant, jitter: f64) {
         self.failures += 1;
         "it was done and did not last".clone_into(&mut self.why);
-        if self.failures > 1 {
-            self.retry_at = now + delay(self.failures - 1, jitter);
+        let again = self.failures - 1;
+        if again > 0 {
+            self.retry_at = now + delay(again, jitter);
             self.disturb_at = self.retry_at;
+            if replaces(change) {
+                self.disturb_at = self.disturb_at.max(now + after_disturbance(again));
+            }
         }
     }
 }
@@ -303,6 +314,12 @@ impl Entry {
 /// Whether doing it interrupts what is there, in favour of something new.
 const fn replaces(change: &Change) -> bool {
     matches!(change.act, Act::Replace { .. } | Act::ReplaceNetwork { .. })
+}
+
+/// The wait after so many failures in a row of which each interrupted what is there.
+fn after_disturbance(failures: u32) -> Duration {
+    let doubled = AFTER_DISTURBANCE.saturating_mul(1 << failures.saturating_sub(1).min(16));
+    doubled.min(AFTER_DISTURBANCE_LONGEST)
 }
 
 /// The wait after so many failures in a row.

@@ -9,11 +9,10 @@ use std::time::Duration;
 use tokio::sync::watch::Receiver;
 use tokio::time::timeout;
 
-use crate::desired::Desired;
-use crate::diff::NEXT_SUFFIX;
+use crate::diff::{Act, Change, NEXT_SUFFIX};
 use crate::engine::{EngineError, Observe, Perform, Progress, Scope};
 use crate::observed::Observed;
-use crate::plan::Step;
+use crate::plan::{Plan, Step};
 
 /// How long a pass waits for what it started itself: most have proved themselves by then.
 const STARTED: Duration = Duration::from_secs(30);
@@ -26,17 +25,17 @@ pub(super) struct Brief<'a, E> {
     engine: &'a E,
     /// Turns true when it is time to stop.
     shutdown: &'a Receiver<bool>,
-    /// Containers that may take the place of one that is not known as theirs once its name is another: no later pass
-    /// would go on with them.
+    /// Containers that take the place of one that somebody else made, which is not known as their predecessor once its
+    /// name is another: no later pass would put it back.
     adopting: BTreeSet<String>,
     /// What was started so far.
     started: Mutex<BTreeSet<String>>,
 }
 
 impl<'a, E> Brief<'a, E> {
-    pub(super) fn new(engine: &'a E, desired: Option<&Desired>, shutdown: &'a Receiver<bool>) -> Self {
-        let containers = desired.iter().flat_map(|desired| &desired.containers);
-        let adopting = containers.filter(|(_, container)| container.adopt).map(|(name, _)| name.to_string());
+    pub(super) fn new(engine: &'a E, plan: &Plan, shutdown: &'a Receiver<bool>) -> Self {
+        let takes_over = |change: &&Change| matches!(&change.act, Act::Replace { old, .. } if !old.is_ours);
+        let adopting = plan.changes.iter().filter(takes_over).map(|change| change.id.name.to_string());
         Self { engine, shutdown, adopting: adopting.collect(), started: Mutex::default() }
     }
 
@@ -96,8 +95,9 @@ mod tests {
     use tokio::time::{Instant, sleep};
 
     use super::*;
-    use crate::desired::DesiredContainer;
+    use crate::diff::{NewContainer, Old};
     use crate::plan::Await;
+    use crate::resource::container::State;
 
     /// An engine on which everything takes ten minutes.
     struct Slow;
@@ -129,28 +129,55 @@ mod tests {
         (done.is_ok(), begun.elapsed().as_secs())
     }
 
-    fn adopting() -> Desired {
-        let spec = serde_json::from_value(serde_json::json!({"image": "nginx:1.15"})).unwrap();
-        let reference = "nginx:1.15".parse().unwrap();
-        let web = DesiredContainer { spec, files: Vec::new(), image: None, reference, adopt: true };
-        Desired { containers: [("adopted".parse().unwrap(), web)].into(), ..Desired::default() }
+    /// A plan that replaces a container, be it one that somebody else made.
+    fn replacing(name: &str, is_ours: bool) -> Plan {
+        let old = Old {
+            id: "a".repeat(64).parse().unwrap(),
+            name: name.to_owned(),
+            up: true,
+            is_ours,
+            is_found_by_name: false,
+            collect: Vec::new(),
+            state: None,
+            hindered: None,
+        };
+        let container = NewContainer {
+            spec: serde_json::from_value(serde_json::json!({"image": "nginx:1.15"})).unwrap(),
+            files: Vec::new(),
+            image: "nginx:1.15".parse().unwrap(),
+            pull: false,
+            carried: Vec::new(),
+            state: State::Running,
+            checked: Some(true),
+        };
+        let act = Act::Replace { old, container: Box::new(container), leftovers: Vec::new() };
+        let id = format!("container/{name}").parse().unwrap();
+        Plan { changes: vec![Change { id, act, reasons: Vec::new(), needs: Vec::new() }], ..Plan::default() }
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_pass_waits_for_health_for_a_while_only_and_for_everything_else_as_long_as_it_takes() {
         let (_stop, shutdown) = watch::channel(false);
-        let engine = Brief::new(&Slow, Some(&adopting()), &shutdown);
+        let engine = Brief::new(&Slow, &replacing("web", true), &shutdown);
         assert_eq!(took(&engine, wait("web")).await, (false, 2));
         assert_eq!(took(&engine, Step::Start("web".to_owned())).await, (true, 600));
         assert_eq!(took(&engine, wait("web")).await, (false, 30));
         assert_eq!(took(&engine, wait("web.invigil-next")).await, (true, 600));
-        assert_eq!(took(&engine, wait("adopted")).await, (true, 600));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_takes_the_place_of_somebody_elses_is_waited_for_as_long_as_it_takes_and_that_once() {
+        let (_stop, shutdown) = watch::channel(false);
+        for (is_ours, waited) in [(false, (true, 600)), (true, (false, 2))] {
+            let plan = replacing("adopted", is_ours);
+            assert_eq!(took(&Brief::new(&Slow, &plan, &shutdown), wait("adopted")).await, waited);
+        }
     }
 
     #[tokio::test(start_paused = true)]
     async fn when_it_is_time_to_stop_health_is_not_waited_for() {
         let (stop, shutdown) = watch::channel(false);
-        let engine = Brief::new(&Slow, None, &shutdown);
+        let engine = Brief::new(&Slow, &Plan::default(), &shutdown);
         let stopping = async {
             sleep(Duration::from_secs(1)).await;
             stop.send_replace(true);

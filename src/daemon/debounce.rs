@@ -18,11 +18,14 @@ pub const ENGINE_QUIET_MAX: Duration = Duration::from_millis(200);
 
 /// Why a pass is made. A pass that nothing else asked for is the timer's.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each of them may hold beside the others")]
 pub struct Causes {
     /// Files changed.
     pub files: bool,
     /// Something changed on the engine.
     pub engine: bool,
+    /// The host may have been suspended, or resumed.
+    pub suspension: bool,
     /// Somebody asked for it.
     pub reload: bool,
 }
@@ -49,6 +52,7 @@ impl Burst {
 struct Pending {
     files: Option<Burst>,
     engine: Option<Burst>,
+    suspension: bool,
     reload: bool,
 }
 
@@ -60,6 +64,7 @@ impl Pending {
         if counts.engine != before.engine {
             Burst::extend(&mut self.engine, now);
         }
+        self.suspension |= counts.suspension != before.suspension;
         self.reload |= counts.reload != before.reload;
     }
 
@@ -69,7 +74,7 @@ impl Pending {
         if let Some(files) = self.files {
             return files.over(FILES_QUIET, FILES_QUIET_MAX);
         }
-        if self.reload {
+        if self.reload || self.suspension {
             return now;
         }
         let engine = self.engine.map(|engine| engine.over(ENGINE_QUIET, ENGINE_QUIET_MAX).max(rested));
@@ -77,7 +82,8 @@ impl Pending {
     }
 
     fn causes(&self) -> Causes {
-        Causes { files: self.files.is_some(), engine: self.engine.is_some(), reload: self.reload }
+        let Self { suspension, reload, .. } = *self;
+        Causes { files: self.files.is_some(), engine: self.engine.is_some(), suspension, reload }
     }
 }
 
@@ -118,8 +124,9 @@ mod tests {
     use crate::daemon::wake::{Bell, Wakes, channel};
 
     const MINUTE: Duration = Duration::from_mins(1);
-    const FILES: Causes = Causes { files: true, engine: false, reload: false };
-    const ENGINE: Causes = Causes { files: false, engine: true, reload: false };
+    const NONE: Causes = Causes { files: false, engine: false, suspension: false, reload: false };
+    const FILES: Causes = Causes { files: true, ..NONE };
+    const ENGINE: Causes = Causes { engine: true, ..NONE };
 
     /// Why the next pass is made and after how many milliseconds, with an hour's timer and a rested engine.
     async fn next(wakes: &mut Wakes) -> (Causes, u128) {
@@ -145,7 +152,7 @@ mod tests {
         assert_eq!(causes, FILES);
         assert!((449..=450).contains(&after), "{after}");
         let (causes, after) = next(&mut wakes).await;
-        assert_eq!((causes, after / 1000), (Causes::default(), 3600));
+        assert_eq!((causes, after / 1000), (NONE, 3600));
     }
 
     #[tokio::test(start_paused = true)]
@@ -187,18 +194,20 @@ mod tests {
         bell.engine_changed();
         bell.reload();
         let now = Instant::now();
-        let all = Causes { files: true, engine: true, reload: true };
+        let all = Causes { files: true, engine: true, reload: true, ..NONE };
         assert_eq!(wakes.next(now + Duration::from_millis(1), now).await, all);
         assert_eq!(now.elapsed().as_millis(), 150);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_reload_is_answered_at_once_and_the_timer_in_time() {
+    async fn a_reload_and_a_suspension_are_answered_at_once_and_the_timer_in_time() {
         let (bell, mut wakes) = channel();
         bell.reload();
-        assert_eq!(next(&mut wakes).await, (Causes { reload: true, ..Causes::default() }, 0));
+        assert_eq!(next(&mut wakes).await, (Causes { reload: true, ..NONE }, 0));
+        bell.suspension_changed();
+        assert_eq!(next(&mut wakes).await, (Causes { suspension: true, ..NONE }, 0));
         let now = Instant::now();
-        assert_eq!(wakes.next(now + MINUTE, now).await, Causes::default());
+        assert_eq!(wakes.next(now + MINUTE, now).await, NONE);
         assert_eq!(now.elapsed(), MINUTE);
     }
 

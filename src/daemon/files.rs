@@ -96,6 +96,11 @@ impl Files {
         (*why == Some(UNSETTLED) && wanted.revision == *revision).then(|| *since + self.memory.patience())
     }
 
+    /// Another revision took the place of the one before, whole and on purpose: that is no doubt.
+    pub(super) fn switched(&mut self) {
+        self.memory.directories.clear();
+    }
+
     /// Takes the manifests as they are now for what is meant, also on another mount.
     pub(super) fn accept(&mut self) {
         self.memory.devices.clear();
@@ -122,13 +127,15 @@ impl Memory {
         let why = self.why_nothing_is_removed(&snapshot, now);
         let current =
             last.filter(|(wanted, was)| *was == why && wanted.is_current(&snapshot, &mut self.attachments));
-        let wanted = current.unwrap_or_else(|| {
+        let mut wanted = current.unwrap_or_else(|| {
             let mut wanted = Wanted::read(&snapshot, &mut self.attachments, server);
             if let Some(why) = why {
                 wanted.withhold_removals(why);
             }
             (wanted, why)
         });
+        // The same manifests may be another commit's.
+        wanted.0.commit = snapshot.checkout().map(|checkout| checkout.commit.clone());
         (self, Ok(wanted))
     }
 

@@ -2,9 +2,8 @@
 //! there (law 7). In and out: a file of one owner's. Decides nothing.
 
 use std::collections::BTreeMap;
-use std::fs::{self, OpenOptions};
-use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -13,6 +12,7 @@ use tracing::warn;
 
 use crate::host;
 use crate::resource::name::ResourceId;
+use crate::whole;
 
 /// The version of the file's form.
 const FORMAT_VERSION: u32 = 1;
@@ -100,16 +100,9 @@ fn write(file: &Path, failed: BTreeMap<ResourceId, Failed>) -> io::Result<()> {
     if let Some(dir) = file.parent() {
         fs::create_dir_all(dir)?;
     }
-    let beside = file.with_extension("json.new");
-    match fs::remove_file(&beside) {
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
+    let form = Form { format_version: FORMAT_VERSION, failed };
     // For nobody else: a digest of what a manifest asks for may give away what is secret in it (law 12).
-    let mut new = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
-    new.write_all(&serde_json::to_vec_pretty(&Form { format_version: FORMAT_VERSION, failed })?)?;
-    new.sync_all()?;
-    fs::rename(beside, file)
+    whole::write(file, &serde_json::to_vec_pretty(&form)?, Some(0o600))
 }
 
 #[cfg(test)]

@@ -19,10 +19,13 @@ use super::memory::Memory;
 use super::progress::{self, Progress};
 use super::pulse::Pulse;
 use super::systemd::Systemd;
+use super::tally::Passed;
 use crate::engine::{EngineError, Perform};
+use crate::journal::What;
 use crate::plan::Plan;
 use crate::reconcile;
 use crate::source::SourceError;
+use crate::source::git::Commit;
 use crate::turn::{Holder, Turn};
 
 /// The wait after a pass that could not look at everything; each further one waits twice as long.
@@ -36,6 +39,10 @@ const REST_FACTOR: u32 = 4;
 const REST_MAX: Duration = Duration::from_secs(5);
 /// How long after this rest what was done is looked at, where no event of the engine asks for it sooner.
 const SEEN: Duration = Duration::from_millis(200);
+/// How long after a pass it is looked again for a name or a port that is about to be free.
+const FREE: Duration = Duration::from_millis(30);
+/// How long that may last before it is worth a line, and looked at less often.
+const FREE_SOON: Duration = Duration::from_secs(2);
 /// How long after a pass the next one goes on waiting for what has come to no result.
 const GO_ON: Duration = Duration::from_secs(5);
 
@@ -54,6 +61,9 @@ enum Trouble {
     Files(#[from] SourceError),
     #[error("{0}")]
     Engine(#[from] EngineError),
+    /// No revision of a repository runs: there is nothing to be kept as it is either.
+    #[error("{0}")]
+    Nothing(String),
 }
 
 /// An error with what caused it.
@@ -87,6 +97,8 @@ pub(super) struct Daemon<'a, E> {
     settled_at: Option<Instant>,
     /// Whether something that was waited for had come to no result.
     undecided: bool,
+    /// Since when something is not made that likely can be in a moment.
+    soon: Option<Instant>,
     /// Whether something was done that was not looked at since.
     unseen: bool,
     /// How many passes in a row could not look at everything.
@@ -115,6 +127,7 @@ impl<'a, E: Perform> Daemon<'a, E> {
             announced: Announcements::default(),
             settled_at: None,
             undecided: false,
+            soon: None,
             unseen: false,
             troubles: 0,
             awaited: Awaited::Start,
@@ -141,26 +154,27 @@ impl<'a, E: Perform> Daemon<'a, E> {
             } => looked,
         };
         let looking = begun.elapsed();
-        let lost = match looked {
+        let passed = match looked {
             Ok(plan) => {
                 self.announced.no_trouble();
                 self.systemd.status(&plan.summary());
-                let lost = self.walk(&plan, shutdown).await;
+                let passed = self.walk(&plan, shutdown).await;
                 self.ready();
-                lost
+                passed
             }
             Err(trouble) => {
                 self.announced.trouble(&trouble.to_string());
                 self.board.trouble(&trouble.to_string());
                 self.systemd.status(&trouble.to_string());
-                // A reload is over when it was tried; a start, when it worked.
-                if self.awaited == Awaited::Reload {
+                // A reload is over when it was tried; a start, when it worked, or when there is nothing yet to be looked for.
+                if self.awaited == Awaited::Reload || matches!(trouble, Trouble::Nothing(_)) {
                     self.ready();
                 }
-                true
+                Passed::Blind
             }
         };
-        self.next(lost, looking)
+        self.board.passed(passed, begun.elapsed());
+        self.next(passed == Passed::Blind, looking)
     }
 
     /// Waits until nobody else makes a pass for this owner.
@@ -181,39 +195,56 @@ impl<'a, E: Perform> Daemon<'a, E> {
     async fn look(&mut self) -> Result<Plan, Trouble> {
         let setup = &self.options.setup;
         let woken = self.board.woken();
+        if let Some(git) = &self.options.git {
+            // Between two passes: what a pass reads is of one revision.
+            if let Some(Commit { commit, subject, .. }) = git.take_over(self.board).await {
+                self.files.switched();
+                self.options.journaled(Some(commit), What::Runs { subject });
+            }
+            if let Some(why) = git.nothing() {
+                return Err(Trouble::Nothing(why));
+            }
+        }
         let wanted = self.files.read().await?;
-        self.announced.diagnostics(&wanted.diagnostics);
+        if let Some(errors) = self.announced.diagnostics(&wanted.diagnostics) {
+            self.options.journaled(wanted.commit.clone(), What::Wrong { errors });
+        }
         self.announced.notice(wanted.notice.as_deref());
+        let asked = Instant::now();
         let changes = reconcile::compare(wanted, setup, self.engine).await?;
+        let took = asked.elapsed();
         let held = self.backoff.hold(&changes.changes, &wanted.desired, Instant::now(), jitter);
         let plan = Plan::putting_back(changes, &setup.owner, &held.why, &held.interrupted, &held.resting);
         let unsettled = plan.withheld.iter().any(|(_, why)| why == files::UNSETTLED);
-        self.announced.undone(&plan, &held.why);
+        let now = Instant::now();
+        self.soon = (!plan.soon.is_empty()).then(|| self.soon.unwrap_or(now));
+        self.announced.undone(&plan, &held.why, is_soon(self.soon, now));
         for (id, retry) in &held.relapses {
             let after = progress::seconds(retry.after);
             warn!(resource = %id, times = retry.failures, %after, "did not last, will be done again");
         }
         debug!("{}", plan.summary());
-        self.board.looked(&plan, wanted, &self.backoff, woken);
+        self.board.looked(&plan, wanted, &self.backoff, woken, took);
         (self.unseen, self.undecided) = (false, false);
         self.settled_at = self.files.settles_at().filter(|_| unsettled);
         Ok(plan)
     }
 
-    /// Makes a plan come true. Returns whether the engine was lost on the way.
-    async fn walk(&mut self, plan: &Plan, shutdown: &Receiver<bool>) -> bool {
-        let progress = Progress::of(plan, self.pulse);
+    /// Makes a plan come true.
+    async fn walk(&mut self, plan: &Plan, shutdown: &Receiver<bool>) -> Passed {
+        let revision = self.files.last().and_then(|wanted| wanted.commit.clone());
+        let journal = self.options.journal.as_ref();
+        let progress = Progress::of(plan, self.pulse, self.board, journal, revision.as_deref());
         let note = |event: crate::execute::Event<'_>| {
             self.board.note(&event);
             progress.note(&event);
         };
-        let desired = self.files.last().map(|wanted| &wanted.desired);
-        let engine = Brief::new(self.engine, desired, shutdown);
+        let engine = Brief::new(self.engine, plan, shutdown);
         let outcomes = reconcile::apply(plan, &self.options.setup, &engine, shutdown, &note).await;
         self.undecided = outcomes.undecided;
         self.unseen = !outcomes.done.is_empty();
         let disturbed = progress.into_disturbed();
-        self.board.done(outcomes.done.iter().filter(|id| !plan.waiting.contains_key(*id)));
+        self.board.walked(plan, &outcomes);
         let attempt = Attempt { plan, outcomes: &outcomes, disturbed: &disturbed };
         if let Some(wanted) = self.files.last() {
             for (id, retry) in self.backoff.settle(&attempt, &wanted.desired, Instant::now(), jitter) {
@@ -223,7 +254,11 @@ impl<'a, E: Perform> Daemon<'a, E> {
             }
         }
         self.memory.keep(self.backoff.interrupted(Instant::now(), Timestamp::now())).await;
-        outcomes.engine_lost
+        match outcomes {
+            outcomes if outcomes.engine_lost => Passed::Blind,
+            outcomes if outcomes.failed.is_empty() => Passed::Good,
+            _ => Passed::Failed,
+        }
     }
 
     /// Tells systemd what it waits for.
@@ -246,8 +281,9 @@ impl<'a, E: Perform> Daemon<'a, E> {
             timer.min(now + doubled.min(LOOK_AGAIN_MAX))
         } else {
             let seen_at = self.unseen.then_some(rested + SEEN);
-            let goes_on = self.undecided.then_some(now + GO_ON);
-            [self.backoff.next_try(), self.settled_at, seen_at, goes_on]
+            let goes_on = (self.undecided || self.soon.is_some()).then_some(now + GO_ON);
+            let free = is_soon(self.soon, now).then_some(now + FREE.max(looking));
+            [self.backoff.next_try(), self.settled_at, seen_at, goes_on, free]
                 .into_iter()
                 .flatten()
                 .fold(timer, Instant::min)
@@ -258,15 +294,32 @@ impl<'a, E: Perform> Daemon<'a, E> {
     /// Takes everything as it is now for what is meant, and says again what is wrong with it.
     pub(super) fn reload(&mut self) {
         info!("reloading");
+        // Settings are what a daemon was started with; the manifests alone are read anew.
+        if let Some((path, started_with)) = &self.options.configuration
+            && std::fs::read(path).ok() != *started_with
+        {
+            warn!(
+                configuration = %path.display(),
+                "the configuration has changed, and takes effect when invigil is started anew"
+            );
+        }
         // Before the first good pass systemd waits for that one anyhow.
         if self.awaited == Awaited::Nothing {
             self.systemd.reloading();
             self.awaited = Awaited::Reload;
         }
+        if let Some(git) = &self.options.git {
+            git.fetch_now();
+        }
         self.files.accept();
         self.backoff.reset();
         self.announced = Announcements::default();
     }
+}
+
+/// Whether what has been removed `since` then is gone in a moment.
+fn is_soon(since: Option<Instant>, now: Instant) -> bool {
+    since.is_some_and(|since| now < since + FREE_SOON)
 }
 
 /// Chance, from -1 to 1.

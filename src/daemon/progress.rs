@@ -1,135 +1,123 @@
-//! Logs a plan while it is walked. In: the executor's events. Out: one line for each resource that is
-//! done or failed, and which predecessors were interrupted. Changes nothing.
+//! Tells of a plan while it is walked. In: the executor's events. Out: one line in the log, in the journal and on the board for
+//! each change that is done, failed or left unfinished, and which predecessors were interrupted. Changes nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::time::Instant;
+use jiff::Timestamp;
 use tracing::{debug, error, info, warn};
 
+use super::board::Board;
 use super::pulse::Pulse;
-use crate::diff::Change;
+use crate::account::{Account, Deed, Ending};
 use crate::execute::Event;
+use crate::journal::{By, Writer};
 use crate::plan::{Node, Plan, Step, action, because};
 use crate::resource::name::ResourceId;
 use crate::resource::printable::printable;
+use crate::source::git::short;
 
 /// Follows one plan.
 #[derive(Debug)]
 pub(super) struct Progress<'a> {
-    changes: BTreeMap<&'a ResourceId, &'a Change>,
-    /// What is not changed now; steps for it put back what was there before.
-    waiting: &'a BTreeMap<ResourceId, String>,
+    account: Account<'a>,
     pulse: &'a Pulse,
-    state: Mutex<State<'a>>,
-}
-
-#[derive(Debug, Default)]
-struct State<'a> {
-    /// How many steps of each resource are left, and when its first began.
-    left: BTreeMap<&'a ResourceId, (usize, Option<Instant>)>,
-    disturbed: BTreeSet<ResourceId>,
+    board: &'a Board,
+    journal: Option<&'a Writer>,
+    /// What the plan is of, where the manifests' source has a name for it.
+    revision: Option<&'a str>,
+    disturbed: Mutex<BTreeSet<ResourceId>>,
 }
 
 impl<'a> Progress<'a> {
-    pub(super) fn of(plan: &'a Plan, pulse: &'a Pulse) -> Self {
-        let mut state = State::default();
-        for id in plan.nodes.iter().flat_map(|node| &node.resources) {
-            state.left.entry(id).or_default().0 += 1;
-        }
-        let changes = plan.changes.iter().map(|change| (&change.id, change)).collect();
-        Self { changes, waiting: &plan.waiting, pulse, state: Mutex::new(state) }
+    pub(super) fn of(
+        plan: &'a Plan,
+        pulse: &'a Pulse,
+        board: &'a Board,
+        journal: Option<&'a Writer>,
+        revision: Option<&'a str>,
+    ) -> Self {
+        Self { account: Account::of(plan), pulse, board, journal, revision, disturbed: Mutex::default() }
     }
 
     /// Notes what happens.
     pub(super) fn note(&self, event: &Event<'_>) {
         self.pulse.beat();
         match event {
-            Event::Started(_, node) => self.started(node),
-            Event::Progress(_, node, stage) => debug!(step = %node.step, "{}", printable(&stage.to_string())),
-            Event::Done(_, node, took) => {
-                debug!(step = %node.step, took = %seconds(*took), "step done");
-                self.done(node);
-            }
-            Event::Failed(_, node, why) => {
-                for id in &node.resources {
-                    let (action, reasons) = self.about(id);
-                    let why = why.to_string();
-                    error!(resource = %id, action, reasons, step = %node.step, why = %printable(&why), "failed");
+            Event::Started(_, node) => {
+                debug!(step = %node.step, "step begins");
+                if node.step.disturbs() {
+                    self.disturbs(node);
                 }
             }
+            Event::Progress(_, node, stage) => {
+                debug!(step = %node.step, "{}", printable(&stage.to_string()));
+            }
+            Event::Done(_, node, took) => debug!(step = %node.step, took = %seconds(*took), "step done"),
             Event::Left(_, node) => debug!(step = %node.step, "no result yet, a later pass goes on"),
-            Event::Rescued(_, node, Ok(away)) => {
-                self.rescued(node);
-                let away = away.map(seconds);
-                for id in &node.resources {
-                    warn!(resource = %id, away, "what was there before is put back");
-                }
-            }
-            Event::Rescued(_, node, Err(why)) => {
-                self.rescued(node);
-                for id in &node.resources {
-                    error!(resource = %id, why = %printable(why), "what was there before cannot be put back");
+            // What has to be started again was interrupted, maybe by an earlier pass.
+            Event::Rescued(_, node, _) => {
+                if node.rescue.iter().any(|step| matches!(step, Step::Start(_))) {
+                    self.disturbs(node);
                 }
             }
             Event::Skipped(_, node) => debug!(step = %node.step, "step left out"),
+            Event::Failed(..) => {}
         }
+        let now = Timestamp::now();
+        if let Some((journal, pass)) =
+            self.journal.zip(self.account.pass(event, By::Daemon, self.revision, now))
+        {
+            journal.note(pass);
+        }
+        self.did(&self.account.hear(event));
     }
 
-    /// The resources of which something that was there has been interrupted.
+    fn did(&self, deeds: &[Deed<'_>]) {
+        for deed in deeds {
+            self.tell(deed);
+            if let Some(journal) = self.journal {
+                journal.note(deed.entry(By::Daemon, self.revision, Timestamp::now()));
+            }
+        }
+        self.board.did(deeds);
+    }
+
+    /// The walk is over. The resources of which something that was there has been interrupted.
     pub(super) fn into_disturbed(self) -> BTreeSet<ResourceId> {
-        self.state.into_inner().unwrap_or_else(PoisonError::into_inner).disturbed
+        self.did(&self.account.unfinished());
+        self.disturbed.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn started(&self, node: &Node) {
-        debug!(step = %node.step, "step begins");
-        let mut state = self.state();
-        if node.step.interrupts() {
-            state.disturbed.extend(node.resources.iter().cloned());
-        }
-        for id in &node.resources {
-            if let Some((_, begun)) = state.left.get_mut(id) {
-                begun.get_or_insert_with(Instant::now);
+    fn disturbs(&self, node: &Node) {
+        let mut disturbed = self.disturbed.lock().unwrap_or_else(PoisonError::into_inner);
+        disturbed.extend(node.resources.iter().cloned());
+    }
+
+    /// Logs what became of a resource.
+    fn tell(&self, Deed { change, ending }: &Deed<'_>) {
+        let revision = self.revision.map(short);
+        // Secrets are masked in them already.
+        let (id, action, reasons) = (&change.id, action(change), because(change));
+        match ending {
+            Ending::Done(took) => {
+                info!(resource = %id, action, reasons, revision, took = %seconds(*took), "done");
+            }
+            Ending::Unfinished(took) => {
+                info!(resource = %id, action, reasons, revision, took = %seconds(*took), "begun, a later pass goes on");
+            }
+            Ending::Failed { step, why, .. } => {
+                error!(resource = %id, action, reasons, revision, step = %step, why = %printable(why), "failed");
+            }
+            Ending::Returned => info!(resource = %id, revision, "what was there before is put back"),
+            Ending::PutBack(away) => {
+                warn!(resource = %id, revision, away = away.map(seconds), "what was there before is put back");
+            }
+            Ending::NotPutBack(why) => {
+                error!(resource = %id, revision, why = %printable(why), "what was there before cannot be put back");
             }
         }
-    }
-
-    /// What has to be started again was interrupted, maybe by an earlier pass.
-    fn rescued(&self, node: &Node) {
-        if node.rescue.iter().any(|step| matches!(step, Step::Start(_))) {
-            self.state().disturbed.extend(node.resources.iter().cloned());
-        }
-    }
-
-    fn done(&self, node: &Node) {
-        for id in &node.resources {
-            let begun = {
-                let mut state = self.state();
-                let Some((left, begun)) = state.left.get_mut(id) else { continue };
-                *left = left.saturating_sub(1);
-                if *left > 0 {
-                    continue;
-                }
-                begun.unwrap_or_else(Instant::now)
-            };
-            if self.waiting.contains_key(id) {
-                info!(resource = %id, "what was there before is put back");
-                continue;
-            }
-            let (action, reasons) = self.about(id);
-            info!(resource = %id, action, reasons, took = %seconds(begun.elapsed()), "done");
-        }
-    }
-
-    /// A resource's action and reasons; secrets are masked in them already.
-    fn about(&self, id: &ResourceId) -> (&'static str, String) {
-        self.changes.get(id).map_or_else(|| ("", String::new()), |change| (action(change), because(change)))
-    }
-
-    fn state(&self) -> MutexGuard<'_, State<'a>> {
-        // Counts stay true whoever panicked.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -141,16 +129,25 @@ pub(super) fn seconds(time: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::daemon::wake::channel;
 
     #[test]
     fn law_7_a_predecessor_that_an_earlier_pass_stopped_was_interrupted_when_it_is_put_back() {
         let (web, start) = ("container/web".parse::<ResourceId>().unwrap(), Step::Start("old".to_owned()));
         let interrupted = |rescue: Vec<Step>| {
             let step = Step::Pause("web".to_owned());
-            let node = Node { step, resources: vec![web.clone()], needs: Vec::new(), rescue };
+            let node = Node {
+                step,
+                resources: vec![web.clone()],
+                changes: Vec::new(),
+                needs: Vec::new(),
+                rescue,
+                instead: Vec::new(),
+            };
             let plan = Plan { nodes: vec![node], ..Plan::default() };
             let pulse = Pulse::default();
-            let progress = Progress::of(&plan, &pulse);
+            let board = Board::new(&"exam".parse().unwrap(), &channel().1, None);
+            let progress = Progress::of(&plan, &pulse, &board, None, None);
             progress.note(&Event::Rescued(0, &plan.nodes[0], Ok(None)));
             progress.into_disturbed().contains(&web)
         };

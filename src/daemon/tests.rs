@@ -1,10 +1,11 @@
 mod bench;
+mod soak;
 
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use bench::{Bench, network};
+use bench::{Bench, network, removing};
 
 const MINUTE: Duration = Duration::from_mins(1);
 
@@ -40,6 +41,37 @@ async fn what_was_saved_or_done_just_now_is_ready_once_it_was_looked_at() {
     );
     sleep(Duration::from_millis(250)).await;
     assert_eq!(bench.status(), ["network/exam Ready", "network/more Ready"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_done_last_is_told_the_newest_first_and_twenty_of_it() {
+    let mut bench = Bench::with(&[("a.yaml", &network("bad"))]);
+    bench.engine.state().refused.insert("create network bad".to_owned());
+    bench.start().await;
+    assert_eq!(bench.actions(), ["network/bad create Failed: create network bad: the toy refuses"]);
+    bench.write("b.yaml", &network("good"));
+    bench.files_changed().await;
+    assert_eq!(bench.actions()[0], "network/good create Done");
+    let many: Vec<String> = (0..30).map(|number| network(&format!("n{number}"))).collect();
+    bench.write("c.yaml", &many.join("---\n"));
+    bench.files_changed().await;
+    let actions = bench.actions();
+    assert_eq!(actions.len(), 20);
+    assert!(actions.iter().all(|action| action.starts_with("network/n")), "{actions:#?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_differs_is_told_field_by_field_as_long_as_it_does() {
+    let mut bench = Bench::with(&[("a.yaml", &network("exam"))]);
+    bench.start().await;
+    sleep(MINUTE).await;
+    assert_eq!(bench.difference("network/exam"), [""; 0]);
+    bench.engine.state().step = Duration::from_secs(3);
+    bench.write("a.yaml", &network("exam").replace("spec: {", "spec: {internal: true, "));
+    bench.files_changed().await;
+    assert_eq!(bench.difference("network/exam"), ["internal: nothing -> true"]);
+    sleep(MINUTE).await;
+    assert_eq!(bench.difference("network/exam"), [""; 0]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -290,8 +322,45 @@ async fn law_2_a_directory_that_is_renamed_away_emptied_and_put_back_costs_nothi
     std::fs::rename(&away, bench.root()).unwrap();
     bench.files_changed().await;
     sleep(5 * MINUTE).await;
-    assert_eq!(bench.log(), [""; 0]);
+    assert_eq!(bench.log(), ["INFO there are manifests again"]);
     assert_eq!(bench.steps(), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_is_suspended_and_resumed_is_told_each_time() {
+    let mut bench = Bench::with(&[("a.yaml", &network("exam"))]);
+    bench.suspension().set("the exam runs").unwrap();
+    bench.start().await;
+    let told = "WARN the host is suspended: the exam runs; nothing is changed until `invigil resume`";
+    assert!(bench.log().iter().any(|line| line == told));
+    assert_eq!(bench.status(), ["network/exam Suspended: the host is suspended: the exam runs"]);
+    bench.suspension().clear().unwrap();
+    bench.bell.suspension_changed();
+    sleep(Duration::from_millis(10)).await;
+    let log = bench.log();
+    assert!(
+        log[0] == "INFO the host is resumed" && log[1].starts_with("INFO done resource=network/exam"),
+        "{log:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_container_that_the_engine_is_removing_is_looked_at_again_soon_and_told_only_if_that_lasts() {
+    let manifest = "apiVersion: invigil/v1\nkind: Container\nmetadata: {name: web}\nspec: {image: 'a:1'}\n";
+    let mut bench = Bench::with(&[("a.yaml", manifest)]);
+    bench.engine.state().observed.containers.push(removing("web"));
+    bench.start().await;
+    bench.log();
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(bench.log(), [""; 0]);
+    let looks = bench.engine.state().looks;
+    assert!(looks >= 20, "{looks}");
+    let waits = "the engine is still removing the container of this name";
+    assert_eq!(bench.status(), [format!("container/web Progressing: {waits}")]);
+    sleep(MINUTE).await;
+    assert_eq!(bench.log(), [format!("INFO not tried yet resource=container/web why={waits}")]);
+    let more = bench.engine.state().looks - looks;
+    assert!(more < 60, "{more}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 pub(super) struct Counts {
     pub(super) files: u64,
     pub(super) engine: u64,
+    pub(super) suspension: u64,
     pub(super) reload: u64,
 }
 
@@ -39,6 +40,11 @@ impl Bell {
     /// Something changed on the engine, or the engine is back.
     pub fn engine_changed(&self) {
         self.0.send_modify(|counts| counts.engine += 1);
+    }
+
+    /// The host may have been suspended, or resumed.
+    pub fn suspension_changed(&self) {
+        self.0.send_modify(|counts| counts.suspension += 1);
     }
 
     /// Somebody asked for a fresh look at everything (SIGHUP).

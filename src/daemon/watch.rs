@@ -1,5 +1,5 @@
-//! Watches the manifests' files. In: the host's notifications. Out: wakes. Never reads a file: what
-//! changed is found out by reading everything again.
+//! Watches the manifests' files, and whether the host is suspended. In: the host's notifications. Out: wakes. Never reads a
+//! file: what changed is found out by reading everything again.
 //!
 //! The root is watched with all that is under it, and so is its parent: a directory that is renamed,
 //! or a link that is swapped, is silent in itself. Whenever another directory may stand behind the
@@ -25,6 +25,31 @@ use super::wake::Bell;
 /// tells when it happened further up, or when the root's parent is missing too.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
+/// What is watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Subject {
+    /// The manifests' directory, or one file.
+    Manifests,
+    /// The file that says that the host is suspended.
+    Suspension,
+}
+
+impl Subject {
+    fn changed(self, bell: &Bell) {
+        match self {
+            Self::Manifests => bell.files_changed(),
+            Self::Suspension => bell.suspension_changed(),
+        }
+    }
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Manifests => "the manifest files",
+            Self::Suspension => "the file that suspends the host",
+        }
+    }
+}
+
 /// Watches one directory or file.
 #[derive(Debug)]
 pub struct FileWatch {
@@ -39,6 +64,7 @@ pub struct FileWatch {
 #[derive(Debug)]
 struct Target {
     root: PathBuf,
+    subject: Subject,
     bell: Bell,
     /// Something happened to the root itself.
     disturbed: Notify,
@@ -60,9 +86,9 @@ impl FileWatch {
     ///
     /// # Errors
     /// If the path cannot be made absolute, because it is empty or there is no current directory.
-    pub async fn begin(root: &Path, bell: Bell) -> io::Result<Self> {
+    pub(super) async fn begin(root: &Path, subject: Subject, bell: Bell) -> io::Result<Self> {
         let root = std::path::absolute(root)?;
-        let target = Arc::new(Target { root, bell, disturbed: Notify::new() });
+        let target = Arc::new(Target { root, subject, bell, disturbed: Notify::new() });
         let mut watch = Self { target, armed: Armed::default(), complaint: None, look_every: LOOK_EVERY };
         watch.arm().await;
         Ok(watch)
@@ -84,7 +110,7 @@ impl FileWatch {
             }
             // Not after every vain attempt: what is not there did not change.
             if disturbed || moved || self.armed.identity != before {
-                self.target.bell.files_changed();
+                self.target.changed();
             }
         }
     }
@@ -106,9 +132,9 @@ impl FileWatch {
         self.armed = Armed { watcher, identity };
         if complaint != self.complaint {
             if let Some(why) = &complaint {
-                warn!(%why, "manifest files are not watched, only read at every interval");
+                warn!(%why, "{} cannot be watched, and will be looked at less often", self.target.subject.as_str());
             } else {
-                info!("manifest files are watched again");
+                info!("{} can be watched again", self.target.subject.as_str());
             }
             self.complaint = complaint;
         }
@@ -164,14 +190,18 @@ impl Target {
         if moves && event.paths.contains(&self.root) {
             self.disturb();
         } else {
-            self.bell.files_changed();
+            self.changed();
         }
+    }
+
+    fn changed(&self) {
+        self.subject.changed(&self.bell);
     }
 
     /// The watches may be of something else than what is behind the root now.
     fn disturb(&self) {
         self.disturbed.notify_one();
-        self.bell.files_changed();
+        self.changed();
     }
 }
 

@@ -34,10 +34,14 @@ pub struct Desired {
     pub volumes: BTreeMap<Name, VolumeSpec>,
     /// The containers.
     pub containers: BTreeMap<Name, DesiredContainer>,
+    /// What containers were called, and which ones they are now.
+    pub previous_names: BTreeMap<Name, Name>,
     /// Resources that are named by manifests that are wrong: left as they are (law 3).
     pub invalid: BTreeSet<ResourceId>,
     /// Whether something could not be read that may describe any resource.
     pub opaque: bool,
+    /// Whether anything is wrong with the manifests, or with the files that they name.
+    pub wrong: bool,
     /// Resources whose manifests say that they are to be left as they are.
     pub suspended: BTreeSet<ResourceId>,
     /// Whether what no manifest describes may be removed.
@@ -53,12 +57,6 @@ impl Desired {
     /// The images that containers are to be made from, by reference.
     pub fn references(&self) -> BTreeSet<ImageReference> {
         self.containers.values().map(|container| container.reference.clone()).collect()
-    }
-
-    /// The containers that may be taken over.
-    pub fn adopted(&self) -> BTreeSet<Name> {
-        let adopted = self.containers.iter().filter(|(_, container)| container.adopt);
-        adopted.map(|(name, _)| name.clone()).collect()
     }
 
     /// What registries are asked for, and how old an answer may be.

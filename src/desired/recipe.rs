@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use crate::resource::digest::{canonical_json, sha256_hex};
 use crate::resource::env::without_password;
-use crate::resource::image::{Build, Builder, Commit, Context};
+use crate::resource::image::{Build, Builder, Commit, Context, SecretSource};
 use crate::resource::reference::ImageReference;
 use crate::source::context::ContextRequest;
 
@@ -97,8 +97,14 @@ impl Recipe {
 
     /// A build. What it starts from is not part of the digest yet: see [`Self::on`].
     pub fn build(build: &Build, context: Option<Sent>) -> Self {
-        // Neither changes what becomes of it.
-        let decides = Build { no_cache: false, pull_base: false, builder: Builder::Auto, ..build.clone() };
+        // None of these changes what becomes of it. A secret is no part of an image, and a digest of one would tell of it.
+        let decides = Build {
+            no_cache: false,
+            pull_base: false,
+            builder: Builder::Auto,
+            secrets: Vec::new(),
+            ..build.clone()
+        };
         // Where the context is does not matter, what is in it does.
         let decides = Build { context: decides.context.filter(|_| context.is_none()), ..decides };
         let text = canonical_json(&decides).unwrap_or_default();
@@ -115,6 +121,18 @@ impl Recipe {
             Ingredients::Commit(_) => "commit",
         };
         format!("{verb} {}", self.ingredients)
+    }
+
+    /// The files that hold a build's secrets.
+    pub fn secret_files(&self) -> impl Iterator<Item = String> {
+        let build = match &self.ingredients {
+            Ingredients::Build { build, .. } => Some(build),
+            Ingredients::Import { .. } | Ingredients::Commit(_) => None,
+        };
+        build.into_iter().flat_map(|build| &build.secrets).filter_map(|secret| match &secret.from {
+            SecretSource::File(path) => Some(path.to_string_lossy().into_owned()),
+            SecretSource::Env(_) => None,
+        })
     }
 
     /// The same on images of which these texts say what they are.

@@ -54,6 +54,19 @@ pub struct Change {
     pub needs: Vec<Need>,
 }
 
+impl Change {
+    /// Lets nothing be done, for this reason.
+    pub(crate) fn block(&mut self, why: String) {
+        let before = std::mem::replace(&mut self.act, Act::blocked(String::new()));
+        let instead_of = match before {
+            Act::Block { instead_of, .. } => instead_of,
+            act => Some(Box::new(act)),
+        };
+        self.act = Act::Block { why, instead_of };
+        self.needs = Vec::new();
+    }
+}
+
 /// What a change has to wait for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Need {
@@ -192,8 +205,13 @@ pub enum Act {
     },
     /// Stop and remove containers.
     Remove(Vec<Old>),
-    /// Nothing can be done, and why.
-    Block(String),
+    /// Nothing can be done.
+    Block {
+        /// Why.
+        why: String,
+        /// What would have been done. Where it was interrupted before, what was there has to be put back meanwhile (law 7).
+        instead_of: Option<Box<Act>>,
+    },
 }
 
 /// A container on a network that is made anew.
@@ -218,8 +236,27 @@ pub struct Old {
     pub name: String,
     /// Whether its program is there.
     pub up: bool,
+    /// Whether it bears our labels. Of one that does not, no later look knows what it is under another name.
+    pub is_ours: bool,
+    /// Whether others may find it by its name: it is on a network on which engines tell names.
+    pub is_found_by_name: bool,
     /// What is taken out of it before it is removed.
     pub collect: Vec<Collection>,
+    /// What its own manifest last had it do, as far as is known.
+    pub state: Option<State>,
+    /// Why it is not started as it is, should it be down: somebody holds a port of its, or a source of its binds is not there.
+    pub hindered: Option<String>,
+}
+
+impl Old {
+    /// Whether it is to run as long as nothing that is to be in the state `next` takes its place. Of one that nobody knows
+    /// what it was to do, that it ran shows from a replacement that stopped it.
+    pub fn is_to_run(&self, next: State, was_stopped_for_it: bool) -> bool {
+        match self.state {
+            Some(was) => was.is_up() && next.starts(),
+            None => was_stopped_for_it && next.is_up(),
+        }
+    }
 }
 
 /// What is taken out of a container.
@@ -326,6 +363,21 @@ pub enum Operation {
 }
 
 impl Act {
+    /// Nothing can be done, nor was anything begun.
+    pub fn blocked(why: impl Into<String>) -> Self {
+        Self::Block { why: why.into(), instead_of: None }
+    }
+
+    /// Whether what it is to take the place of is down, be it that another try of the same stopped it.
+    pub fn has_left_down(&self) -> bool {
+        match self {
+            Self::Replace { old, .. } => !old.up,
+            Self::Alter { predecessor: Some(before), .. } => !before.container.up,
+            Self::Block { instead_of: Some(act), .. } => act.has_left_down(),
+            _ => false,
+        }
+    }
+
     /// Whether a change in place stops what is there, or takes something away beside it.
     pub fn takes_on_the_way(&self) -> bool {
         match self {

@@ -376,7 +376,7 @@ pub(super) fn snapshots_first(desired: &Desired, observed: &Observed, changes: &
         } else if desired.containers.contains_key(&container) {
             change.needs.push(Need::there(Kind::Container, &container));
         } else {
-            change.act = Act::Block(format!("there is no container {container} to take it from"));
+            change.block(format!("there is no container {container} to take it from"));
         }
     }
     for (image, container) in taken {

@@ -3,12 +3,14 @@
 
 mod budget;
 mod change;
+mod comeback;
 mod container;
 mod image;
 mod network;
 mod port;
 mod preflight;
 mod removals;
+mod renamed;
 mod space;
 mod volume;
 
@@ -18,11 +20,16 @@ use self::change::{proof, told};
 use self::image::Images;
 use crate::desired::{Desired, Removals};
 pub use crate::fields::Told;
-use crate::observed::{Observed, ObservedContainer};
+use crate::observed::{Applied, EngineId, Observed, ObservedContainer};
 use crate::resource::name::{Kind, Owner, ResourceId};
 pub use budget::Budget;
 pub use change::{Act, Change, Collection, Member, Need, NewContainer, Old, Operation, Predecessor, Unwell};
-pub use container::{ASIDE_SUFFIX, NEXT_SUFFIX, PREVIOUS_SUFFIX};
+pub use container::{ASIDE_SUFFIX, NEXT_SUFFIX, PREVIOUS_SUFFIX, is_in_replacement, taken_over};
+
+/// How a plan says that nothing of an owner's is changed.
+pub const HOST_SUSPENDED: &str = "the host is suspended";
+/// Why a container is not made yet whose name is about to be free: what holds it is gone in a moment.
+const STILL_REMOVING: &str = "the engine is still removing the container of this name";
 
 /// Everything that has to happen, and what need not.
 #[derive(Debug, Clone, Default)]
@@ -37,19 +44,29 @@ pub struct Changes {
     pub withheld: Vec<(ResourceId, String)>,
     /// What is left as it is because somebody said so, with why: resources that differ, and others.
     pub suspended: BTreeMap<ResourceId, String>,
+    /// Whether anything is wrong with the manifests: then nothing that they do not describe is removed (law 3).
+    pub wrong: bool,
+    /// What is left as it is because its manifest is wrong, or one that it needs.
+    pub left: BTreeSet<ResourceId>,
     /// What is no error, and worth knowing.
     pub warnings: Vec<String>,
     /// Changes that have to wait for something that happens by itself, with why.
     pub waiting: BTreeMap<ResourceId, String>,
+    /// What cannot be made now, and likely can in a moment: an engine is about to give up its name, or a port.
+    pub soon: BTreeSet<ResourceId>,
+    /// What is to be remembered of containers once they do what their manifests now have them do.
+    pub turned: BTreeMap<ResourceId, (EngineId, Applied)>,
     /// Kinds of which nothing is removed in this pass, with why (law 4).
     pub(crate) over_budget: BTreeMap<Kind, String>,
 }
 
 /// Compares what should be with what is. Only resources that bear `owner`'s labels are changed.
 pub fn diff(desired: &Desired, observed: &Observed, owner: &Owner, budget: Budget) -> Changes {
+    let observed = &*renamed::renamed(desired, observed);
     let images = Images::of(desired, observed, owner);
     let over_budget = budget::withheld(desired, observed, &images, owner, budget);
-    let mut changes = Changes { over_budget, ..Changes::default() };
+    let (wrong, left) = (desired.wrong, desired.invalid.clone());
+    let mut changes = Changes { wrong, left, over_budget, ..Changes::default() };
     image::diff(desired, observed, &images, owner, &mut changes);
     network::diff(desired, observed, &mut changes);
     volume::diff(desired, observed, &mut changes);
@@ -59,6 +76,7 @@ pub fn diff(desired: &Desired, observed: &Observed, owner: &Owner, budget: Budge
     container::wait_for_jobs(desired, observed, &mut changes);
     port::diff(desired, observed, &mut changes);
     preflight::diff(desired, observed, &mut changes);
+    comeback::diff(desired, observed, &mut changes);
     space::diff(&observed.host, &mut changes);
     network::diff_leftovers(desired, observed, &mut changes);
     image::diff_leftovers(desired, observed, &images, owner, &mut changes);
@@ -81,7 +99,7 @@ impl Changes {
         let by_manifest = desired.suspended.iter().map(|id| (id.clone(), "suspended".to_owned()));
         self.suspended = by_manifest.collect();
         if let Some(why) = &observed.host.suspended {
-            let why = format!("the host is suspended: {}", crate::fields::plain(why));
+            let why = format!("{HOST_SUSPENDED}: {}", crate::fields::plain(why));
             self.warnings.push(format!("{why}; nothing is changed until `invigil resume`"));
             self.suspended.extend(self.changes.iter().map(|change| (change.id.clone(), why.clone())));
         }
@@ -130,7 +148,7 @@ impl Changes {
     }
 
     fn block(&mut self, id: ResourceId, why: impl Into<String>) {
-        self.push(id, Act::Block(why.into()), Vec::new(), Vec::new());
+        self.push(id, Act::blocked(why), Vec::new(), Vec::new());
     }
 
     /// Whether what no manifest describes may go; if not, notes it.

@@ -30,10 +30,9 @@ pub(super) fn diff(desired: &Desired, observed: &Observed, changes: &mut Changes
             continue;
         }
         let act = match members(there, desired, observed) {
-            _ if has_namesake(there, observed) => Act::Block(
+            _ if has_namesake(there, observed) => Act::blocked(
                 "a network is made anew for this, and another one of this name is there, which containers would be put on: \
-                 remove that one first"
-                    .to_owned(),
+                 remove that one first",
             ),
             Ok(members) => {
                 if !members.is_empty() {
@@ -48,7 +47,7 @@ pub(super) fn diff(desired: &Desired, observed: &Observed, changes: &mut Changes
                     members,
                 }
             }
-            Err(stranger) => Act::Block(format!(
+            Err(stranger) => Act::blocked(format!(
                 "a network is made anew for this, and container/{} is on it, which Invigil did not make: take it off first",
                 fields::plain(stranger)
             )),
@@ -88,7 +87,7 @@ fn use_as_it_is(id: ResourceId, spec: &NetworkSpec, there: &ObservedNetwork, cha
         return changes.unchanged.push(id);
     }
     let why = "Invigil did not make this network, and uses it as it is: write it so, or remove or rename it";
-    changes.push(id, Act::Block(why.to_owned()), reasons, Vec::new());
+    changes.push(id, Act::blocked(why), reasons, Vec::new());
 }
 
 /// The containers on a network, by name. One that is on another network of the same name is not on it.
@@ -221,7 +220,7 @@ mod tests {
             changes.changes.remove(0).act
         };
         assert!(matches!(act(vec![network('a')]), Act::ReplaceNetwork { .. }));
-        let Act::Block(why) = act(vec![network('a'), network('b')]) else { panic!("it is made anew") };
+        let Act::Block { why, .. } = act(vec![network('a'), network('b')]) else { panic!("it is made anew") };
         assert!(why.contains("another one of this name"), "{why}");
     }
 

@@ -54,6 +54,12 @@ pub(super) fn gives_up(holder: &ObservedContainer, changes: &Changes) -> Option<
     stops.map(|change| change.id.clone()).or_else(|| changes.leaves(holder).map(|need| need.id))
 }
 
+/// That a port is a container's.
+pub(super) fn taken_by(port: &PublishedPort, holder: &str) -> String {
+    let (port, holder) = (port.host.unwrap_or_default(), crate::fields::plain(holder));
+    format!("port {port} is already taken on this host (by container/{holder})")
+}
+
 fn block(
     id: &ResourceId,
     port: &PublishedPort,
@@ -61,9 +67,7 @@ fn block(
     goes: bool,
     changes: &mut Changes,
 ) {
-    let host = port.host.unwrap_or_default();
-    let holder = crate::fields::plain(&holder.name);
-    let taken = format!("port {host} is already taken on this host (by container/{holder})");
+    let taken = taken_by(port, &holder.name);
     let why = if goes {
         format!(
             "{taken}, which cannot give it up before {id} is changed: move one of them to a free port first"
@@ -72,7 +76,6 @@ fn block(
         taken
     };
     for change in changes.changes.iter_mut().filter(|change| change.id == *id) {
-        change.act = Act::Block(why.clone());
-        change.needs = Vec::new();
+        change.block(why.clone());
     }
 }

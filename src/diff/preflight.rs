@@ -1,5 +1,5 @@
-//! What has to be so before a container is touched (law 6), as far as the host itself says: free ports and
-//! sources of binds. Also what is no error but worth knowing.
+//! What has to be so before a container is touched or an image built (law 6), as far as the host itself says: free ports,
+//! sources of binds, files with a build's secrets. Also what is no error but worth knowing.
 
 use super::{Act, Changes, port};
 use crate::desired::Desired;
@@ -13,15 +13,25 @@ pub(super) fn diff(desired: &Desired, observed: &Observed, changes: &mut Changes
     let ids: Vec<ResourceId> = changes.changes.iter().map(|change| change.id.clone()).collect();
     for id in ids.into_iter().filter(|id| id.kind == Kind::Container) {
         let why = missing_source(&id, desired, &observed.host, changes);
-        let why = why.or_else(|| may_be_described(&id, desired, observed, changes)).or_else(|| {
+        let why = why.or_else(|| may_be_described(&id, desired, observed, changes));
+        let is_taken = why.is_none();
+        let why = why.or_else(|| {
             let taken = taken_port(&id, desired, observed, changes)?;
             (!may_be_given_up(&id, observed, changes)).then_some(taken)
         });
         for change in changes.changes.iter_mut().filter(|change| change.id == id) {
             if let Some(why) = &why {
-                change.act = Act::Block(why.clone());
-                change.needs = Vec::new();
+                // What published its ports until just now may be on its way out.
+                if is_taken && matches!(change.act, Act::Alter { .. }) {
+                    changes.soon.insert(id.clone());
+                }
+                change.block(why.clone());
             }
+        }
+    }
+    for change in &mut changes.changes {
+        if let Some(why) = missing_secret(&change.act, &observed.host) {
+            change.block(why);
         }
     }
     changes.warnings.extend(too_much_memory(desired, &observed.host));
@@ -34,6 +44,15 @@ fn missing_source(id: &ResourceId, desired: &Desired, host: &HostFacts, changes:
     let spec = &desired.containers.get(&id.name)?.spec;
     let path = spec.required_paths().find(|path| host.absent_paths.contains(*path))?;
     Some(format!("{path} is not on this host: make it, or write the bind out with createHostPath: true"))
+}
+
+/// The file of a build's secret that is not there.
+fn missing_secret(act: &Act, host: &HostFacts) -> Option<String> {
+    let Act::Make { recipe, .. } = act else { return None };
+    let path = recipe.secret_files().find(|path| host.absent_paths.contains(path))?;
+    Some(format!(
+        "{path} of the build's secrets is not on this host: put it there, or correct `build.secrets`"
+    ))
 }
 
 /// What the engine would pull or make by itself, though a manifest that cannot be read may describe it.
@@ -65,13 +84,18 @@ fn may_be_described(
 
 /// A port that a process holds which is no container's.
 fn taken_port(id: &ResourceId, desired: &Desired, observed: &Observed, changes: &Changes) -> Option<String> {
+    taken_by_process(&port::asked_for(id, desired, changes), observed)
+}
+
+/// The same of these ports.
+pub(super) fn taken_by_process(wanted: &[PublishedPort], observed: &Observed) -> Option<String> {
     let held = observed.host.ports.as_ref()?;
-    let by_container = |port: &PublishedPort| {
-        observed.containers.iter().flat_map(|one| &one.ports).any(|other| other.collides_with(port))
+    let by_container = |held: &HeldPort| {
+        observed.containers.iter().flat_map(|one| &one.ports).any(|port| held.is_published_by(port))
     };
-    let wanted = port::asked_for(id, desired, changes);
-    let taken =
-        wanted.iter().find(|port| held.iter().any(|held| held.collides_with(port)) && !by_container(port))?;
+    let is_taken =
+        |port: &&PublishedPort| held.iter().any(|held| held.collides_with(port) && !by_container(held));
+    let taken = wanted.iter().find(is_taken)?;
     Some(format!(
         "port {} is already taken on this host (by a process that is no container)",
         taken.host.unwrap_or_default()
@@ -109,9 +133,19 @@ fn too_much_memory(desired: &Desired, host: &HostFacts) -> Option<String> {
 }
 
 impl HeldPort {
+    fn is_at(&self, port: &PublishedPort) -> bool {
+        port.host == Some(self.port) && port.protocol == self.protocol
+    }
+
+    /// Whether whoever publishes the port is refused it.
     fn collides_with(&self, port: &PublishedPort) -> bool {
         let same_place =
             port.host_ip.is_none_or(|ip| ip == self.ip || ip.is_unspecified() || self.ip.is_unspecified());
-        port.host == Some(self.port) && port.protocol == self.protocol && same_place
+        self.is_at(port) && same_place
+    }
+
+    /// Whether an engine holds it for a container's port. Where that is at every address, nobody else's is at one.
+    fn is_published_by(&self, port: &PublishedPort) -> bool {
+        self.is_at(port) && port.host_ip.is_none_or(|ip| ip == self.ip || ip.is_unspecified())
     }
 }

@@ -2,7 +2,7 @@
 //! are blocked while less is free than is to be; all others go on, removals among them. What waits for such an image
 //! is not stopped (law 6).
 
-use super::{Act, Changes};
+use super::Changes;
 use crate::observed::{HostFacts, Space};
 use crate::resource::quantity::ByteSize;
 
@@ -10,8 +10,7 @@ pub(super) fn diff(host: &HostFacts, changes: &mut Changes) {
     let Some(space) = host.space.as_ref().filter(|space| space.free < space.needed) else { return };
     let why = full(space);
     for change in changes.changes.iter_mut().filter(|change| change.act.takes_room()) {
-        change.act = Act::Block(why.clone());
-        change.needs = Vec::new();
+        change.block(why.clone());
     }
 }
 

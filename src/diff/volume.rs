@@ -19,7 +19,7 @@ pub(super) fn diff(desired: &Desired, observed: &Observed, changes: &mut Changes
             changes.unchanged.push(id);
         } else {
             let why = "a volume cannot be changed, and Invigil never removes one; use another name, or remove it by hand";
-            changes.push(id, Act::Block(why.to_owned()), reasons, Vec::new());
+            changes.push(id, Act::blocked(why), reasons, Vec::new());
         }
     }
 }

@@ -29,7 +29,10 @@
 //! ```
 
 pub mod docker;
+pub(crate) mod hidden;
 pub mod memory;
+mod touch;
+mod usage;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -39,6 +42,8 @@ use std::time::Duration;
 use futures_util::Stream;
 use serde_json::Value;
 
+pub use self::touch::{Heard, Manner, Touch};
+pub use self::usage::Usage;
 pub use crate::convert::export::Listed;
 use crate::observed::{EngineId, Observed};
 use crate::plan::Step;
@@ -55,19 +60,15 @@ pub const PATIENCE_MAX: Duration = Duration::from_hours(1);
 pub struct Scope {
     /// Whose resources are looked at closely.
     pub owner: Owner,
+    /// Containers that should be there: they are looked at while the engine is still listing what is.
+    pub containers: BTreeSet<Name>,
     /// Images that containers are to be made from, whose config is wanted too.
     pub images: BTreeSet<ImageReference>,
-    /// Containers that are looked at closely if they bear these names, though nobody's Invigil made them.
-    pub adopted: BTreeSet<Name>,
+    /// Containers that are looked at closely if they bear these names, though nobody's Invigil made them, and for which
+    /// resources.
+    pub adopted: BTreeMap<String, Name>,
     /// What registries are asked for.
     pub at_registries: BTreeSet<ImageReference>,
-}
-
-impl Scope {
-    /// Whether a container of this name may be taken over.
-    fn adopts(&self, name: &str) -> bool {
-        self.adopted.iter().any(|adopted| adopted.as_str() == name)
-    }
 }
 
 /// The read-only side of an engine.
@@ -254,12 +255,15 @@ pub trait Perform: Observe {
 /// The side of an engine that says when something happens on it.
 pub trait Events: Sync {
     /// One item as soon as the engine listens (what happened before was not heard), then one whenever
-    /// something happened that an observation could show. What happened is not said: events wake,
-    /// they never decide.
+    /// something happened that an observation could show, or something that bears an Invigil's labels was
+    /// touched. Events wake and are told; they never decide.
     ///
     /// Ends, or fails, with the connection; the listener asks again. What merely looks at containers
-    /// (`exec`, `top`, health probes that change nothing) is left out: there are hundreds a second.
-    fn events(&self) -> impl Stream<Item = Result<(), EngineError>> + Send;
+    /// (`top`, health checks) is left out: there are hundreds a second.
+    fn events(&self) -> impl Stream<Item = Result<Heard, EngineError>> + Send;
+
+    /// Whether it takes calls. One that is ending takes none, and stops its containers before it stops telling.
+    fn takes_calls(&self) -> impl Future<Output = bool> + Send;
 }
 
 /// What a long step is at.

@@ -37,7 +37,14 @@ fn id(name: &str) -> ResourceId {
 
 fn start(name: &str, needs: &[usize]) -> Node {
     let step = Step::Start(name.to_owned());
-    Node { step, resources: vec![id(name)], needs: needs.to_vec(), rescue: Vec::new() }
+    Node {
+        step,
+        resources: vec![id(name)],
+        changes: Vec::new(),
+        needs: needs.to_vec(),
+        rescue: Vec::new(),
+        instead: Vec::new(),
+    }
 }
 
 fn plan(nodes: Vec<Node>) -> Plan {
@@ -67,6 +74,22 @@ async fn no_more_steps_are_in_flight_than_was_said() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_only_waits_holds_no_place_unless_there_is_but_one() {
+    let wait = |name: &str| Node {
+        step: Step::Await { container: name.to_owned(), until: Await::Healthy },
+        ..start(name, &[])
+    };
+    let mut nodes: Vec<Node> = (1..=6).map(|number| wait(&format!("a{number}"))).collect();
+    nodes.extend([start("a7", &[]), start("a8", &[]), start("a9", &[])]);
+    for (parallelism, most) in [(1, 1), (2, 8)] {
+        let engine = engine();
+        engine.slow_down(Duration::from_secs(1));
+        walk(&plan(nodes.clone()), &engine, parallelism).await;
+        assert_eq!(engine.most_in_flight(), most);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn papers_on_images_take_no_more_than_one_place() {
     let engine = engine();
     engine.slow_down(Duration::from_secs(1));
@@ -83,7 +106,14 @@ async fn papers_on_images_take_no_more_than_one_place() {
         let mark = Mark { owner: "default".parse().expect("an owner"), purpose, set: [].into(), base: None };
         let step = Step::LoadOnBase { image: Box::new(image), mark };
         let id = format!("image/{name}").parse().expect("a resource");
-        Node { step, resources: vec![id], needs: Vec::new(), rescue: Vec::new() }
+        Node {
+            step,
+            resources: vec![id],
+            changes: Vec::new(),
+            needs: Vec::new(),
+            rescue: Vec::new(),
+            instead: Vec::new(),
+        }
     };
     let mut nodes: Vec<Node> = (1..=4).map(paper).collect();
     nodes.extend([start("a1", &[]), start("a2", &[])]);
@@ -300,7 +330,26 @@ impl Perform for Slow {
 
 fn node(resource: &str, step: Step, needs: &[usize]) -> Node {
     let resources = vec![resource.parse().expect("a resource")];
-    Node { step, resources, needs: needs.to_vec(), rescue: Vec::new() }
+    Node {
+        step,
+        resources,
+        changes: Vec::new(),
+        needs: needs.to_vec(),
+        rescue: Vec::new(),
+        instead: Vec::new(),
+    }
+}
+
+/// Walks a plan that is asked to stop while its first steps are done, and tells what was done all the same.
+async fn stopped_in_the_first_step(plan: &Plan) -> (Outcomes, Vec<String>) {
+    let engine = Slow::default();
+    let (stop, stopping) = watch::channel(false);
+    let ask = async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        stop.send_replace(true);
+    };
+    let (outcomes, ()) = tokio::join!(execute(plan, &engine, 2, &stopping, &|_| {}), ask);
+    (outcomes, engine.0.into_inner().expect("nobody panicked"))
 }
 
 #[tokio::test(start_paused = true)]
@@ -315,20 +364,28 @@ async fn law_11_a_stop_ends_what_is_interrupted_and_begins_nothing_else() {
         ],
         ..Plan::default()
     };
-    let engine = Slow::default();
-    let (stop, stopping) = watch::channel(false);
-    let half = tokio::time::sleep(Duration::from_millis(500));
-    let ask = async {
-        half.await;
-        stop.send_replace(true);
-    };
-    let (outcomes, ()) = tokio::join!(execute(&plan, &engine, 2, &stopping, &|_| {}), ask);
-    let did = engine.0.into_inner().expect("nobody panicked");
+    let (outcomes, did) = stopped_in_the_first_step(&plan).await;
     assert_eq!(did.len(), 3, "{did:?}");
     assert!(did[2].starts_with("start") && did[2].contains("web-next"), "{did:?}");
     let names = |ids: &BTreeSet<ResourceId>| ids.iter().map(ToString::to_string).collect::<Vec<_>>();
     assert_eq!(names(&outcomes.done), ["container/web"]);
     assert_eq!(names(&outcomes.skipped), ["container/db", "container/old"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn law_11_a_stop_leaves_no_container_under_another_name() {
+    let aside = Step::Rename { container: "web".to_owned(), to: "web.invigil-prev".to_owned() };
+    let plan = Plan {
+        nodes: vec![
+            node("container/web", aside, &[]),
+            node("container/web", Step::Stop("web".to_owned()), &[0]),
+            node("container/web", Step::Start("web-next".to_owned()), &[1]),
+        ],
+        ..Plan::default()
+    };
+    let (outcomes, did) = stopped_in_the_first_step(&plan).await;
+    assert_eq!(did, ["rename web to web.invigil-prev", "stop web", "start web-next"]);
+    assert!(outcomes.is_success());
 }
 
 #[tokio::test(start_paused = true)]
@@ -344,14 +401,24 @@ async fn law_11_a_stop_leaves_no_container_off_its_network() {
         ],
         ..Plan::default()
     };
-    let engine = Slow::default();
-    let (stop, stopping) = watch::channel(false);
-    let ask = async {
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        stop.send_replace(true);
-    };
-    let (outcomes, ()) = tokio::join!(execute(&plan, &engine, 2, &stopping, &|_| {}), ask);
-    let did = engine.0.into_inner().expect("nobody panicked");
+    let (outcomes, did) = stopped_in_the_first_step(&plan).await;
     assert_eq!(did, ["disconnect web from exam", "remove network exam", "connect web to exam"]);
     assert!(outcomes.is_success());
+}
+
+#[tokio::test]
+async fn what_is_instead_of_others_is_done_only_where_one_of_them_fails() {
+    for (refused, done) in [(None, "start a1, start a2"), (Some("start a1"), "start a1, start a3, pause a3")]
+    {
+        let engine = engine();
+        if let Some(step) = refused {
+            engine.refuse_step(step);
+        }
+        let instead = Node { instead: vec![0, 1], ..start("a3", &[]) };
+        let pause = Node { step: Step::Pause("a3".to_owned()), needs: vec![2], ..instead.clone() };
+        let nodes = vec![start("a1", &[]), start("a2", &[0]), instead, pause];
+        let outcomes = walk(&plan(nodes), &engine, 4).await;
+        assert_eq!(engine.take_log().join(", "), done);
+        assert_eq!(outcomes.is_success(), refused.is_none(), "{outcomes:?}");
+    }
 }

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeSet;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::codec::texts;
@@ -25,20 +27,31 @@ pub struct Difference {
 /// A field counts when the manifest sets it, or the creation spec set it (so that removing a line is
 /// seen), or it can change in place (then silence means the engine's default). `image` is the config of
 /// the image that the live container was made from; without it (the image is gone), what the image may
-/// have given is not judged.
+/// have given is not judged. `asked` are the fields that were asked for in place since the creation.
 pub fn differences(
     spec: &ContainerSpec,
     created: Option<&ContainerSpec>,
     live: &Live,
     image: Option<&Live>,
+    asked: &BTreeSet<String>,
 ) -> Vec<Difference> {
-    all().filter_map(|field| field.difference(spec, created, live, image, false)).collect()
+    all().filter_map(|field| field.difference(spec, created, live, image, Extent::Said(asked))).collect()
+}
+
+/// Which fields count.
+#[derive(Debug, Clone, Copy)]
+enum Extent<'a> {
+    /// Those that the manifest or the creation spec sets, or that can change in place. With those that were asked for in
+    /// place since then.
+    Said(&'a BTreeSet<String>),
+    /// Every one.
+    Everything,
 }
 
 /// Compares a container that somebody else made with the spec that is to take its place: every field
 /// counts whose value is known where the manifest is silent.
 pub fn all_differences(spec: &ContainerSpec, live: &Live, image: Option<&Live>) -> Vec<Difference> {
-    all().filter_map(|field| field.difference(spec, None, live, image, true)).collect()
+    all().filter_map(|field| field.difference(spec, None, live, image, Extent::Everything)).collect()
 }
 
 impl Field {
@@ -48,10 +61,14 @@ impl Field {
         created: Option<&ContainerSpec>,
         live: &Live,
         image: Option<&Live>,
-        everything: bool,
+        extent: Extent<'_>,
     ) -> Option<Difference> {
         let sent = (self.sent)(spec);
         let was = created.and_then(self.sent);
+        let (everything, was_asked) = match extent {
+            Extent::Said(asked) => (false, asked.contains(self.name)),
+            Extent::Everything => (true, false),
+        };
         let counts = everything || sent.is_some() || was.is_some() || self.class != Class::Replace;
         if !counts {
             return None;
@@ -64,8 +81,13 @@ impl Field {
             Place::Attached(_) if *live == nothing => &asked,
             _ => live,
         };
-        // What this kernel has no means for would be left out of a new container too.
-        if self.droppable && sent.is_some() && sent == was && *live == nothing {
+        // What this kernel has no means for, and left out when it was asked for before, would be left out of a new container
+        // too.
+        let was_implied = || match created {
+            Some(created) => self.implied(created).is_some_and(|was| was != nothing),
+            None => sent.is_none(),
+        };
+        if self.droppable && *live == nothing && (was.is_some() || was_asked || was_implied()) {
             return None;
         }
         match self.expected(spec, sent.as_ref(), was.as_ref(), live, image) {
@@ -77,6 +99,14 @@ impl Field {
                 live: live.clone(),
                 expected: None,
             }),
+        }
+    }
+
+    /// What a spec asks for without saying it.
+    fn implied(&self, spec: &ContainerSpec) -> Option<Value> {
+        match self.base {
+            Base::Spec(base) => Some(base(spec)),
+            _ => None,
         }
     }
 
@@ -96,7 +126,7 @@ impl Field {
             Base::Image | Base::ImageUnlessEntrypoint => from_image(),
             Base::Nothing => Some(nothing()),
             Base::Engine(_) => None,
-            Base::Spec(base) => Some(base(spec)),
+            Base::Spec(_) => self.implied(spec),
         };
         match (self.shape, base, sent) {
             (Shape::Map, Some(Value::Object(mut base)), Some(Value::Object(over))) => {
@@ -131,13 +161,15 @@ impl Field {
 }
 
 /// A value before and after, as a reader sees them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Told {
     /// The field, with the key for maps: `env.CLOUD_PORT`.
     pub field: String,
     /// What is there; `None`: nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
     /// What will be there; `None`: nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
 }
 
@@ -171,6 +203,12 @@ impl Difference {
         }
     }
 
+    /// Whether it is a limit that the engine is asked for in place, and may have no means for.
+    pub fn is_asked_for(&self) -> bool {
+        let nothing = || (self.field.decode)(&Value::Null);
+        self.field.droppable && self.update().is_some() && self.live == nothing()
+    }
+
     /// The difference in words, one line for each key or group of elements that differs.
     pub fn told(&self) -> Vec<Told> {
         let one = |field: String, from: Option<String>, to: Option<String>| Told { field, from, to };
@@ -198,7 +236,8 @@ impl Difference {
             }
             (_, expected) => {
                 let shown = |value: &Value| (!show::is_nothing(value)).then(|| (self.field.show)("", value));
-                vec![one(name.to_owned(), shown(&self.live), expected.as_ref().and_then(shown))]
+                let (from, to) = show::apart(shown(&self.live), expected.as_ref().and_then(shown));
+                vec![one(name.to_owned(), from, to)]
             }
         }
     }

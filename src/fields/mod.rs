@@ -38,7 +38,9 @@ pub use excluded::EXCLUDED;
 pub use foreign::{from_create_body, from_host_config, is_host_key, unread};
 pub use network::encode_endpoint;
 pub use networks::{network_body, network_differences, network_written, read_network};
+pub use resources::{has_endless_swap, without_idle_swap};
 pub(crate) use show::plain;
+pub use storage::declares_volume;
 pub(crate) use storage::is_anonymous_volume;
 pub use volumes::{read_volume, volume_body, volume_differences, volume_written};
 pub(crate) use written::put;
@@ -163,27 +165,38 @@ pub type Live = BTreeMap<&'static str, Value>;
 
 /// The fields of a live container, from its inspection.
 pub fn read_container(inspection: &Value) -> Live {
-    all()
-        .map(|field| {
-            let raw = match field.place {
-                Place::Config(key) => &inspection["Config"][key],
-                Place::Host(key) => &inspection["HostConfig"][key],
-                Place::Inspection | Place::Attached(_) => inspection,
-                Place::Asked => &Value::Null,
-            };
-            (field.name, (field.decode)(raw))
-        })
-        .collect()
+    all().map(|field| (field.name, (field.decode)(field.raw(inspection)))).collect()
 }
 
 /// The same without the fields that say nothing, which are most: a host has a thousand containers, and a
 /// daemon looks at all of them in every pass.
 pub fn read_telling(inspection: &Value) -> Live {
-    static NOTHING: LazyLock<Live> =
-        LazyLock::new(|| all().map(|field| (field.name, (field.decode)(&Value::Null))).collect());
-    let mut live = read_container(inspection);
-    live.retain(|name, value| NOTHING.get(name) != Some(value));
+    static NOTHING: LazyLock<Vec<Value>> =
+        LazyLock::new(|| all().map(|field| (field.decode)(&Value::Null)).collect());
+    let mut live = Live::new();
+    for (field, nothing) in all().zip(NOTHING.iter()) {
+        let raw = field.raw(inspection);
+        if raw.is_null() {
+            continue;
+        }
+        let value = (field.decode)(raw);
+        if value != *nothing {
+            live.insert(field.name, value);
+        }
+    }
     live
+}
+
+impl Field {
+    /// What an inspection tells of it; null where it tells nothing.
+    fn raw<'a>(&self, inspection: &'a Value) -> &'a Value {
+        match self.place {
+            Place::Config(key) => &inspection["Config"][key],
+            Place::Host(key) => &inspection["HostConfig"][key],
+            Place::Inspection | Place::Attached(_) => inspection,
+            Place::Asked => &Value::Null,
+        }
+    }
 }
 
 /// The fields that an image's config gives to its containers.

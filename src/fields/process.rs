@@ -7,23 +7,27 @@ use super::Place::{Config, Host};
 use super::Shape::Map;
 use super::codec::{flag, list, same, text, texts};
 use super::entry::{field, shown, text_map};
-use super::{Around, Field};
+use super::{Around, Field, show};
 
 /// The entries, in the order in which a plan tells them.
 pub(super) static FIELDS: &[Field] = &[
     field("entrypoint", "--entrypoint", Config("Entrypoint"), Image, |s| {
-        s.entrypoint.as_ref().map(|w| json!(w))
+        s.entrypoint.as_ref().map(|words| json!(without_nothing(words)))
     })
-    .form(same, list),
+    .form(same, list)
+    .shown(show::words),
     field("command", "COMMAND ARG...", Config("Cmd"), ImageUnlessEntrypoint, |s| {
         s.command.as_ref().map(|words| json!(words))
     })
-    .form(same, list),
+    .form(same, list)
+    .shown(show::words),
     field("env", "--env, --env-file", Config("Env"), Image, |s| text_map(&s.env))
         .shape(Map)
         .form(encode_env, decode_env),
-    field("workingDir", "--workdir", Config("WorkingDir"), Image, |s| shown(s.working_dir.as_ref()))
-        .form(same, text),
+    field("workingDir", "--workdir", Config("WorkingDir"), Image, |s| {
+        s.working_dir.as_deref().map(|dir| json!(clean(dir)))
+    })
+    .form(same, text),
     field("user", "--user", Config("User"), Image, |s| shown(s.user.as_ref())).form(same, text),
     field("hostname", "--hostname", Config("Hostname"), Engine(is_engines_hostname), |s| {
         shown(s.hostname.as_ref())
@@ -40,6 +44,27 @@ pub(super) static FIELDS: &[Field] = &[
     field("init", "--init", Host("Init"), Engine(|value, _| *value == false), |s| s.init.map(Value::Bool))
         .form(same, flag),
 ];
+
+/// An engine takes one empty word for none at all, as `docker run --entrypoint ''` gives it.
+fn without_nothing(words: &[String]) -> &[String] {
+    match words {
+        [word] if word.is_empty() => &[],
+        words => words,
+    }
+}
+
+/// An absolute path as an engine keeps it: by Go's rules for `path.Clean`.
+fn clean(path: &str) -> String {
+    let mut parts = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    format!("/{}", parts.join("/"))
+}
 
 /// The short id; the host's own name on its network; another container's in that one's.
 fn is_engines_hostname(value: &Value, around: &Around<'_>) -> bool {

@@ -3,13 +3,14 @@
 
 use serde_json::{Value, json};
 
-use super::Base::{Engine, Nothing};
+use super::Base::{Engine, Nothing, Spec};
 use super::Class::{Update, UpdateIfSet};
 use super::Place::Host;
 use super::Shape::Set;
 use super::codec::{flag, limit, number, same, set, sorted, text, texts};
 use super::entry::{field, set_of, shown};
-use super::{Around, Field, notation, show};
+use super::{Field, notation, show};
+use crate::resource::container::ContainerSpec;
 use crate::resource::device::{Device, DeviceOps, DeviceRate, DeviceRequest, DeviceWeight};
 use crate::resource::quantity::ByteSize;
 use crate::resource::ulimit::Ulimit;
@@ -32,7 +33,7 @@ pub(super) static FIELDS: &[Field] = &[
     .notation(notation::size)
     .shown(show::size)
     .droppable(),
-    field("resources.memorySwap", "--memory-swap", Host("MemorySwap"), Engine(is_engines_swap), |s| {
+    field("resources.memorySwap", "--memory-swap", Host("MemorySwap"), Spec(swap_beside), |s| {
         s.resources.memory_swap.map(|size| json!(size.bytes()))
     })
     .class(UpdateIfSet)
@@ -143,7 +144,8 @@ pub(super) static FIELDS: &[Field] = &[
         .shape(Set)
         .form(encode_devices, decode_devices),
     field("resources.deviceRequests", "--gpus", Host("DeviceRequests"), Nothing, |s| {
-        let requests = &s.resources.device_requests;
+        let requests: Vec<DeviceRequest> =
+            s.resources.device_requests.iter().map(DeviceRequest::completed).collect();
         (!requests.is_empty()).then(|| json!(requests))
     })
     .form(encode_requests, decode_requests),
@@ -154,10 +156,25 @@ pub(super) static FIELDS: &[Field] = &[
     .form(same, sorted),
 ];
 
-/// None, or as much as the memory: the engine's own choice.
-fn is_engines_swap(value: &Value, around: &Around<'_>) -> bool {
-    let memory = around.inspection["HostConfig"]["Memory"].as_i64().unwrap_or_default();
-    *value == 0 || (memory > 0 && *value == memory.saturating_mul(2))
+/// As much swap as memory, which is how engines take a limit of memory alone (`docker run --help`: "memory and swap together");
+/// none without one.
+fn swap_beside(spec: &ContainerSpec) -> Value {
+    json!(spec.resources.memory.map_or(0, |memory| memory.bytes().saturating_mul(2)))
+}
+
+/// Whether an inspection tells a limit of memory and none of swap: what somebody has asked for, or all that the kernel can do.
+pub fn has_endless_swap(inspection: &Value) -> bool {
+    let limits = &inspection["HostConfig"];
+    limits["MemorySwap"] == -1 && limits["Memory"].as_i64().is_some_and(|memory| memory > 0)
+}
+
+/// Takes out of an inspection a limit of swap that limits nothing: beside no limit of memory, or on a kernel that has no means for
+/// it, where engines write `-1` whatever was asked for. `limits_swap` is the engine's own word for whether it has.
+pub fn without_idle_swap(inspection: &mut Value, limits_swap: bool) {
+    let limits = &mut inspection["HostConfig"];
+    if limits.is_object() && (!limits_swap || limits["Memory"].as_i64().is_none_or(|memory| memory <= 0)) {
+        limits["MemorySwap"] = json!(0);
+    }
 }
 
 /// The elements of one of the engine's lists in the notation of manifests, sorted.

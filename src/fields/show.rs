@@ -7,12 +7,10 @@ use serde_json::Value;
 
 use super::codec::texts;
 use crate::resource::duration::Duration;
-use crate::resource::env::{looks_secret, without_password};
+use crate::resource::env::{HIDDEN, looks_secret, without_password};
 use crate::resource::printable::printable;
 use crate::resource::quantity::{ByteSize, Cpus};
-
-/// What stands for a secret value.
-const HIDDEN: &str = "(hidden)";
+use crate::resource::words::{without_secret_arguments, without_secret_words};
 
 /// Text without characters that could steer a terminal.
 pub(crate) fn plain(text: &str) -> String {
@@ -36,6 +34,18 @@ pub(super) fn value(_: &str, value: &Value) -> String {
     }
 }
 
+/// A program's words, without what looks secret in them.
+pub(super) fn words(key: &str, value: &Value) -> String {
+    match value {
+        Value::String(word) => plain(&without_secret_arguments(word)),
+        Value::Array(_) => {
+            let words: Vec<&str> = texts(value).collect();
+            self::value(key, &Value::from(without_secret_words(&words)))
+        }
+        other => self::value(key, other),
+    }
+}
+
 /// A number of bytes.
 pub(super) fn size(key: &str, value: &Value) -> String {
     value.as_u64().map_or_else(|| self::value(key, value), |bytes| ByteSize::from_bytes(bytes).to_string())
@@ -51,9 +61,10 @@ pub(super) fn seconds(key: &str, value: &Value) -> String {
     value.as_i64().map_or_else(|| self::value(key, value), |seconds| format!("{seconds}s"))
 }
 
-/// A key of a health check: durations are nanoseconds.
+/// A key of a health check: durations are nanoseconds, the test is a program.
 pub(super) fn health(key: &str, value: &Value) -> String {
     match (key, value.as_u64()) {
+        ("test", _) => words(key, value),
         ("interval" | "timeout" | "startPeriod", Some(nanos)) => Duration::from_nanos(nanos).to_string(),
         _ => self::value(key, value),
     }
@@ -90,12 +101,15 @@ pub(super) fn pair(
 ) -> (Option<String>, Option<String>) {
     if looks_secret(key) {
         let hidden = |value: Option<&Value>| value.map(|_| HIDDEN.to_owned());
-        return (
-            hidden(from),
-            hidden(to).map(|text| if from.is_some() { format!("{text}, changed") } else { text }),
-        );
+        return apart(hidden(from), hidden(to));
     }
-    (from.map(|value| show(key, value)), to.map(|value| show(key, value)))
+    apart(from.map(|value| show(key, value)), to.map(|value| show(key, value)))
+}
+
+/// Both sides of what differs, also where the difference is hidden.
+pub(super) fn apart(from: Option<String>, to: Option<String>) -> (Option<String>, Option<String>) {
+    let is_hidden = to.is_some() && from == to;
+    (from, to.map(|text| if is_hidden { format!("{text}, changed") } else { text }))
 }
 
 /// The elements of one set that another does not have; `None` if there are none.

@@ -10,6 +10,7 @@ use super::entry::{field, set_of, shown, text_map};
 use super::{Around, Field, Live, notation, show};
 use crate::resource::bind::Bind;
 use crate::resource::mount::{Mode, Mount, MountSource, Tmpfs};
+use crate::resource::quantity::ByteSize;
 
 /// The entries, in the order in which a plan tells them.
 pub(super) static FIELDS: &[Field] = &[
@@ -36,7 +37,8 @@ pub(super) static FIELDS: &[Field] = &[
     field("readOnly", "--read-only", Host("ReadonlyRootfs"), Nothing, |s| s.read_only.map(Value::Bool))
         .form(same, flag),
     field("shmSize", "--shm-size", Host("ShmSize"), Engine(is_engines_shm_size), |s| {
-        s.shm_size.map(|size| json!(size.bytes()))
+        // An engine takes 0 for its own size.
+        s.shm_size.map(ByteSize::bytes).filter(|size| *size > 0).map(|size| json!(size))
     })
     .form(same, number)
     .notation(notation::size)
@@ -59,6 +61,13 @@ fn mounted(live: &Live) -> Value {
     let mounts = elements("mounts").filter_map(|mount| mount.parse().ok()).map(|mount: Mount| mount.target);
     let tmpfs = elements("tmpfs").filter_map(|tmpfs| tmpfs.parse().ok()).map(|tmpfs: Tmpfs| tmpfs.target);
     set(binds.chain(mounts).chain(tmpfs))
+}
+
+/// Whether an image gives an anonymous volume at this path to its containers.
+pub fn declares_volume(image: &Live, path: &str) -> bool {
+    image
+        .get("volumes")
+        .is_some_and(|volumes| texts(volumes).any(|declared| declared.trim_end_matches('/') == path))
 }
 
 /// Containers in the notation of manifests, without the `rw` that is the default.

@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use serde_json::{Map, json};
 
 use super::network::networks;
@@ -10,7 +12,10 @@ pub(super) fn spec(value: Value) -> ContainerSpec {
 /// What an engine would answer for a container made from `spec` on an image with `image` as config.
 pub(super) fn created(spec: &ContainerSpec, image: &Value) -> Live {
     let mut body = create_body(spec);
-    let host = body["HostConfig"].take();
+    let mut host = body["HostConfig"].take();
+    if let (Some(memory), None) = (host["Memory"].as_u64(), host["MemorySwap"].as_u64()) {
+        host["MemorySwap"] = json!(memory * 2);
+    }
     let mut config = image.clone();
     for (key, value) in body.as_object().expect("an object") {
         config[key] = value.clone();
@@ -25,7 +30,7 @@ fn told(from: Value, to: Value) -> Vec<String> {
     let (from, to) = (spec(from), spec(to));
     let image = json!({});
     let live = created(&from, &image);
-    differences(&to, Some(&from), &live, Some(&read_image(&image)))
+    differences(&to, Some(&from), &live, Some(&read_image(&image)), &BTreeSet::new())
         .iter()
         .flat_map(|difference| {
             let class = if difference.in_place() { "in place" } else { "replace" };
@@ -47,6 +52,23 @@ fn a_changed_port_is_told_as_just_that_port() {
         told(json!({"ports": ["8888:80", "81:81"]}), json!({"ports": ["8889:80", "81:81"]})),
         ["replace: ports 8888:80/tcp -> 8889:80/tcp"]
     );
+}
+
+#[test]
+fn swap_follows_memory_where_the_kernel_can_limit_it() {
+    let of = |resources: Value| json!({"resources": resources});
+    let memory = of(json!({"memory": "64Mi"}));
+    let both = of(json!({"memory": "64Mi", "memorySwap": "96Mi"}));
+    assert_eq!(told(both.clone(), memory.clone()), ["in place: resources.memorySwap 96Mi -> 128Mi"]);
+    // What Docker 20.10 keeps of the same on a kernel that cannot.
+    for asked in [memory, both] {
+        let asked = spec(asked);
+        let mut inspection = json!({"HostConfig": {"Memory": 67_108_864, "MemorySwap": -1}});
+        without_idle_swap(&mut inspection, false);
+        let live = read_telling(&inspection);
+        let found = differences(&asked, Some(&asked), &live, None, &BTreeSet::new());
+        assert!(!found.iter().any(|one| one.field.name == "resources.memorySwap"), "{found:?}");
+    }
 }
 
 #[test]
@@ -89,11 +111,11 @@ fn a_secret_is_never_told() {
 fn limits_change_in_place_unless_they_are_taken_away() {
     assert_eq!(
         told(json!({"resources": {"memory": "256Mi"}}), json!({"resources": {"memory": "512Mi"}})),
-        ["in place: resources.memory 256Mi -> 512Mi"]
+        ["in place: resources.memory 256Mi -> 512Mi", "in place: resources.memorySwap 512Mi -> 1Gi"]
     );
     assert_eq!(
         told(json!({"resources": {"memory": "256Mi"}}), json!({})),
-        ["replace: resources.memory 256Mi -> "]
+        ["replace: resources.memory 256Mi -> ", "replace: resources.memorySwap 512Mi -> "]
     );
     assert_eq!(
         told(json!({"resources": {"pidsLimit": 5}}), json!({})),
@@ -131,9 +153,9 @@ fn what_the_image_gives_is_no_difference() {
     let live = read_container(&json!({
         "Config": live_config, "HostConfig": {}, "NetworkSettings": {"Networks": {"bridge": {"Aliases": null}}},
     }));
-    let found = differences(&wanted, Some(&wanted), &live, Some(&read_image(&image)));
+    let found = differences(&wanted, Some(&wanted), &live, Some(&read_image(&image)), &BTreeSet::new());
     assert!(found.is_empty(), "{found:?}");
-    let found = differences(&wanted, Some(&wanted), &live, None);
+    let found = differences(&wanted, Some(&wanted), &live, None, &BTreeSet::new());
     assert!(found.is_empty(), "{found:?}");
 }
 
@@ -152,5 +174,5 @@ fn every_field_written_is_read_back() {
             (there, sent) => assert_eq!(there, sent, "{}", field.name),
         }
     }
-    assert!(differences(&all, Some(&all), &live, Some(&read_image(&json!({})))).is_empty());
+    assert!(differences(&all, Some(&all), &live, Some(&read_image(&json!({}))), &BTreeSet::new()).is_empty());
 }

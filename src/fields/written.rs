@@ -2,6 +2,7 @@
 //! Out: the fields of the least spec that stands for them, and whatever no manifest can say. Nothing is
 //! dropped without a word: what was written is read again and compared.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde_json::{Map, Value, json};
@@ -110,6 +111,10 @@ impl Writer<'_> {
         if matches!(field.place, Place::Asked)
             || (matches!(field.place, Place::Attached(_)) && *value == nothing())
         {
+            return asked;
+        }
+        // What the kernel has no means for is left out of any container.
+        if field.droppable && *value == nothing() {
             return asked;
         }
         let base = match field.base {
@@ -262,7 +267,7 @@ impl Writer<'_> {
     fn different(&self) -> Vec<&'static Field> {
         let Some(spec) = self.spec() else { return Vec::new() };
         let found = match self.created {
-            Some(created) => differences(&spec, Some(created), self.live, self.image),
+            Some(created) => differences(&spec, Some(created), self.live, self.image, &BTreeSet::new()),
             None => all_differences(&spec, self.live, self.image),
         };
         found.into_iter().map(|difference| difference.field).collect()

@@ -1,15 +1,15 @@
-//! What only one can have: a port of the host, an image's tag. In: documents. Out: every second claim,
+//! What only one can have: a port of the host, an image's tag, a container that is renamed. In: documents. Out: every second claim,
 //! naming the first. Both are left as they are: which one is wrong is not for a program to say.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
 use super::Spec;
-use super::check::{Findings, Valid};
+use super::check::{Findings, Readable};
 use super::document::Draft;
 use super::tree::{Node, Value};
 use crate::resource::image::ImageSource;
-use crate::resource::name::{Kind, ResourceId};
+use crate::resource::name::{Kind, Name, ResourceId};
 use crate::resource::port::PublishedPort;
 use crate::resource::reference::ImageReference;
 use crate::resource::violation::FieldPath;
@@ -45,27 +45,63 @@ impl Holders {
 }
 
 /// No two containers that are to run publish the same port of the host.
-pub(super) fn check_ports(valid: &[Valid<'_, '_>], findings: &mut Findings<'_>) {
+pub(super) fn check_ports(readable: &[Readable<'_, '_>], findings: &mut Findings<'_>) {
     let mut holders: HashMap<_, Holders> = HashMap::new();
-    for (claimant, this) in valid.iter().enumerate() {
-        let Some(container) = this.container().filter(|container| container.state.starts()) else {
-            continue;
-        };
-        for (index, mapping) in container.ports.iter().enumerate() {
+    for (claimant, this) in readable.iter().enumerate() {
+        // Too many are told as that; comparing each of them would take for ever.
+        let claiming = this.running().filter(|container| !container.publishes_too_many());
+        let ports = claiming.into_iter().flat_map(|container| container.ports.iter().enumerate());
+        for (index, mapping) in ports {
+            let path = FieldPath::root().key("spec").key("ports").index(index);
+            if !this.draft.is_read(&path) {
+                continue;
+            }
             // Of a range, the first port that is taken says enough.
             let taken = mapping.published().find_map(|port| {
                 let host = port.host?;
                 let holder = holders.entry((host, port.protocol)).or_default().claim(&port, claimant)?;
-                Some((host, valid.get(holder)?))
+                Some((host, readable.get(holder)?))
             });
-            if let Some((host, other)) = taken {
-                let path = FieldPath::root().key("spec").key("ports").index(index);
-                let message = format!("port {host} of the host is already published by {}", other.shown());
-                findings.error(this.draft, path, message, None);
-                findings.invalid.insert(other.manifest.id.clone());
+            if let Some((host, other)) = taken.filter(|(_, other)| !is_one(this.id(), other.id())) {
+                let message =
+                    format!("port {host} of the host is already published by {}", other.draft.shown());
+                findings.contested(this.draft, &path, message, other.draft, None);
+                findings.invalid.extend(other.id().cloned());
             }
         }
     }
+}
+
+/// No two containers were the same one, and none was one that is still described.
+pub(super) fn check_previous_names(drafts: &[Draft<'_>], findings: &mut Findings<'_>) {
+    let described: HashSet<&ResourceId> = drafts.iter().filter_map(|draft| draft.id.as_ref()).collect();
+    let mut claims: HashMap<&Name, &Draft<'_>> = HashMap::new();
+    for draft in drafts {
+        let Some(previous) = draft.manifest.as_ref().and_then(|manifest| manifest.previous_name.as_ref())
+        else {
+            continue;
+        };
+        let path = FieldPath::root().key("metadata").key("previousName");
+        let id = ResourceId::new(Kind::Container, previous.clone());
+        if draft.id.as_ref() == Some(&id) {
+            let hint = Some("name what it was called before, or take this line away".to_owned());
+            findings.error(draft, &path, "it is called so now".to_owned(), hint);
+        } else if described.contains(&id) {
+            let message = format!("{id} is still described itself");
+            let hint = "take that manifest away, and its container becomes this one; or this line, if it has become it already";
+            findings.error(draft, &path, message, Some(hint.to_owned()));
+            findings.invalid.insert(id);
+        } else if let Some(other) = claims.insert(previous, draft) {
+            let message = format!("{id} already becomes {}", other.shown());
+            findings.contested(draft, &path, message, other, None);
+            findings.invalid.extend(other.id.clone());
+        }
+    }
+}
+
+/// Whether two documents describe one resource, which is told as that.
+fn is_one(one: Option<&ResourceId>, other: Option<&ResourceId>) -> bool {
+    one.is_some() && one == other
 }
 
 /// The image resource that bears a tag.
@@ -75,29 +111,33 @@ pub(super) type Tags = HashMap<ImageReference, ResourceId>;
 ///
 /// Returns who bears which tag, also of invalid documents as far as they can be read, so that a
 /// container whose image is among them is not given another image of the same name.
-pub(super) fn check_tags(drafts: &[Draft<'_>], valid: &[Valid<'_, '_>], findings: &mut Findings<'_>) -> Tags {
-    let mut claims: HashMap<ImageReference, (Valid, bool)> = HashMap::new();
-    for this in valid {
-        for claim in claims_of(&this.manifest.spec) {
+pub(super) fn check_tags(
+    drafts: &[Draft<'_>],
+    readable: &[Readable<'_, '_>],
+    findings: &mut Findings<'_>,
+) -> Tags {
+    let mut claims: HashMap<ImageReference, (&Draft<'_>, bool)> = HashMap::new();
+    for Readable { draft, spec } in readable {
+        for claim in claims_of(spec).into_iter().filter(|claim| draft.is_read(&claim.path)) {
             let is_pulled = claim.is_pulled;
-            let message = format!("the tag {} is already claimed by ", claim.tag);
             match claims.get(&claim.tag) {
                 // The same reference pulled twice is the same image.
                 Some((other, pulled_too))
-                    if !(is_pulled && *pulled_too) && other.manifest.id != this.manifest.id =>
+                    if !((is_pulled && *pulled_too) || is_one(other.id.as_ref(), draft.id.as_ref())) =>
                 {
-                    findings.invalid.insert(other.manifest.id.clone());
-                    findings.error(this.draft, claim.path, message + &other.shown(), None);
+                    findings.invalid.extend(other.id.clone());
+                    let message = format!("the tag {} is already claimed by {}", claim.tag, other.shown());
+                    findings.contested(draft, &claim.path, message, other, None);
                 }
                 Some(_) => {}
                 None => {
-                    claims.insert(claim.tag, (*this, is_pulled));
+                    claims.insert(claim.tag, (*draft, is_pulled));
                 }
             }
         }
     }
     let mut tags: Tags =
-        claims.into_iter().map(|(tag, (holder, _))| (tag, holder.manifest.id.clone())).collect();
+        claims.into_iter().filter_map(|(tag, (holder, _))| Some((tag, holder.id.clone()?))).collect();
     for draft in drafts.iter().filter(|draft| draft.manifest.is_none()) {
         if let Some(id) = draft.id.as_ref().filter(|id| id.kind == Kind::Image) {
             tags.extend(tags_of_invalid(&draft.root, id).map(|tag| (tag, id.clone())));

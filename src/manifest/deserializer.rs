@@ -146,7 +146,8 @@ impl<'de> MapAccess<'de> for MappingReading<'_, '_> {
     type Error = Error;
 
     fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Error> {
-        let Some(entry) = self.entries.find(|entry| !entry.value.refused) else { return Ok(None) };
+        let is_read = |entry: &&Entry<'_>| !entry.value.refused || entry.value.stands_in;
+        let Some(entry) = self.entries.find(is_read) else { return Ok(None) };
         self.value = Some(entry);
         let key: StrDeserializer<'_, Error> = entry.key.as_ref().into_deserializer();
         seed.deserialize(key).map(Some).map_err(|error| error.within(step(entry)).at_key())
@@ -154,7 +155,82 @@ impl<'de> MapAccess<'de> for MappingReading<'_, '_> {
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Error> {
         let entry = self.value.take().ok_or_else(|| Error::custom("a value was asked for before its key"))?;
-        seed.deserialize(Reading(&entry.value)).map_err(|error| error.within(step(entry)))
+        let read = if entry.value.stands_in {
+            seed.deserialize(Least)
+        } else {
+            seed.deserialize(Reading(&entry.value))
+        };
+        read.map_err(|error| error.within(step(entry)))
+    }
+}
+
+/// The least value of whatever type is asked for: nothing, no, 0, an empty text, the first of several words.
+struct Least;
+
+impl<'de> Deserializer<'de> for Least {
+    type Error = Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_str("")
+    }
+
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_bool(false)
+    }
+
+    fn deserialize_u64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_u64(0)
+    }
+
+    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_f64(0.0)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_none()
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_seq(&mut ListReading { items: &[], next: 0 })
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_map(MappingReading { entries: [].iter(), value: None })
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        self.deserialize_map(visitor)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        visitor.visit_enum(variants.first().copied().unwrap_or_default().into_deserializer())
+    }
+
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_unit()
+    }
+
+    // A number of another width is asked for as such only where nothing else would do: the field is refused then.
+    serde::forward_to_deserialize_any! {
+        i8 i16 i32 i64 i128 u8 u16 u32 u128 f32 char str string bytes byte_buf identifier tuple tuple_struct unit unit_struct
     }
 }
 

@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
+use super::Origin;
+use super::tree::Fault;
 use crate::resource::env::without_passwords;
 use crate::resource::printable::printable;
 use crate::resource::violation::{FieldPath, Severity};
@@ -47,27 +49,46 @@ pub struct Diagnostic {
     pub severity: Severity,
     /// What is wrong.
     pub message: String,
+    /// Where that stands which the message ends with, if it is another document.
+    pub other: Option<Origin>,
     /// What to do about it.
     pub hint: Option<String>,
 }
 
 impl Diagnostic {
+    /// What a file's own notation has wrong.
+    pub(crate) fn of_fault(file: Arc<str>, fault: Fault) -> Self {
+        let Fault { position, path, message, hint } = fault;
+        Self { file, position, path, severity: Severity::Error, message, other: None, hint }
+    }
+
     /// Whether it makes its document unusable.
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
     }
 
-    /// The same, with the file's path from where the reader stands: `root` as the reader gave it, which is
+    /// The same, with the files' paths from where the reader stands: `root` as the reader gave it, which is
     /// the file itself where only one was read.
     #[must_use]
     pub fn seen_from(&self, root: &Path) -> Self {
-        let file = if root.is_file() {
-            root.with_file_name(self.file.as_ref())
-        } else {
-            root.join(self.file.as_ref())
-        };
-        Self { file: file.to_string_lossy().into(), ..self.clone() }
+        let other = self.other.as_ref().map(|other| other.seen_from(root));
+        Self { file: seen_from(&self.file, root), other, ..self.clone() }
     }
+
+    /// What is wrong, in one sentence.
+    fn sentence(&self) -> String {
+        let message = without_passwords(&self.message);
+        match &self.other {
+            Some(other) => format!("{message} ({other})"),
+            None => message.into_owned(),
+        }
+    }
+}
+
+/// A file's path from where the reader stands, from its path below what was read.
+pub(super) fn seen_from(file: &str, root: &Path) -> Arc<str> {
+    let path = if root.is_file() { root.with_file_name(file) } else { root.join(file) };
+    path.to_string_lossy().into()
 }
 
 impl Serialize for Diagnostic {
@@ -78,7 +99,7 @@ impl Serialize for Diagnostic {
         form.serialize_field("column", &self.position.column)?;
         form.serialize_field("field", &self.path.to_string())?;
         form.serialize_field("severity", if self.is_error() { "error" } else { "warning" })?;
-        form.serialize_field("message", &without_passwords(&self.message))?;
+        form.serialize_field("message", &self.sentence())?;
         form.serialize_field("hint", &self.hint)?;
         form.end()
     }
@@ -93,7 +114,7 @@ impl fmt::Display for Diagnostic {
         if !self.path.segments().is_empty() {
             write!(f, "{}: ", printable(&self.path.to_string()))?;
         }
-        f.write_str(&printable(&without_passwords(&self.message)))?;
+        f.write_str(&printable(&self.sentence()))?;
         match &self.hint {
             Some(hint) => write!(f, "\n  hint: {}", printable(hint)),
             None => Ok(()),
@@ -112,6 +133,7 @@ mod tests {
             path: FieldPath::root().key("spec").key("ports").index(1).key("container"),
             severity: Severity::Error,
             message: "99999 is not a port (1-65535)".to_owned(),
+            other: None,
             hint: None,
         }
     }

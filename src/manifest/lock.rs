@@ -12,7 +12,7 @@ use super::tree::Fault;
 use super::{parse, reader};
 use crate::resource::env::TextMap;
 use crate::resource::reference::{ImageId, ImageReference};
-use crate::resource::violation::{FieldPath, Severity};
+use crate::resource::violation::FieldPath;
 
 /// The version of the file's form.
 const FORMAT_VERSION: u32 = 1;
@@ -54,13 +54,9 @@ impl Lock {
 
     /// Reads the file.
     pub(super) fn read(text: &str, file: &Arc<str>) -> Result<Self, Vec<Diagnostic>> {
-        let told = |fault: Fault| Diagnostic {
-            file: file.clone(),
-            position: fault.position,
-            path: fault.path,
-            severity: Severity::Error,
-            message: fault.message,
-            hint: fault.hint.or_else(|| Some("`invigil lock` writes it anew".to_owned())),
+        let told = |fault: Fault| {
+            let hint = fault.hint.or_else(|| Some("`invigil lock` writes it anew".to_owned()));
+            Diagnostic::of_fault(file.clone(), Fault { hint, ..fault })
         };
         let fault = |position, path: &FieldPath, message: String| {
             told(Fault { position, path: path.clone(), message, hint: None })
@@ -74,6 +70,7 @@ impl Lock {
             return Err(document.faults.into_iter().map(told).collect());
         }
         let form: Form = reader::read(&mut document.root, &root)
+            .whole()
             .map_err(|faults| faults.into_iter().map(told).collect::<Vec<_>>())?;
         if form.format_version != FORMAT_VERSION {
             let path = root.key("formatVersion");

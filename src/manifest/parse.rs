@@ -59,6 +59,7 @@ fn chunks(text: &str) -> Vec<(usize, &str)> {
 /// Builds the documents of one chunk from the parser's events.
 struct Reader<'t> {
     parser: Parser<'t, StrInput<'t>>,
+    text: &'t str,
     lines_before: usize,
     open: Vec<Open<'t>>,
     faults: Vec<Fault>,
@@ -88,7 +89,8 @@ impl<'t> Open<'t> {
 
 impl<'t> Reader<'t> {
     fn new(lines_before: usize, text: &'t str) -> Self {
-        Self { parser: Parser::new_from_str(text), lines_before, open: Vec::new(), faults: Vec::new() }
+        let parser = Parser::new_from_str(text);
+        Self { parser, text, lines_before, open: Vec::new(), faults: Vec::new() }
     }
 
     fn position(&self, marker: Marker) -> Position {
@@ -103,7 +105,8 @@ impl<'t> Reader<'t> {
                 Err(error) => {
                     let position = self.position(*error.marker());
                     let (message, hint) = plain_words(error.info());
-                    self.fault(position, message, hint);
+                    let unclosed = self.unclosed(position);
+                    self.fault(position, message, unclosed.as_deref().or(hint));
                     return self.break_off(position, documents);
                 }
             };
@@ -134,6 +137,24 @@ impl<'t> Reader<'t> {
                 return self.break_off(position, documents);
             }
         }
+    }
+
+    /// What is told of a bracket that is open since a line before: whoever forgot to close it finds the notation broken where
+    /// the next field begins.
+    fn unclosed(&self, broken: Position) -> Option<String> {
+        self.open.iter().rev().find_map(|open| {
+            let (Open::List { position, .. } | Open::Mapping { position, .. }) = open;
+            let line = self.text.lines().nth(position.line.checked_sub(self.lines_before + 1)?)?;
+            let bracket = line.chars().nth(position.column.checked_sub(1)?)?;
+            let closing = match bracket {
+                '[' => ']',
+                '{' => '}',
+                _ => return None,
+            };
+            let Position { line, column } = position;
+            (*line < broken.line)
+                .then(|| format!("the `{bracket}` in line {line}, column {column}, is still open here: is its `{closing}` missing?"))
+        })
     }
 
     /// Keeps what was read before the notation broke off: it may say which resource this is about.
@@ -199,6 +220,7 @@ impl<'t> Reader<'t> {
             Some(Open::Mapping { entries, key, .. }) => {
                 if let Some(Key { text, position, refused }) = key.take() {
                     node.refused |= refused;
+                    node.misnamed |= refused;
                     entries.push(Entry { key: text, position, value: node });
                     return None;
                 }

@@ -1,4 +1,4 @@
-//! What manifests say of each other. In: valid documents. Out: their references, and those that lead
+//! What manifests say of each other. In: documents whose specs can be read. Out: their references, and those that lead
 //! nowhere or in a circle.
 
 use std::collections::HashMap;
@@ -6,7 +6,7 @@ use std::fmt::Write;
 use std::net::IpAddr;
 
 use super::Spec;
-use super::check::{Findings, Valid};
+use super::check::{Findings, Readable};
 use super::claims::Tags;
 use super::document::Draft;
 use super::kinds::ManifestKind;
@@ -14,7 +14,7 @@ use super::suggestion::did_you_mean;
 use crate::problemset::set::ProblemSet;
 use crate::resource::container::{Condition, ContainerSpec, Reference as Named, State, Use};
 use crate::resource::name::{Name, ResourceId};
-use crate::resource::network::NetworkSpec;
+use crate::resource::network::{NetworkSpec, PREDEFINED};
 use crate::resource::violation::FieldPath;
 
 /// The most suggestions of one snapshot: each looks at every name.
@@ -50,13 +50,16 @@ pub(super) enum Role {
 }
 
 /// Every reference, in the order of documents and fields.
-pub(super) fn of(valid: &[Valid<'_, '_>], tags: &Tags) -> Vec<Reference> {
-    let references = valid.iter().enumerate().map(|(from, this)| match &this.manifest.spec {
+pub(super) fn of(readable: &[Readable<'_, '_>], tags: &Tags) -> Vec<Reference> {
+    let references = readable.iter().enumerate().map(|(from, this)| match this.spec {
         Spec::Container(container) => of_container(from, container, tags),
         Spec::ProblemSet(set) => of_problem_set(from, set, tags).into_iter().collect(),
         Spec::Image(_) | Spec::Network(_) | Spec::Volume(_) => Vec::new(),
     });
-    references.flatten().collect()
+    let is_read = |reference: &Reference| {
+        readable.get(reference.from).is_some_and(|this| this.draft.is_read(&reference.path))
+    };
+    references.flatten().filter(is_read).collect()
 }
 
 fn of_problem_set(from: usize, set: &ProblemSet, tags: &Tags) -> Option<Reference> {
@@ -98,22 +101,24 @@ fn of_container(from: usize, container: &ContainerSpec, tags: &Tags) -> Vec<Refe
 /// What is named exists, is of the right kind, and will be up if it is waited for.
 pub(super) fn check_targets(
     drafts: &[Draft<'_>],
-    valid: &[Valid<'_, '_>],
+    readable: &[Readable<'_, '_>],
     references: &[Reference],
     findings: &mut Findings<'_>,
 ) {
-    let by_id: HashMap<&ResourceId, &Valid> = valid.iter().map(|this| (&this.manifest.id, this)).collect();
+    let by_id: HashMap<&ResourceId, &Readable> =
+        readable.iter().filter_map(|this| Some((this.id()?, this))).collect();
+    let state = FieldPath::root().key("spec").key("state");
     let mut suggestions = SUGGESTIONS_MAX;
     for reference in references.iter().filter(|reference| reference.role != Role::Optional) {
-        let Some(this) = valid.get(reference.from) else { continue };
+        let Some(this) = readable.get(reference.from) else { continue };
         let (kind, target) = (reference.kind, &reference.target);
         let (message, hint) = match by_id.get(target) {
-            Some(found) => match (kind, &found.manifest.spec, this.container()) {
+            Some(found) => match (kind, found.spec, this.running()) {
                 (ManifestKind::ProblemSet, Spec::Image(_), _) => (
                     format!("{target} is an Image, not a ProblemSet"),
                     Some("name it by its tag, with `image`".to_owned()),
                 ),
-                (_, Spec::Container(other), Some(container)) if container.state.starts() => {
+                (_, Spec::Container(other), Some(_)) if found.draft.is_read(&state) => {
                     match unmet(reference.role, other.state) {
                         Some(why) => (format!("{target} {why}: its state is {}", other.state.as_str()), None),
                         None => continue,
@@ -128,7 +133,8 @@ pub(super) fn check_targets(
                     suggestions -= 1;
                     let ids = drafts.iter().filter_map(|draft| draft.id.as_ref());
                     let names = ids.filter(|id| id.kind == target.kind).map(|id| id.name.as_str());
-                    did_you_mean(target.name.as_str(), names)
+                    let modes = PREDEFINED.iter().filter(|_| kind == ManifestKind::Network);
+                    did_you_mean(target.name.as_str(), names.chain(modes.copied()))
                 } else {
                     None
                 };
@@ -136,7 +142,7 @@ pub(super) fn check_targets(
                 (format!("there is no {kind} `{}`", target.name), nearest.or_else(unread))
             }
         };
-        findings.error(this.draft, reference.path.clone(), message, hint);
+        findings.error(this.draft, &reference.path, message, hint);
     }
 }
 
@@ -153,21 +159,25 @@ const fn unmet(role: Role, state: State) -> Option<&'static str> {
 }
 
 /// A fixed address is one of its network's, and the network has subnets of its own (the engine's rule).
-pub(super) fn check_addresses(valid: &[Valid<'_, '_>], findings: &mut Findings<'_>) {
-    let networks: HashMap<&Name, &NetworkSpec> = valid
+pub(super) fn check_addresses(readable: &[Readable<'_, '_>], findings: &mut Findings<'_>) {
+    let networks: HashMap<&Name, &NetworkSpec> = readable
         .iter()
-        .filter_map(|this| match &this.manifest.spec {
+        .filter_map(|this| this.draft.manifest.as_ref())
+        .filter_map(|manifest| match &manifest.spec {
             // What the subnets of somebody else's network are, its manifest need not say.
-            Spec::Network(network) if this.manifest.adopt && network.subnets.is_empty() => None,
-            Spec::Network(network) => Some((&this.manifest.id.name, network)),
+            Spec::Network(network) if manifest.adopt && network.subnets.is_empty() => None,
+            Spec::Network(network) => Some((&manifest.id.name, network)),
             _ => None,
         })
         .collect();
-    for this in valid {
+    for this in readable {
         let attachments = this.container().into_iter().flat_map(|spec| spec.networks.iter().enumerate());
         for (index, attachment) in attachments {
             let Some(network) = networks.get(&attachment.name) else { continue };
             let path = FieldPath::root().key("spec").key("networks").index(index);
+            if !this.draft.is_read(&path) {
+                continue;
+            }
             let addresses = [
                 ("ipv4Address", attachment.ipv4_address.map(IpAddr::V4)),
                 ("ipv6Address", attachment.ipv6_address.map(IpAddr::V6)),
@@ -179,7 +189,7 @@ pub(super) fn check_addresses(valid: &[Valid<'_, '_>], findings: &mut Findings<'
                     let hint = network.subnets.is_empty().then(|| {
                         "give the network `subnets`: the engine wants that for fixed addresses".to_owned()
                     });
-                    findings.error(this.draft, path.key(field), message, hint);
+                    findings.error(this.draft, &path.key(field), message, hint);
                 }
             }
         }
@@ -187,19 +197,23 @@ pub(super) fn check_addresses(valid: &[Valid<'_, '_>], findings: &mut Findings<'
 }
 
 /// No container waits for itself, by whatever way.
-pub(super) fn check_cycles(valid: &[Valid<'_, '_>], references: &[Reference], findings: &mut Findings<'_>) {
+pub(super) fn check_cycles(
+    readable: &[Readable<'_, '_>],
+    references: &[Reference],
+    findings: &mut Findings<'_>,
+) {
     let index_of: HashMap<&ResourceId, usize> =
-        valid.iter().enumerate().map(|(index, this)| (&this.manifest.id, index)).collect();
-    let mut edges: Vec<Vec<(usize, &FieldPath)>> = vec![Vec::new(); valid.len()];
+        readable.iter().enumerate().filter_map(|(index, this)| Some((this.id()?, index))).collect();
+    let mut edges: Vec<Vec<(usize, &FieldPath)>> = vec![Vec::new(); readable.len()];
     for reference in references.iter().filter(|reference| reference.kind == ManifestKind::Container) {
         if let (Some(edges), Some(&to)) = (edges.get_mut(reference.from), index_of.get(&reference.target)) {
             edges.push((to, &reference.path));
         }
     }
-    let mut visits = vec![Visit::Not; valid.len()];
-    for start in 0..valid.len() {
+    let mut visits = vec![Visit::Not; readable.len()];
+    for start in 0..readable.len() {
         if visits[start] == Visit::Not {
-            walk(start, valid, &edges, &mut visits, findings);
+            walk(start, readable, &edges, &mut visits, findings);
         }
     }
 }
@@ -210,7 +224,7 @@ pub(super) fn check_cycles(valid: &[Valid<'_, '_>], references: &[Reference], fi
 /// the same time, however long the circle is that it closes.
 fn walk(
     start: usize,
-    valid: &[Valid<'_, '_>],
+    readable: &[Readable<'_, '_>],
     edges: &[Vec<(usize, &FieldPath)>],
     visits: &mut [Visit],
     findings: &mut Findings<'_>,
@@ -235,7 +249,7 @@ fn walk(
                         continue;
                     }
                     let hint = Some("take one of these dependencies away".to_owned());
-                    findings.error(valid[node].draft, path.clone(), shown(&way[place..], valid), hint);
+                    findings.error(readable[node].draft, path, shown(&way[place..], readable), hint);
                 }
             }
             continue;
@@ -244,7 +258,7 @@ fn walk(
         visits[node] = Visit::Done;
         way.pop();
         if back <= way.len() {
-            findings.invalid.insert(valid[node].manifest.id.clone());
+            findings.invalid.extend(readable[node].id().cloned());
         }
         if back < way.len()
             && let Some(before) = way.last_mut()
@@ -273,8 +287,8 @@ enum Visit {
     Done,
 }
 
-fn shown(circle: &[Stop], valid: &[Valid<'_, '_>]) -> String {
-    let id = |stop: &Stop| &valid[stop.node].manifest.id;
+fn shown(circle: &[Stop], readable: &[Readable<'_, '_>]) -> String {
+    let id = |stop: &Stop| readable[stop.node].id().map(ToString::to_string).unwrap_or_default();
     if let [alone] = circle {
         return format!("{} waits for itself", id(alone));
     }

@@ -15,6 +15,111 @@ fn snapshot(files: &[(&str, &str)]) -> Snapshot {
     Snapshot::new(PathBuf::from("/srv"), identity, Extent::Directory, files.iter().map(file).collect())
 }
 
+/// Files that stand where their paths say.
+fn placed(files: &[(&str, &str)]) -> Manifests {
+    let file = |(path, text): &(&str, &str)| ManifestFile {
+        path: PathBuf::from(path),
+        base_dir: PathBuf::from("/srv").join(path).parent().expect("a directory").to_owned(),
+        content: Content::Text((*text).to_owned()),
+    };
+    let identity = RootIdentity { device: 1, inode: 2 };
+    let files = files.iter().map(file).collect();
+    Manifests::parse(&Snapshot::new(PathBuf::from("/srv"), identity, Extent::Directory, files))
+}
+
+fn built(name: &str, context: &str) -> String {
+    format!(
+        "apiVersion: invigil/v1\nkind: Image\nmetadata: {{name: {name}}}\nspec: {{build: {{context: {context}}}, tags: ['{name}:1']}}\n"
+    )
+}
+
+#[test]
+fn what_is_in_a_build_context_is_the_builders_and_no_manifest() {
+    let (app, web) = (built("app", "./app"), container("web", ""));
+    let compose = "services: {a: {}\n";
+    let manifests = placed(&[
+        ("image.yaml", &app),
+        ("app/compose.yaml", compose),
+        ("app/x/y.yml", "a: 1"),
+        ("web.yaml", &web),
+    ]);
+    assert_eq!(told(&manifests), Vec::<String>::new());
+    assert_eq!(ids(&manifests), ["image/app", "container/web"]);
+    assert!(manifests.is_complete());
+}
+
+#[test]
+fn law_3_a_manifest_in_a_build_context_is_an_error_and_its_resource_is_left() {
+    let (app, web) = (built("app", "../app/./"), container("web", ""));
+    let manifests = placed(&[("images/image.yaml", &app), ("app/web.yaml", &web)]);
+    assert_eq!(
+        told(&manifests),
+        [
+            "app/web.yaml:1:1: this manifest is in the build context of image/app, where none is read\n  hint: move it out of \
+          there, or give the context a directory of its own"
+        ]
+    );
+    assert_eq!((invalid(&manifests), manifests.is_complete()), (vec!["container/web".to_owned()], false));
+}
+
+#[test]
+fn law_3_what_may_be_a_manifest_in_a_build_context_is_not_passed_over() {
+    let app = built("app", "./app");
+    for written in ["apiversion: invigil/v1", "apiVersion:\n  invigil/v1", "# no version"] {
+        let web = container("web", "").replace("apiVersion: invigil/v1", written);
+        let manifests = placed(&[("image.yaml", &app), ("app/web.yaml", &web)]);
+        let told = told(&manifests).join("\n");
+        assert!(told.contains("this manifest is in the build context of image/app"), "{written}: {told}");
+        assert_eq!((invalid(&manifests), manifests.is_complete()), (vec!["container/web".to_owned()], false));
+    }
+    // Another tool's document is the builder's.
+    let chart = container("web", "").replace("invigil/v1", "apps/v1");
+    assert!(placed(&[("image.yaml", &app), ("app/web.yaml", &chart)]).is_complete());
+
+    let refusal = Refusal { line: 1, column: 1, message: "this file is not UTF-8", hint: None };
+    let file = |path: &str, content| ManifestFile {
+        path: PathBuf::from(path),
+        base_dir: PathBuf::from("/srv").join(path).parent().expect("a directory").to_owned(),
+        content,
+    };
+    let files = vec![file("image.yaml", Content::Text(app)), file("app/web.yaml", Content::Refused(refusal))];
+    let identity = RootIdentity { device: 1, inode: 2 };
+    let manifests =
+        Manifests::parse(&Snapshot::new(PathBuf::from("/srv"), identity, Extent::Directory, files));
+    assert!(manifests.opaque && !manifests.is_complete());
+    assert_eq!(
+        told(&manifests),
+        [
+            "app/web.yaml:1:1: this file is not UTF-8\n  hint: it is in the build context of image/app: if it is no manifest, \
+             give the context a directory of its own"
+        ]
+    );
+}
+
+#[test]
+fn the_context_of_an_image_that_is_wrong_elsewhere_is_still_the_builders() {
+    let app = built("app", "./app").replace("tags:", "tagz:");
+    let manifests = placed(&[("image.yaml", &app), ("app/compose.yaml", "services: {a: {}\n")]);
+    let told = told(&manifests);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains("did you mean `tags`?"), "{told:?}");
+}
+
+#[test]
+fn where_an_image_is_its_own_contexts_manifest_the_others_beside_it_are_read_too() {
+    let (app, web) = (built("app", "."), container("web", ""));
+    let manifests = placed(&[("app/image.yaml", &app), ("app/web.yaml", &web), ("app/compose.yaml", "a: 1")]);
+    assert_eq!(ids(&manifests), ["image/app", "container/web"]);
+    let told = told(&manifests).join("\n");
+    assert!(
+        told.contains(
+            "hint: it is in the build context of image/app: if it is no manifest, give the context a directory of its own"
+        ),
+        "{told}"
+    );
+    assert!(!manifests.is_complete());
+}
+
 fn parse(files: &[(&str, &str)]) -> Manifests {
     Manifests::parse(&snapshot(files))
 }

@@ -40,6 +40,10 @@ pub struct Node<'t> {
     /// Whether it was refused and is to be read as if it were not there, so that what else is wrong
     /// can be found.
     pub refused: bool,
+    /// Whether, being refused, it is read as the least value of its type: without one what holds it could not be read.
+    pub stands_in: bool,
+    /// Whether it was refused for its key: it may have been meant for any field that is not there.
+    pub misnamed: bool,
 }
 
 /// What a node is.
@@ -76,7 +80,7 @@ impl Entry<'_> {
 impl<'t> Node<'t> {
     /// A node that is not refused.
     pub const fn new(position: Position, value: Value<'t>) -> Self {
-        Self { position, value, refused: false }
+        Self { position, value, refused: false, stands_in: false, misnamed: false }
     }
 
     /// The value of a mapping's key; `None` too if this is no mapping.
@@ -137,7 +141,7 @@ impl<'t> Node<'t> {
             _ if self.is_null() => Value::Plain(Cow::Borrowed("~")),
             Value::Plain(_) | Value::Quoted(_) => Value::Quoted(Cow::Borrowed("")),
         };
-        Node { position: self.position, value, refused: self.refused }
+        Node { refused: self.refused, ..Node::new(self.position, value) }
     }
 
     /// Where a field's key is, if it is there.
@@ -148,7 +152,8 @@ impl<'t> Node<'t> {
         }
     }
 
-    fn at(&self, path: &FieldPath) -> Option<&Self> {
+    /// The node at a path.
+    pub fn at(&self, path: &FieldPath) -> Option<&Self> {
         path.segments().iter().try_fold(self, |node, segment| match (segment, &node.value) {
             (Segment::Key(key), _) => node.get(key),
             (Segment::Index(index), Value::List(items)) => items.get(*index),
@@ -156,22 +161,32 @@ impl<'t> Node<'t> {
         })
     }
 
+    /// The node at a path, to mark it.
+    pub fn at_mut(&mut self, path: &FieldPath) -> Option<&mut Self> {
+        path.segments().iter().try_fold(self, |node, segment| match (segment, &mut node.value) {
+            (Segment::Key(key), Value::Mapping(entries)) => {
+                entries.iter_mut().find(|entry| entry.key == key.as_str()).map(|entry| &mut entry.value)
+            }
+            (Segment::Index(index), Value::List(items)) => items.get_mut(*index),
+            _ => None,
+        })
+    }
+
     /// Refuses the node at a path. Whether it was there and not yet refused.
     pub fn refuse(&mut self, path: &FieldPath) -> bool {
-        let mut node = self;
-        for segment in path.segments() {
-            let next = match (segment, &mut node.value) {
-                (Segment::Key(key), Value::Mapping(entries)) => {
-                    entries.iter_mut().find(|entry| entry.key == key.as_str()).map(|entry| &mut entry.value)
-                }
-                (Segment::Index(index), Value::List(items)) => items.get_mut(*index),
-                _ => None,
-            };
-            match next {
-                Some(next) => node = next,
-                None => return false,
-            }
-        }
-        !std::mem::replace(&mut node.refused, true)
+        self.at_mut(path).is_some_and(|node| !std::mem::replace(&mut node.refused, true))
+    }
+
+    /// Lets the least value of its type stand for a field of the mapping at a path that was refused, or is not there.
+    pub fn let_stand_in(&mut self, path: &FieldPath, field: &str) {
+        let Some(mapping) = self.at_mut(path) else { return };
+        let position = mapping.position;
+        let Value::Mapping(entries) = &mut mapping.value else { return };
+        let at = entries.iter().position(|entry| entry.key == field).unwrap_or_else(|| {
+            let value = Node { refused: true, ..Node::new(position, Value::Plain(Cow::Borrowed(""))) };
+            entries.push(Entry { key: Cow::Owned(field.to_owned()), position, value });
+            entries.len() - 1
+        });
+        entries[at].value.stands_in = true;
     }
 }

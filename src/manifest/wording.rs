@@ -6,6 +6,7 @@ use std::fmt::{self, Display};
 
 use serde::de::{Expected, Unexpected};
 
+use super::foreign;
 use super::suggestion::did_you_mean;
 use crate::resource::violation::Segment;
 
@@ -75,7 +76,14 @@ impl std::error::Error for Error {}
 
 impl serde::de::Error for Error {
     fn custom<T: Display>(message: T) -> Self {
-        Self::value(message.to_string())
+        let message = message.to_string();
+        // The standard library's words.
+        Self::value(match message.as_str() {
+            "invalid IP address syntax" => "expected an IP address like 10.0.0.53".to_owned(),
+            "invalid IPv4 address syntax" => "expected an IPv4 address like 10.0.0.53".to_owned(),
+            "invalid IPv6 address syntax" => "expected an IPv6 address like fd00::53".to_owned(),
+            _ => message,
+        })
     }
 
     fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
@@ -120,15 +128,21 @@ impl serde::de::Error for Error {
             "rm" | "autoRemove" if expected.contains(&"restartPolicy") => {
                 Some("a container of a manifest is kept, so there is no --rm")
             }
-            "secrets" | "secret" | "ssh" if expected.contains(&"dockerfileInline") => Some(
-                "BuildKit asks for secrets in a session, which Invigil does not speak yet; build such an image elsewhere and \
-                 pull or load it",
-            ),
+            "build" if expected.contains(&"restartPolicy") => {
+                Some("what is built is a manifest of `kind: Image`; name its tag with `image`")
+            }
+            "name" | "containerName" | "container_name" if expected.contains(&"restartPolicy") => {
+                Some("a container is called what `metadata.name` says")
+            }
+            "ssh" if expected.contains(&"dockerfileInline") => {
+                Some("a build gets no agent's keys; a key is one of its `secrets`")
+            }
             _ => None,
         };
         let contradiction = contradiction.map(str::to_owned);
+        let meant = || foreign::field(field, expected).map(|meant| format!("did you mean `{meant}`?"));
         let guess = || did_you_mean(field, expected.iter().copied());
-        let hint = contradiction.or_else(guess).or_else(|| match expected.len() {
+        let hint = contradiction.or_else(meant).or_else(guess).or_else(|| match expected.len() {
             0 => None,
             1..=FIELDS_LISTED_MAX => Some(format!("the fields here are {}", expected.join(", "))),
             _ => Some("`invigil schema` tells all fields".to_owned()),

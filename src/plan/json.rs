@@ -1,5 +1,7 @@
 //! A plan as JSON, for programs. The form has a version; fields are only ever added to it.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 use serde_json::Value;
 
@@ -20,6 +22,10 @@ struct PlanForm<'a> {
     summary: std::collections::BTreeMap<&'static str, usize>,
     unchanged: usize,
     suspended: Vec<WithheldForm<'a>>,
+    /// Whether anything is wrong with the manifests: then nothing is removed.
+    wrong: bool,
+    /// What is left as it is because its manifest is wrong, or one that it needs.
+    left: &'a BTreeSet<ResourceId>,
     warnings: &'a [String],
 }
 
@@ -47,6 +53,9 @@ struct StepForm<'a> {
     step: String,
     resources: &'a [ResourceId],
     needs: &'a [usize],
+    /// The steps of which one has to fail for it to be done.
+    #[serde(skip_serializing_if = "<[usize]>::is_empty")]
+    instead: &'a [usize],
 }
 
 #[derive(Serialize)]
@@ -57,7 +66,12 @@ struct WithheldForm<'a> {
 
 impl<'a> From<&'a Node> for StepForm<'a> {
     fn from(node: &'a Node) -> Self {
-        Self { step: node.step.to_string(), resources: &node.resources, needs: &node.needs }
+        Self {
+            step: node.step.to_string(),
+            resources: &node.resources,
+            needs: &node.needs,
+            instead: &node.instead,
+        }
     }
 }
 
@@ -99,6 +113,8 @@ impl Plan {
                 .iter()
                 .map(|(resource, reason)| WithheldForm { resource, reason })
                 .collect(),
+            wrong: self.wrong,
+            left: &self.left,
             warnings: &self.warnings,
         })
     }

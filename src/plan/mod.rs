@@ -10,11 +10,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use step::{Await, Step, nothing_new};
 use text::Verb;
-pub use text::{Palette, action, because};
+pub use text::{Palette, action, because, detail};
 
-use crate::diff::{Act, Change, Changes, Unwell};
+use crate::diff::{Act, Change, Changes, Need, Operation, Unwell};
+use crate::observed::{Applied, EngineId};
 use crate::resource::label::is_pulled_for_containers;
-use crate::resource::name::{Owner, ResourceId};
+use crate::resource::name::{Kind, Owner, ResourceId};
 
 /// What is going to happen, in an order in which it can.
 #[derive(Debug, Clone, Default)]
@@ -31,10 +32,18 @@ pub struct Plan {
     pub withheld: Vec<(ResourceId, String)>,
     /// Changes that are not tried in this plan, with why.
     pub waiting: BTreeMap<ResourceId, String>,
+    /// What cannot be made now, and likely can in a moment.
+    pub soon: BTreeSet<ResourceId>,
     /// What is left as it is because somebody said so, with why.
     pub suspended: BTreeMap<ResourceId, String>,
+    /// Whether anything is wrong with the manifests: then nothing that they do not describe is removed (law 3).
+    pub wrong: bool,
+    /// What is left as it is because its manifest is wrong, or one that it needs.
+    pub left: BTreeSet<ResourceId>,
     /// What is no error, and worth knowing.
     pub warnings: Vec<String>,
+    /// What is to be remembered of containers once they do what their manifests now have them do. No step depends on it.
+    pub turned: BTreeMap<ResourceId, (EngineId, Applied)>,
 }
 
 /// One step and its place in the order.
@@ -44,10 +53,15 @@ pub struct Node {
     pub step: Step,
     /// The resources that it is for.
     pub resources: Vec<ResourceId>,
+    /// The changes that it is for, by their place in the plan: one resource may have several.
+    pub changes: Vec<usize>,
     /// The nodes that have to succeed first, by their place in the plan.
     pub needs: Vec<usize>,
     /// What undoes what was done so far if this step fails, in order.
     pub rescue: Vec<Step>,
+    /// If there are any, it is done only where one of these nodes fails, by their place in the plan: what was there before
+    /// is started again as it was.
+    pub instead: Vec<usize>,
 }
 
 impl Plan {
@@ -72,7 +86,8 @@ impl Plan {
         let waiting = waiting(&changes.changes, &held);
         keep_used_images(&mut changes, &waiting);
         let left = changes.suspended.keys().chain(resting).collect();
-        let nodes = build::nodes(&changes.changes, owner, &waiting, &left, interrupted);
+        let (nodes, notes) = build::nodes(&changes.changes, owner, &waiting, &left, interrupted);
+        changes.warnings.extend(notes);
         Self {
             changes: changes.changes,
             nodes,
@@ -80,22 +95,36 @@ impl Plan {
             unwell: changes.unwell,
             withheld: changes.withheld,
             waiting,
+            soon: changes.soon,
             suspended: changes.suspended,
+            wrong: changes.wrong,
+            left: changes.left,
             warnings: changes.warnings,
+            turned: changes.turned,
         }
     }
 
-    /// Whether there is nothing to do. What is withheld may be told all the same.
+    /// Whether there is nothing to do. What is withheld or suspended may be told all the same.
     pub fn is_empty(&self) -> bool {
-        self.changes.is_empty()
+        self.changes.iter().all(|change| self.suspended.contains_key(&change.id))
+    }
+
+    /// Whether something is to be done and is not tried: it is blocked, or it waits. What is suspended is not to be done.
+    pub fn leaves_undone(&self) -> bool {
+        self.changes.iter().any(|change| !self.suspended.contains_key(&change.id) && !self.tries(&change.id))
     }
 
     /// The changes that cannot be made, with why.
     pub fn blocked(&self) -> impl Iterator<Item = (&ResourceId, &str)> {
         self.changes.iter().filter_map(|change| match &change.act {
-            Act::Block(why) => Some((&change.id, why.as_str())),
+            Act::Block { why, .. } => Some((&change.id, why.as_str())),
             _ => None,
         })
+    }
+
+    /// Whether the change of a resource is tried. Of one that is not, what an interrupted one left is put back at most.
+    pub fn tries(&self, id: &ResourceId) -> bool {
+        !self.waiting.contains_key(id) && self.blocked().all(|(blocked, _)| blocked != id)
     }
 
     /// How many bytes of images go at most: what they share with images that stay goes not. `None` where no image goes
@@ -118,7 +147,7 @@ impl Plan {
 /// made. That it stays is no change that waits: the next generation, which has the same name, goes on.
 fn keep_used_images(changes: &mut Changes, waiting: &BTreeMap<ResourceId, String>) {
     let is_blocked = |id: &ResourceId| {
-        changes.changes.iter().any(|change| change.id == *id && matches!(change.act, Act::Block(_)))
+        changes.changes.iter().any(|change| change.id == *id && matches!(change.act, Act::Block { .. }))
     };
     let why = |change: &Change| {
         if !matches!(change.act, Act::Untag { .. }) {
@@ -141,6 +170,13 @@ fn keep_used_images(changes: &mut Changes, waiting: &BTreeMap<ResourceId, String
     changes.withheld.dedup();
 }
 
+/// Whether a container is there with what it needs: its image, its volumes and its networks, however those should be changed.
+fn has(change: &Change, need: &Need) -> bool {
+    let joins = |one: &Operation| matches!(one, Operation::Connect { .. });
+    let is_there = matches!(&change.act, Act::Alter { operations, .. } if !operations.iter().any(joins));
+    is_there && need.id.kind != Kind::Container
+}
+
 /// The changes that are not tried: held ones, and those that need a held or blocked one.
 fn waiting(changes: &[Change], held: &BTreeMap<ResourceId, String>) -> BTreeMap<ResourceId, String> {
     let mut waiting: BTreeMap<ResourceId, String> = changes
@@ -149,7 +185,7 @@ fn waiting(changes: &[Change], held: &BTreeMap<ResourceId, String>) -> BTreeMap<
         .collect();
     let blocked: BTreeSet<&ResourceId> = changes
         .iter()
-        .filter(|change| matches!(change.act, Act::Block(_)))
+        .filter(|change| matches!(change.act, Act::Block { .. }))
         .map(|change| &change.id)
         .collect();
     let made: BTreeSet<&ResourceId> =
@@ -159,10 +195,11 @@ fn waiting(changes: &[Change], held: &BTreeMap<ResourceId, String>) -> BTreeMap<
     };
     loop {
         let before = waiting.len();
-        for change in changes.iter().filter(|change| !matches!(change.act, Act::Block(_) | Act::Untag { .. }))
+        for change in
+            changes.iter().filter(|change| !matches!(change.act, Act::Block { .. } | Act::Untag { .. }))
         {
-            let cause =
-                change.needs.iter().find(|need| blocked.contains(&need.id) || waits(&need.id, &waiting));
+            let mut needs = change.needs.iter().filter(|need| !has(change, need));
+            let cause = needs.find(|need| blocked.contains(&need.id) || waits(&need.id, &waiting));
             if let Some(cause) = cause.filter(|_| !waiting.contains_key(&change.id)) {
                 waiting.insert(change.id.clone(), format!("waits for {}", cause.id));
             }

@@ -212,10 +212,20 @@ impl Step {
         matches!(self, Self::LoadOnBase { .. })
     }
 
+    /// Whether it only waits for what the engine is at.
+    pub const fn only_waits(&self) -> bool {
+        matches!(self, Self::Await { .. })
+    }
+
+    /// Whether it takes something away from who uses it.
+    pub const fn disturbs(&self) -> bool {
+        matches!(self, Self::Stop(_) | Self::RemoveNetwork(_) | Self::Disconnect { .. })
+    }
+
     /// Whether it takes something from where it was, so that its resource is out of order until the
     /// steps after it are done too.
     pub const fn interrupts(&self) -> bool {
-        matches!(self, Self::Stop(_) | Self::Rename { .. } | Self::RemoveNetwork(_) | Self::Disconnect { .. })
+        self.disturbs() || matches!(self, Self::Rename { .. })
     }
 }
 

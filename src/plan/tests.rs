@@ -1,14 +1,23 @@
 use std::collections::BTreeSet;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
-use crate::diff::{NewContainer, Old, Operation, Told};
+use crate::diff::{NewContainer, Old, Predecessor, Told};
 use crate::resource::container::{PlacedFile, State};
 
 fn old(id: char, name: &str, up: bool) -> Old {
     let id = id.to_string().repeat(64).parse().unwrap();
-    Old { id, name: name.to_owned(), up, collect: Vec::new() }
+    Old {
+        id,
+        name: name.to_owned(),
+        up,
+        is_ours: true,
+        is_found_by_name: false,
+        collect: Vec::new(),
+        state: None,
+        hindered: None,
+    }
 }
 
 fn replacement(name: &str, up: bool) -> Changes {
@@ -61,8 +70,120 @@ fn law_7_a_predecessor_that_is_down_is_brought_back_while_its_replacement_is_hel
 }
 
 #[test]
-fn a_container_that_no_replacement_stopped_is_not_started_while_its_replacement_waits() {
-    assert_eq!(held_steps(replacement("web", false)), "");
+fn law_7_a_container_that_is_down_is_as_its_own_manifest_had_it_while_its_replacement_waits() {
+    let was = |state: Option<State>, next: State, hindered: Option<&str>| {
+        let mut changes = replacement("web", false);
+        let Act::Replace { old, container, .. } = &mut changes.changes[0].act else { unreachable!() };
+        (old.state, old.hindered, container.state) = (state, hindered.map(str::to_owned), next);
+        changes
+    };
+    for (state, next, steps) in [
+        (Some(State::Running), State::Running, "1. start aaaaaaaaaaaa\n"),
+        (Some(State::Running), State::Completed, "1. start aaaaaaaaaaaa\n"),
+        (Some(State::Paused), State::Running, "1. start aaaaaaaaaaaa\n2. pause aaaaaaaaaaaa (after 1)\n"),
+        (Some(State::Running), State::Stopped, ""),
+        (Some(State::Stopped), State::Running, ""),
+        (Some(State::Created), State::Running, ""),
+        (Some(State::Completed), State::Running, ""),
+        // Nobody knows what it was to do.
+        (None, State::Running, ""),
+    ] {
+        assert_eq!(held_steps(was(state, next, None)), steps, "{state:?}, then {next:?}");
+        let mut changes = was(state, next, None);
+        changes.changes[0].block("its port is taken".to_owned());
+        assert_eq!(held_steps(changes), steps, "{state:?}, then {next:?}, which is blocked");
+    }
+    let owner = "default".parse().unwrap();
+    let held = BTreeMap::from([("container/web".parse().unwrap(), "failed".to_owned())]);
+    let plan = Plan::new(was(Some(State::Running), State::Running, Some("port 80 is taken")), &owner, &held);
+    assert_eq!(plan.steps_text(), "");
+    assert_eq!(
+        plan.warnings,
+        ["container/web is down, and is not started again as it was: port 80 is taken"]
+    );
+    let mut suspended = was(Some(State::Running), State::Running, None);
+    suspended.suspended.insert("container/web".parse().unwrap(), "suspended".to_owned());
+    assert_eq!(Plan::new(suspended, &owner, &BTreeMap::new()).steps_text(), "");
+}
+
+#[test]
+fn law_7_a_failure_starts_no_predecessor_that_its_own_manifest_had_stopped() {
+    let web = || "container/web".parse().unwrap();
+    let is_started = |changes: Changes| {
+        let plan = Plan::new(changes, &"default".parse().unwrap(), &BTreeMap::new());
+        let mut rescues = plan.nodes.iter().flat_map(|node| &node.rescue);
+        rescues.any(|step| step.to_string() == "start aaaaaaaaaaaa")
+    };
+    for (state, starts) in [(State::Stopped, false), (State::Running, true)] {
+        let before = || Old { state: Some(state), ..old('a', "web.invigil-prev", false) };
+        // What ran beside it goes first.
+        let mut beside = replacement("web", false);
+        let Act::Replace { old: was, leftovers, .. } = &mut beside.changes[0].act else { unreachable!() };
+        was.state = Some(state);
+        leftovers.push(old('b', "web.invigil-next", true));
+        assert_eq!(is_started(beside), starts, "{state:?}");
+        // Its successor starts first, beside one that has not proved itself.
+        let mut first = replacement("web.invigil-prev", false);
+        let Act::Replace { old: was, container, leftovers } = &mut first.changes[0].act else {
+            unreachable!()
+        };
+        *was = before();
+        container.spec.update = serde_json::from_value(json!({"order": "startFirst"})).unwrap();
+        leftovers.push(old('b', "web", true));
+        assert_eq!(is_started(first), starts, "{state:?}");
+        // Its successor is there, and is to prove itself.
+        let act = Act::Alter {
+            container: old('b', "web", false),
+            operations: vec![Operation::Start],
+            leftovers: Vec::new(),
+            predecessor: Some(Predecessor { container: before(), until: Await::Healthy }),
+        };
+        let change = Change { id: web(), act, reasons: Vec::new(), needs: Vec::new() };
+        let there = Changes { changes: vec![change], ..Changes::default() };
+        assert_eq!(is_started(there), starts, "{state:?}");
+    }
+}
+
+#[test]
+fn law_7_a_container_that_is_down_is_started_as_it_was_where_its_successor_cannot_be_had() {
+    let mut changes = replacement("web", false);
+    let Act::Replace { old, container, .. } = &mut changes.changes[0].act else { unreachable!() };
+    (old.state, container.pull) = (Some(State::Paused), true);
+    let steps = Plan::new(changes, &"default".parse().unwrap(), &BTreeMap::new()).steps_text();
+    assert!(
+        steps.starts_with(
+            "1. pull nginx:1.15\n\
+             2. create container web.invigil-next (after 1)\n\
+             3. start aaaaaaaaaaaa (instead of 1, 2)\n\
+             4. pause aaaaaaaaaaaa (after 3) (instead of 1, 2)\n\
+             5. rename aaaaaaaaaaaa to web.invigil-prev (after 2)\n"
+        ),
+        "{steps}"
+    );
+}
+
+#[test]
+fn a_container_that_is_down_is_started_whatever_becomes_of_the_volume_that_it_has() {
+    let volume: ResourceId = "volume/data".parse().unwrap();
+    let needs = vec![Need { id: volume.clone(), condition: None }];
+    let steps = |operations: Vec<Operation>| {
+        let act = Act::Alter {
+            container: old('a', "web", false),
+            operations,
+            leftovers: vec![],
+            predecessor: None,
+        };
+        let changes = vec![
+            Change { id: "container/web".parse().unwrap(), act, reasons: vec![], needs: needs.clone() },
+            Change { id: volume.clone(), act: Act::blocked("no"), reasons: vec![], needs: vec![] },
+        ];
+        let changes = Changes { changes, ..Changes::default() };
+        Plan::new(changes, &"default".parse().unwrap(), &BTreeMap::new()).steps_text()
+    };
+    assert_eq!(steps(vec![Operation::Start]), "1. start aaaaaaaaaaaa\n");
+    // A network that it is yet to join has to be there.
+    let joins = Operation::Connect { network: "exam".to_owned(), endpoint: Value::Null };
+    assert_eq!(steps(vec![joins, Operation::Start]), "");
 }
 
 #[test]
@@ -103,6 +224,7 @@ fn a_successor_that_cannot_be_finished_leaves_nothing_behind() {
             "connect web.invigil-next to lab: remove container web.invigil-next",
             "connect web.invigil-next to yard: remove container web.invigil-next",
             "put /etc/exam.conf into web.invigil-next: remove container web.invigil-next",
+            "rename aaaaaaaaaaaa to web.invigil-prev: remove container web.invigil-next, rename aaaaaaaaaaaa to web",
         ]
     );
 }
@@ -147,7 +269,7 @@ fn whatever_takes_something_away_or_stops_it_is_asked_for() {
         (Act::Remove(Vec::new()), true),
         (alter(vec![Operation::Start]), false),
         (alter(vec![update()]), false),
-        (Act::Block("no".to_owned()), false),
+        (Act::blocked("no"), false),
     ] {
         let change =
             Change { id: "container/web".parse().unwrap(), act, reasons: Vec::new(), needs: Vec::new() };
@@ -180,6 +302,8 @@ fn a_plan_for_programs_has_a_version_and_keeps_its_fields() {
             "summary": {"replace": 1},
             "unchanged": 0,
             "suspended": [],
+            "wrong": false,
+            "left": [],
             "warnings": [],
         })
     );

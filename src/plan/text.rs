@@ -1,11 +1,18 @@
 //! A plan in words. In: a plan. Out: the text that people read before an exam; computes nothing.
 
+use std::collections::BTreeSet;
 use std::fmt::{self, Write};
 
 use super::Plan;
 use crate::desired::Ingredients;
 use crate::diff::{Act, Change, Operation, Told};
 use crate::resource::name::ResourceId;
+
+/// Why a resource is left as it is, in a plan.
+const LEFT: &str = "its manifest is wrong, or one that it needs";
+/// What a plan says if anything is wrong with the manifests.
+const WRONG: &str =
+    "the manifests are not all right; what is wrong in them is left as it is, and nothing is removed";
 
 /// What is written around words of each sort: terminal styles, or nothing.
 #[derive(Debug, Clone, Copy, Default)]
@@ -81,18 +88,19 @@ impl Verb {
             Act::Push { .. } => Self::Push,
             Act::CreateNetwork(_) | Act::CreateVolume(_) | Act::Create(_) => Self::Create,
             Act::Alter { operations, .. } if operations.contains(&Operation::Restart) => Self::Restart,
-            Act::Alter { operations, .. } => match operations[..] {
-                [Operation::Start | Operation::Unpause] | [Operation::Record(_), Operation::Start] => {
-                    Self::Start
+            Act::Alter { operations, .. } => {
+                let is_done = |one: &&Operation| !matches!(one, Operation::Record(_));
+                match operations.iter().filter(is_done).collect::<Vec<_>>()[..] {
+                    [Operation::Start | Operation::Unpause] => Self::Start,
+                    [Operation::Collect(_), ..] => Self::Collect,
+                    [Operation::Pause] => Self::Pause,
+                    [Operation::Stop] | [Operation::Unpause, Operation::Stop] => Self::Stop,
+                    _ => Self::Update,
                 }
-                [Operation::Collect(_), ..] => Self::Collect,
-                [Operation::Pause] => Self::Pause,
-                [Operation::Stop] | [Operation::Unpause, Operation::Stop] => Self::Stop,
-                _ => Self::Update,
-            },
+            }
             Act::Replace { .. } | Act::ReplaceNetwork { .. } => Self::Replace,
             Act::Untag { .. } | Act::RemoveNetwork(_) | Act::Remove(_) => Self::Remove,
-            Act::Block(_) => Self::Blocked,
+            Act::Block { .. } => Self::Blocked,
         }
     }
 
@@ -142,7 +150,7 @@ impl Verb {
 }
 
 /// What a headline says beside the verb.
-pub(super) fn detail(change: &Change) -> String {
+pub fn detail(change: &Change) -> String {
     let own = match &change.act {
         Act::LoadPaper { image, .. } => format!("{}, {}", counted(image.items(), "item"), image.id()),
         Act::LoadOnBase { image, base, .. } => {
@@ -157,7 +165,7 @@ pub(super) fn detail(change: &Change) -> String {
         Act::Save { archive, .. } => archive.display().to_string(),
         Act::Create(container) if container.state.starts() => container.image.to_string(),
         Act::Create(container) => format!("{}, not started", container.image),
-        Act::Block(why) => why.clone(),
+        Act::Block { why, .. } => why.clone(),
         _ => String::new(),
     };
     let unnamed =
@@ -218,6 +226,12 @@ impl Plan {
             let why = if why == "suspended" { String::new() } else { format!("   {why}") };
             writeln!(out, "{id}  {}suspended{}{why}", palette.dim, palette.reset)?;
         }
+        for id in self.left.iter().filter(|id| !differs(id)) {
+            writeln!(out, "{id}  {}left as it is{}   {LEFT}", palette.danger, palette.reset)?;
+        }
+        if self.wrong {
+            writeln!(out, "{}error{}: {WRONG}", palette.danger, palette.reset)?;
+        }
         for warning in &self.warnings {
             writeln!(out, "{}warning{}: {warning}", palette.danger, palette.reset)?;
         }
@@ -236,10 +250,10 @@ impl Plan {
                 verb => format!("{count} to {}", verb.as_str()),
             })
             .collect();
-        let head = if counts.is_empty() {
-            "Nothing to do".to_owned()
-        } else {
-            format!("Plan: {}", counts.join(", "))
+        let head = match counts.is_empty() {
+            true if self.wrong => "Nothing to do, as far as the manifests are right".to_owned(),
+            true => "Nothing to do".to_owned(),
+            false => format!("Plan: {}", counts.join(", ")),
         };
         let kept =
             if self.withheld.is_empty() { String::new() } else { format!(", {} kept", self.withheld.len()) };
@@ -247,24 +261,43 @@ impl Plan {
             0 => String::new(),
             count => format!(", {count} suspended"),
         };
-        format!("{head}; {} unchanged{kept}{suspended}.", self.unchanged.len())
+        let left = match self.left.len() {
+            0 => String::new(),
+            count => format!(", {count} left as {}", if count == 1 { "it is" } else { "they are" }),
+        };
+        format!("{head}; {} unchanged{kept}{suspended}{left}.", self.unchanged.len())
     }
 
-    /// How many changes there are of each sort, without those of which there are none.
+    /// How many changes there are of each sort, without those of which there are none: of one resource each sort counts
+    /// once, however many images of its name go.
     pub(super) fn counts(&self) -> impl Iterator<Item = (Verb, usize)> {
-        let count = |verb| self.changes.iter().filter(|change| Verb::of(&change.act) == verb).count();
+        let counted = self.counted();
+        let count = move |verb| counted.iter().filter(|(_, counted)| *counted == verb).count();
         Verb::ALL.into_iter().map(move |verb| (verb, count(verb))).filter(|(_, count)| *count > 0)
+    }
+
+    /// What is counted, here and once it is done. What is suspended is counted as that.
+    fn counted(&self) -> BTreeSet<(&ResourceId, Verb)> {
+        let changes = self.changes.iter().filter(|change| !self.suspended.contains_key(&change.id));
+        changes.map(|change| (&change.id, Verb::of(&change.act))).collect()
+    }
+
+    /// How many of the changes that the summary counts, but for those that are blocked, are of a resource that `is_it`.
+    pub fn count(&self, is_it: impl Fn(&ResourceId) -> bool) -> usize {
+        self.counted().into_iter().filter(|(id, verb)| *verb != Verb::Blocked && is_it(id)).count()
     }
 
     /// The steps in words, one line each, with what each needs: the language of this crate's tests.
     pub fn steps_text(&self) -> String {
         let mut text = String::new();
         for (index, node) in self.nodes.iter().enumerate() {
-            let needs: Vec<String> = node.needs.iter().map(|need| (need + 1).to_string()).collect();
-            let after =
-                if needs.is_empty() { String::new() } else { format!(" (after {})", needs.join(", ")) };
+            let named = |word: &str, nodes: &[usize]| {
+                let numbers: Vec<String> = nodes.iter().map(|node| (node + 1).to_string()).collect();
+                if numbers.is_empty() { String::new() } else { format!(" ({word} {})", numbers.join(", ")) }
+            };
+            let (after, instead) = (named("after", &node.needs), named("instead of", &node.instead));
             // Writing to a String cannot fail.
-            let _ = writeln!(text, "{}. {}{after}", index + 1, node.step);
+            let _ = writeln!(text, "{}. {}{after}{instead}", index + 1, node.step);
         }
         text
     }

@@ -72,7 +72,8 @@ impl<'a> ItemCheck<'a> {
             if !choices.is_empty() {
                 let message = format!("{} items have no choices", type_name(self.item.kind));
                 let hint = "remove them, or make the type single_choice or multiple_choice";
-                self.violations.push(Violation::error(path, message).with_hint(hint));
+                let violation = Violation::error(path, message).with_hint(hint);
+                self.violations.push(violation.concluded_from([self.path.key("type")]));
             }
             return;
         }
@@ -82,7 +83,8 @@ impl<'a> ItemCheck<'a> {
                 type_name(self.item.kind),
                 choices.len()
             );
-            self.error(path.clone(), message);
+            let violation = Violation::error(path.clone(), message);
+            self.violations.push(violation.concluded_from([self.path.key("type"), path.clone()]));
         }
         let mut seen = BTreeSet::new();
         for (index, choice) in choices.iter().enumerate() {
@@ -101,7 +103,9 @@ impl<'a> ItemCheck<'a> {
         let form = KeyForm::of(kind);
         let Some(key) = &self.item.key else {
             if form != KeyForm::Reference {
-                let violation = Violation::error(path, format!("{} items need a key", type_name(kind)));
+                let violation =
+                    Violation::error(path.clone(), format!("{} items need a key", type_name(kind)))
+                        .concluded_from([self.path.key("type"), path]);
                 self.violations.push(violation.with_hint(example(form)));
             }
             return None;
@@ -109,7 +113,8 @@ impl<'a> ItemCheck<'a> {
         if key.form() != form {
             let message =
                 format!("{} items take `{}`, not `{}`", type_name(kind), form.name(), key.form().name());
-            self.violations.push(Violation::error(path, message).with_hint(example(form)));
+            let violation = Violation::error(path, message).with_hint(example(form));
+            self.violations.push(violation.concluded_from([self.path.key("type")]));
             return None;
         }
         let path = path.key(form.name());
@@ -118,7 +123,8 @@ impl<'a> ItemCheck<'a> {
             KeySpec::Bool(value) => ItemKey::Bool(*value),
             KeySpec::Blanks(blanks) => {
                 if blanks.is_empty() {
-                    self.error(path.clone(), "needs at least one blank");
+                    let violation = Violation::error(path.clone(), "needs at least one blank");
+                    self.violations.push(violation.concluded_from([path.clone()]));
                 }
                 for (index, blank) in blanks.iter().enumerate() {
                     check_block(&path.index(index), blank, self.violations);
@@ -134,11 +140,15 @@ impl<'a> ItemCheck<'a> {
 
     fn check_chosen(&mut self, path: &FieldPath, ids: &[Text]) -> BTreeSet<String> {
         match (self.item.kind, ids.len()) {
-            (_, 0) => self.error(path.clone(), "names no choice"),
+            (_, 0) => {
+                let violation = Violation::error(path.clone(), "names no choice");
+                self.violations.push(violation.concluded_from([path.clone()]));
+            }
             (ItemType::SingleChoice, count @ 2..) => {
                 let message = format!("single_choice items have exactly one right choice, found {count}");
                 let hint = "make the type multiple_choice if several are right";
-                self.violations.push(Violation::error(path.clone(), message).with_hint(hint));
+                let violation = Violation::error(path.clone(), message).with_hint(hint);
+                self.violations.push(violation.concluded_from([self.path.key("type")]));
             }
             _ => {}
         }
@@ -148,8 +158,13 @@ impl<'a> ItemCheck<'a> {
         let mut listed = known.is_empty() || choices.len() > LISTED_MAX;
         for (index, id) in ids.iter().enumerate() {
             if !known.contains(id.as_str()) {
+                let all = self.path.key("choices");
+                // Of so many choices as nobody reads, each is not asked for each wrong name: that would take for ever.
+                let asked = if choices.len() > LISTED_MAX { 0 } else { choices.len() };
+                let ids = (0..asked).map(|index| all.index(index).key("id"));
                 let violation =
-                    Violation::error(path.index(index), "names a choice that the item does not have");
+                    Violation::error(path.index(index), "names a choice that the item does not have")
+                        .concluded_from(ids.chain([all.clone()]));
                 // "Did you mean" would tell the key to whoever reads the log: the choices are listed instead.
                 self.violations.push(if std::mem::replace(&mut listed, true) {
                     violation

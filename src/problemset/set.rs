@@ -54,7 +54,10 @@ impl ProblemSet {
 
         let items_path = root.key("items");
         if spec.items.is_empty() {
-            violations.push(Violation::error(items_path.clone(), "a problem set needs at least one item"));
+            violations.push(
+                Violation::error(items_path.clone(), "a problem set needs at least one item")
+                    .concluded_from([items_path.clone()]),
+            );
         }
         let mut first_uses: BTreeMap<&str, usize> = BTreeMap::new();
         let mut items = Vec::new();
@@ -63,7 +66,8 @@ impl ProblemSet {
             let path = items_path.index(index);
             if let Some(first) = first_uses.get(item.id.as_str()) {
                 let message = format!("{} is already the id of items[{first}]", quoted(&item.id));
-                violations.push(Violation::error(path.key("id"), message));
+                violations
+                    .push(Violation::error(path.key("id"), message).concluded_from([items_path.clone()]));
             } else {
                 first_uses.insert(&item.id, index);
             }

@@ -221,12 +221,24 @@ pub struct DeviceRequest {
     /// Which, instead of how many.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub device_ids: Vec<String>,
-    /// What they have to be able to do; `[[gpu]]` by default. All of an inner list, any of the outer.
+    /// What they have to be able to do; `[[gpu]]` by default where no driver is named. All of an inner list, any of the outer.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub capabilities: Vec<Vec<String>>,
     /// The driver's options.
     #[serde(default, skip_serializing_if = "TextMap::is_empty")]
     pub options: TextMap,
+}
+
+impl DeviceRequest {
+    /// The same with what it asks for where it names neither a driver nor capabilities: GPUs, as `docker run --gpus` does.
+    #[must_use]
+    pub fn completed(&self) -> Self {
+        let mut request = self.clone();
+        if request.driver.is_none() && request.capabilities.is_empty() {
+            request.capabilities = vec![vec!["gpu".to_owned()]];
+        }
+        request
+    }
 }
 
 #[cfg(test)]

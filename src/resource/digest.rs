@@ -1,6 +1,6 @@
 //! Canonical JSON and SHA-256. In: values and bytes. Out: the same text for equal values, everywhere.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -19,14 +19,46 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
 
 /// The HMAC-SHA256 of bytes (RFC 2104), as 64 lower-case hexadecimal digits: a digest that nobody can
 /// compute, or compare guesses with, who does not have the key.
-pub fn hmac_hex(key: &[u8; 32], bytes: &[u8]) -> String {
-    let pad = |byte: u8| {
-        let mut block = [byte; 64];
-        block.iter_mut().zip(key).for_each(|(padded, key)| *padded ^= key);
-        block
-    };
-    let inner = Sha256::new().chain_update(pad(0x36)).chain_update(bytes).finalize();
-    hex(&Sha256::new().chain_update(pad(0x5c)).chain_update(inner).finalize())
+pub fn hmac_hex(key: &[u8], bytes: &[u8]) -> String {
+    let mut hmac = Hmac::new(key);
+    hmac.update(bytes);
+    hmac.hex()
+}
+
+/// An HMAC-SHA256 of bytes that come one after the other.
+pub struct Hmac {
+    inner: Sha256,
+    outer: Sha256,
+}
+
+impl Hmac {
+    /// Of nothing yet.
+    pub fn new(key: &[u8]) -> Self {
+        let mut block = [0; 64];
+        if key.len() > block.len() {
+            block[..32].copy_from_slice(&Sha256::digest(key));
+        } else {
+            block[..key.len()].copy_from_slice(key);
+        }
+        let padded = |byte: u8| Sha256::new().chain_update(block.map(|key| key ^ byte));
+        Self { inner: padded(0x36), outer: padded(0x5c) }
+    }
+
+    /// What comes next.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.inner.update(bytes);
+    }
+
+    /// All of it, as 64 lower-case hexadecimal digits.
+    pub fn hex(self) -> String {
+        hex(&self.outer.chain_update(self.inner.finalize()).finalize())
+    }
+}
+
+impl fmt::Debug for Hmac {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hmac")
+    }
 }
 
 /// Bytes as lower-case hexadecimal digits.
@@ -51,12 +83,14 @@ mod tests {
 
     #[test]
     fn an_hmac_is_the_published_one() {
-        // RFC 4231, test case 1: its key has 20 bytes, which zeros lengthen.
-        let mut key = [0; 32];
-        key[..20].fill(0x0b);
+        // RFC 4231, test cases 1 and 6: a short key, and one that is longer than a block.
         assert_eq!(
-            hmac_hex(&key, b"Hi There"),
+            hmac_hex(&[0x0b; 20], b"Hi There"),
             "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"
+        );
+        assert_eq!(
+            hmac_hex(&[0xaa; 131], b"Test Using Larger Than Block-Size Key - Hash Key First"),
+            "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54"
         );
     }
 

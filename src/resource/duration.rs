@@ -52,6 +52,9 @@ impl Notation for Duration {
 
     fn parse(text: &str) -> Result<Self, String> {
         let refused = || format!("`{}` is not a duration (like 1m30s, 500ms)", text.escape_debug());
+        if !text.is_empty() && text != "0" && text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(format!("`{text}` has no unit: for seconds write `{text}s`"));
+        }
         let mut rest = text;
         let mut total: u64 = 0;
         if rest.is_empty() {

@@ -47,14 +47,31 @@ impl<'de> Visitor<'de> for TextMapVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<TextMap, A::Error> {
         let mut texts = BTreeMap::new();
-        while let Some(entry) = list.next_element::<String>()? {
-            // The value is not repeated: it may be a secret.
-            let (key, value) = entry.split_once('=').ok_or_else(|| A::Error::custom("expected KEY=value"))?;
-            if texts.insert(key.to_owned(), value.to_owned()).is_some() {
+        while let Some(Pair(key, value)) = list.next_element()? {
+            if texts.contains_key(&key) {
                 return Err(A::Error::custom(format!("`{}` is set twice", key.escape_debug())));
             }
+            texts.insert(key, value);
         }
         Ok(TextMap(texts))
+    }
+}
+
+/// An entry of Docker's list. What is wrong with it stands at it.
+struct Pair(String, String);
+
+impl<'de> Deserialize<'de> for Pair {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let entry = String::deserialize(deserializer)?;
+        // The value is not repeated: it may be a secret. A name alone is: it has none.
+        let Some((key, value)) = entry.split_once('=') else {
+            let why = "expected KEY=value (what a manifest means does not depend on whose environment it is read in)";
+            return Err(D::Error::custom(why));
+        };
+        if key.is_empty() {
+            return Err(D::Error::custom("expected KEY=value"));
+        }
+        Ok(Self(key.to_owned(), value.to_owned()))
     }
 }
 
@@ -104,6 +121,9 @@ impl JsonSchema for TextMap {
     }
 }
 
+/// What is shown in the place of a secret.
+pub const HIDDEN: &str = "(hidden)";
+
 /// Whether a variable's name looks as if its value were a secret: its value is then never shown.
 ///
 /// Substrings rather than words: `DBPASSWORD` and `MY_API_KEY_FILE` are meant too. Showing one
@@ -147,7 +167,6 @@ pub fn without_passwords(sentence: &str) -> Cow<'_, str> {
 
 /// What a program said, with nothing in it that opens something: neither in URLs nor under a name that looks secret.
 pub fn without_secrets(line: &str) -> String {
-    const HIDDEN: &str = "(hidden)";
     let line = without_passwords(line);
     let mut shown = String::with_capacity(line.len());
     let (line, is_old_form) = match old_form(&line) {
@@ -182,7 +201,7 @@ fn old_form(line: &str) -> Option<usize> {
 
 /// Where a value ends, as a shell and a Dockerfile read it: at a space outside of quotes, or with the quote that was
 /// opened before its name.
-fn end_of_value(value: &str, opened: Option<char>) -> usize {
+pub(super) fn end_of_value(value: &str, opened: Option<char>) -> usize {
     let mut quote = opened;
     let mut chars = value.char_indices();
     while let Some((at, c)) = chars.next() {
@@ -209,11 +228,15 @@ fn hide<'a>(text: &'a str, ends: &[char]) -> Cow<'a, str> {
     while let Some((before, after)) = rest.split_once("://") {
         shown.push_str(before);
         shown.push_str("://");
-        let word = &after[..after.find(ends).unwrap_or(after.len())];
-        // Up to another URL in the same word.
-        let word = match word.split_once("://") {
-            Some((one, _)) => one.trim_end_matches(|c: char| c.is_ascii_alphanumeric() || "+.-".contains(c)),
-            None => word,
+        // No further than another URL: who writes a million of them gets no answer later than who writes one.
+        let another = after.find("://");
+        let until = &after[..another.unwrap_or(after.len())];
+        let word = match until.find(ends) {
+            Some(end) => &until[..end],
+            None if another.is_some() => {
+                until.trim_end_matches(|c: char| c.is_ascii_alphanumeric() || "+.-".contains(c))
+            }
+            None => until,
         };
         // In a sentence: what follows it belongs to the sentence.
         let (address, next) = after.split_at(word.trim_end_matches([':', ',', ';', ')']).len());

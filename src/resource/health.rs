@@ -9,6 +9,7 @@ use serde::de::{Deserializer, Error, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
 use super::duration::Duration;
+use super::words::without_secret_words;
 
 /// How the engine finds out whether a container is well. What is left out comes from the image.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -41,6 +42,12 @@ impl HealthTest {
     /// The engine's list: `CMD`, `CMD-SHELL` or `NONE` first.
     pub fn words(&self) -> &[String] {
         &self.0
+    }
+
+    /// The same without what looks secret in it (law 12).
+    #[must_use]
+    pub fn without_secrets(&self) -> Self {
+        Self(without_secret_words(&self.0))
     }
 
     /// Whether the engine checks anything with a command that begins with this word. `NONE` is how manifests and

@@ -13,6 +13,7 @@ use super::env::{TextMap, looks_secret};
 use super::name::{Name, Owner};
 use super::reference::{ImageId, ImageReference};
 use super::violation::{FieldPath, Violation};
+use super::words::without_secret_words;
 
 /// Whose a resource is.
 pub const OWNER: &str = "io.invigil.owner";
@@ -180,8 +181,8 @@ pub fn spec_text(spec: &impl Serialize) -> String {
 }
 
 /// The same of a container, with the digests of the files that are put into it, by path, and without their
-/// content or the values of its variables: labels are listed and passed on far more widely than those are. That
-/// a variable was set is all that comparing needs.
+/// content, the values of its variables, or what looks secret in its program's words: labels are listed and passed on far
+/// more widely than those are. That a field was set is all that comparing needs.
 pub fn container_spec_text(spec: &ContainerSpec, files: &BTreeMap<String, String>) -> String {
     let mut spec = spec.clone();
     for file in &mut spec.files {
@@ -189,6 +190,12 @@ pub fn container_spec_text(spec: &ContainerSpec, files: &BTreeMap<String, String
     }
     for value in spec.env.0.values_mut() {
         value.clear();
+    }
+    for words in [&mut spec.entrypoint, &mut spec.command].into_iter().flatten() {
+        *words = without_secret_words(words);
+    }
+    if let Some(test) = spec.healthcheck.as_mut().and_then(|check| check.test.as_mut()) {
+        *test = test.without_secrets();
     }
     if let Some(logging) = &mut spec.logging {
         for (_, value) in logging.options.0.iter_mut().filter(|(key, _)| looks_secret(key)) {
@@ -228,9 +235,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn law_12_a_label_holds_no_variables_value_and_no_files_content() {
+    fn law_12_a_label_holds_no_variables_value_no_files_content_and_no_secret_argument() {
         let spec: ContainerSpec = serde_json::from_str(
-            r#"{"image": "a1", "env": {"DB": "canary-1"}, "files": [{"path": "/a", "content": "canary-3"}], "logging": {"options": {"splunk-token": "canary-2", "max-size": "1m"}}}"#,
+            r#"{"image": "a1", "entrypoint": ["run", "--key=canary-4"], "command": ["--token", "canary-5"],
+                "healthcheck": {"test": "check --password canary-6"}, "env": {"DB": "canary-1"}, "files": [{"path": "/a", "content": "canary-3"}], "logging": {"options": {"splunk-token": "canary-2", "max-size": "1m"}}}"#,
         )
         .expect("a spec");
         let digests = [("/a".to_owned(), "12ab".to_owned())].into();
@@ -239,6 +247,7 @@ mod tests {
         assert!(!text.contains("canary"), "{text}");
         let read: ContainerSpec = spec_from(&text).expect("a spec");
         assert!(read.env.0.contains_key("DB") && text.contains("1m"));
+        assert_eq!(read.command.unwrap(), ["--token", "(hidden)"]);
     }
 
     #[test]

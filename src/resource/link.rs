@@ -197,10 +197,14 @@ impl Notation for MacAddress {
         let octets: Vec<&str> = lower.split(':').collect();
         let fits = octets.len() == 6
             && octets.iter().all(|octet| octet.len() == 2 && octet.bytes().all(|b| b.is_ascii_hexdigit()));
-        if fits {
-            Ok(Self(lower))
-        } else {
+        // The lowest bit of the first octet says that an address is a group's (IEEE 802).
+        let is_groups = || u8::from_str_radix(octets[0], 16).is_ok_and(|octet| octet & 1 == 1);
+        if !fits {
             Err(format!("`{}` is not an Ethernet address", text.escape_debug()))
+        } else if is_groups() {
+            Err(format!("`{lower}` is a multicast address, which no container can have"))
+        } else {
+            Ok(Self(lower))
         }
     }
 

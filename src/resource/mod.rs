@@ -27,6 +27,8 @@ pub mod reference;
 pub mod restart;
 pub mod security;
 pub mod signal;
+pub mod size;
 pub mod ulimit;
 pub mod violation;
 pub mod volume;
+pub mod words;

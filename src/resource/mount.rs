@@ -354,6 +354,13 @@ impl Notation for ContainerPath {
     const EXPECTED: &'static str = "an absolute path in the container";
 
     fn parse(text: &str) -> Result<Self, String> {
+        // As Compose and `docker run -v` write what is a bind here.
+        if text.contains(':') {
+            let shown = text.escape_debug();
+            return Err(format!(
+                "`{shown}` is not an absolute path in the container: SOURCE:TARGET goes into `binds`"
+            ));
+        }
         container_path(text).map(Self)
     }
 
@@ -379,6 +386,46 @@ pub struct Tmpfs {
     pub options: String,
 }
 
+/// What engines take as options of a tmpfs (moby, `pkg/mount` and `volume/mounts`; Podman, `pkg/util`): they refuse others at the start.
+const TMPFS_SETTINGS: [&str; 7] = ["gid", "mode", "mpol", "nr_blocks", "nr_inodes", "size", "uid"];
+const TMPFS_FLAGS: [&str; 35] = [
+    "async",
+    "atime",
+    "bind",
+    "defaults",
+    "dev",
+    "diratime",
+    "dirsync",
+    "exec",
+    "mand",
+    "noatime",
+    "nodev",
+    "nodiratime",
+    "noexec",
+    "nomand",
+    "norelatime",
+    "nostrictatime",
+    "nosuid",
+    "notmpcopyup",
+    "private",
+    "rbind",
+    "relatime",
+    "remount",
+    "ro",
+    "rprivate",
+    "rshared",
+    "rslave",
+    "runbindable",
+    "rw",
+    "shared",
+    "slave",
+    "strictatime",
+    "suid",
+    "sync",
+    "tmpcopyup",
+    "unbindable",
+];
+
 impl Notation for Tmpfs {
     type Long = NoLongForm;
     const EXPECTED: &'static str = "a tmpfs like \"/run:size=64m\"";
@@ -387,6 +434,15 @@ impl Notation for Tmpfs {
         let (target, options) = text.split_once(':').unwrap_or((text, ""));
         if !options.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '=' | ',' | '_' | '-' | '%')) {
             return Err(format!("`{}` are not options of a tmpfs", options.escape_debug()));
+        }
+        let unknown = options.split(',').filter(|option| !option.is_empty()).find(|option| {
+            match option.split_once('=') {
+                Some((key, _)) => !TMPFS_SETTINGS.contains(&key),
+                None => !TMPFS_FLAGS.contains(option),
+            }
+        });
+        if let Some(option) = unknown {
+            return Err(format!("`{option}` is not an option of a tmpfs (like size=64m, mode=1777, noexec)"));
         }
         Ok(Self { target: container_path(target)?, options: options.to_owned() })
     }

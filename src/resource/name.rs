@@ -186,6 +186,21 @@ impl<'de> Deserialize<'de> for ResourceId {
     }
 }
 
+impl JsonSchema for ResourceId {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "ResourceId".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let kinds = Kind::ALL.map(Kind::as_str).join("|");
+        json_schema!({
+            "type": "string",
+            "pattern": format!("^({kinds})/[a-zA-Z0-9][a-zA-Z0-9_.-]+$"),
+            "description": "A resource: `container/web`.",
+        })
+    }
+}
+
 /// The name of this Invigil instance on the host. Only what bears it is ever touched.
 ///
 /// Lower case like an image repository's component, because it is part of the tags that mark images.

@@ -13,6 +13,9 @@ use super::name::Name;
 use super::notation::{NoLongForm, Notation, notation};
 use super::violation::{FieldPath, Violation};
 
+/// The networks that engines have by themselves, which no manifest describes. Nobody on one is found by its name.
+pub const PREDEFINED: [&str; 3] = ["bridge", "host", "none"];
+
 /// The most subnets of a network: far more than an engine can route. Each fixed address is looked for in all.
 const SUBNETS_MAX: usize = 256;
 

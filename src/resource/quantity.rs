@@ -38,7 +38,13 @@ impl Notation for ByteSize {
             "t" | "tb" | "ti" | "tib" => 1 << 40,
             _ => return Err(refused()),
         };
-        scaled(number, factor).map(Self).ok_or_else(refused)
+        match scaled(number, factor) {
+            Some(bytes) => Ok(Self(bytes)),
+            None if number.parse::<f64>().is_ok_and(|number| number >= 1.0) && !number.ends_with('.') => {
+                Err(format!("`{}` is more than the engine can count", text.escape_debug()))
+            }
+            None => Err(refused()),
+        }
     }
 
     fn from_long(long: NoLongForm) -> Result<Self, String> {
@@ -229,7 +235,7 @@ mod tests {
         );
         assert_eq!(
             "309485009821345068.724781056t".parse::<ByteSize>(),
-            Err("`309485009821345068.724781056t` is not a size (like 64Mi, 512m, 1.5g)".to_owned())
+            Err("`309485009821345068.724781056t` is more than the engine can count".to_owned())
         );
         for bad in [
             "18446744073709551615.000000001t",

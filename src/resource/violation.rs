@@ -45,6 +45,11 @@ impl FieldPath {
         &self.0
     }
 
+    /// Whether this leads to `other`, or into it.
+    pub fn is_within(&self, other: &Self) -> bool {
+        self.0.starts_with(&other.0)
+    }
+
     /// The path without its last step; `None` at the root.
     pub fn parent(&self) -> Option<Self> {
         let (_, rest) = self.0.split_last()?;
@@ -97,17 +102,39 @@ pub struct Violation {
     pub message: String,
     /// What to do about it, where something better than the message can be said.
     pub hint: Option<String>,
+    /// The fields from which it is concluded because they are not there, or as they are. Where one of them could not be
+    /// read, nothing is concluded.
+    pub concluded_from: Vec<FieldPath>,
 }
 
 impl Violation {
     /// A violation that refuses the document.
     pub fn error(path: FieldPath, message: impl Into<String>) -> Self {
-        Self { path, severity: Severity::Error, message: message.into(), hint: None }
+        Self {
+            path,
+            severity: Severity::Error,
+            message: message.into(),
+            hint: None,
+            concluded_from: Vec::new(),
+        }
     }
 
     /// A violation that is only told.
     pub fn warning(path: FieldPath, message: impl Into<String>) -> Self {
-        Self { path, severity: Severity::Warning, message: message.into(), hint: None }
+        Self {
+            path,
+            severity: Severity::Warning,
+            message: message.into(),
+            hint: None,
+            concluded_from: Vec::new(),
+        }
+    }
+
+    /// The same, where it follows from other fields than its own, or from one that is not there.
+    #[must_use]
+    pub fn concluded_from(mut self, fields: impl IntoIterator<Item = FieldPath>) -> Self {
+        self.concluded_from.extend(fields);
+        self
     }
 
     /// The same, with advice.

@@ -9,6 +9,7 @@ use std::path::{self, Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
+use super::git::checkout_around;
 use super::stamp::Stamp;
 use super::{Content, Extent, LOCK, ManifestFile, Refusal, RootIdentity, Snapshot, SourceError};
 
@@ -80,7 +81,9 @@ fn read_once(given: &Path) -> Result<Snapshot, Disturbance> {
         return Err(Disturbance::Changed);
     }
     let extent = if before.is_directory { Extent::Directory } else { Extent::OneFile };
-    Ok(Snapshot::new(given.to_owned(), before.identity, extent, files).with_directories(before.directories))
+    Ok(Snapshot::new(given.to_owned(), before.identity, extent, files)
+        .with_directories(before.directories)
+        .in_checkout(checkout_around(&root)))
 }
 
 /// What is under a root, without the bytes. Two equal listings mean that nothing changed in between.
@@ -151,7 +154,16 @@ impl Listing {
         above: &mut Vec<RootIdentity>,
     ) -> Result<(), Disturbance> {
         let unreadable = |source| Disturbance::from_io(directory, source);
-        for entry in fs::read_dir(directory).map_err(unreadable)? {
+        let listed = match fs::read_dir(directory) {
+            // Of one below the root it is known where it is, and the others are told of at least.
+            Err(error) if error.kind() == ErrorKind::PermissionDenied && !relative.as_os_str().is_empty() => {
+                let found = Found::Refused(refused("this directory cannot be read: permission denied"));
+                self.entries.push(Entry { path: relative.to_owned(), found });
+                return Ok(());
+            }
+            listed => listed.map_err(unreadable)?,
+        };
+        for entry in listed {
             let entry = entry.map_err(unreadable)?;
             let name = entry.file_name();
             if name.as_encoded_bytes().starts_with(b".") {
@@ -165,11 +177,10 @@ impl Listing {
                 continue;
             }
             match follow(&path, file_type)? {
-                Target::Nowhere => self.entries.push(Entry {
-                    path: relative,
-                    // Of any name: it may lead to a directory whose file system is not mounted (law 2).
-                    found: Found::Refused(refused("this symbolic link leads nowhere")),
-                }),
+                // Of any name: it may lead to a directory whose file system is not mounted (law 2).
+                Target::Refused(refusal) => {
+                    self.entries.push(Entry { path: relative, found: Found::Refused(refusal) });
+                }
                 Target::Found(metadata) if metadata.is_dir() => {
                     let identity = identity(&metadata);
                     // A link to a directory above would list the same files again, without end.
@@ -199,7 +210,7 @@ fn lock_in(directory: &Path) -> Result<Option<Entry>, Disturbance> {
         Err(source) => return Err(Disturbance::from_io(&path, source)),
     };
     let found = match found {
-        Target::Nowhere => Found::Refused(refused("this symbolic link leads nowhere")),
+        Target::Refused(refusal) => Found::Refused(refusal),
         Target::Found(metadata) if metadata.is_dir() => return Ok(None),
         Target::Found(metadata) => Found::of(&metadata),
     };
@@ -218,19 +229,24 @@ fn root_metadata(root: &Path) -> Result<Metadata, Disturbance> {
 /// What stands behind a name once links are followed.
 enum Target {
     Found(Metadata),
-    Nowhere,
+    Refused(Refusal),
 }
 
 fn follow(path: &Path, file_type: FileType) -> Result<Target, Disturbance> {
+    let nowhere = || Target::Refused(refused("this symbolic link leads nowhere"));
     match fs::metadata(path) {
         Ok(metadata) => Ok(Target::Found(metadata)),
+        // The directory around it may be listed, and no more.
+        Err(source) if source.kind() == ErrorKind::PermissionDenied => {
+            Ok(Target::Refused(refused("what this name stands for cannot be seen: permission denied")))
+        }
         Err(source) if file_type.is_symlink() => match source.kind() {
             // The link itself may be what vanished.
             ErrorKind::NotFound | ErrorKind::NotADirectory => match fs::symlink_metadata(path) {
-                Ok(_) => Ok(Target::Nowhere),
+                Ok(_) => Ok(nowhere()),
                 Err(source) => Err(Disturbance::from_io(path, source)),
             },
-            _ if source.raw_os_error() == Some(ELOOP) => Ok(Target::Nowhere),
+            _ if source.raw_os_error() == Some(ELOOP) => Ok(nowhere()),
             _ => Err(Disturbance::from_io(path, source)),
         },
         Err(source) => Err(Disturbance::from_io(path, source)),

@@ -5,6 +5,7 @@ pub(crate) mod archive;
 pub mod attachment;
 pub mod context;
 pub mod directory;
+pub mod git;
 mod members;
 pub mod saved_image;
 mod stamp;
@@ -31,6 +32,16 @@ pub struct Snapshot {
     directories: BTreeMap<PathBuf, RootIdentity>,
     files: Vec<ManifestFile>,
     revision: Revision,
+    checkout: Option<Checkout>,
+}
+
+/// The commit of a repository that Invigil keeps, of which a snapshot was taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkout {
+    /// What is replaced with the next commit, with everything in it.
+    pub directory: PathBuf,
+    /// The commit's full id.
+    pub commit: String,
 }
 
 /// What a snapshot was taken of.
@@ -47,13 +58,24 @@ impl Snapshot {
     pub fn new(root: PathBuf, identity: RootIdentity, extent: Extent, mut files: Vec<ManifestFile>) -> Self {
         files.sort_by(|a, b| a.bytes_of_path().cmp(b.bytes_of_path()));
         let revision = Revision::of(&files);
-        Self { root, identity, extent, directories: BTreeMap::new(), files, revision }
+        Self { root, identity, extent, directories: BTreeMap::new(), files, revision, checkout: None }
     }
 
     /// The same, with the directories below the root.
     #[must_use]
     pub fn with_directories(self, directories: BTreeMap<PathBuf, RootIdentity>) -> Self {
         Self { directories, ..self }
+    }
+
+    /// The same, of a commit.
+    #[must_use]
+    pub fn in_checkout(self, checkout: Option<Checkout>) -> Self {
+        Self { checkout, ..self }
+    }
+
+    /// The commit that it was taken of; `None` for a plain directory.
+    pub const fn checkout(&self) -> Option<&Checkout> {
+        self.checkout.as_ref()
     }
 
     /// The directory or file that was read, as the reader was given it.

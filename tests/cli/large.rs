@@ -12,6 +12,11 @@ const MEMORY_MAX: u64 = 48 << 20;
 
 /// `validate` of a directory: what it prints, and the most memory that it had, in bytes.
 fn validate(directory: &Path) -> (String, u64) {
+    // On a busy machine it may end before it is looked at.
+    std::iter::repeat_with(|| watched(directory)).take(20).find(|(_, peak)| *peak > 0).expect("a look at it")
+}
+
+fn watched(directory: &Path) -> (String, u64) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_invigil"))
         .arg("validate")
         .arg(directory)
@@ -77,7 +82,6 @@ fn a_file_of_any_size_takes_no_memory() {
         manifest(dir.path(), source);
         let (told, peak) = validate(dir.path());
         assert_eq!(told, "1 valid manifest, 0 errors, 0 warnings\n", "{source}");
-        assert!(peak > 0, "{source}: it was not looked at");
         assert!(peak < MEMORY_MAX, "{source}: {} MiB", peak >> 20);
     }
 }
@@ -96,6 +100,5 @@ fn an_archive_whose_names_are_as_long_as_layers_is_refused_without_being_read_in
     manifest(dir.path(), "load: {archive: saved.tar}");
     let (told, peak) = validate(dir.path());
     assert!(told.contains("saved.tar is no saved image: a name in it is longer than any can be\n"), "{told}");
-    assert!(peak > 0, "it was not looked at");
     assert!(peak < 2 * MEMORY_MAX, "{} MiB", peak >> 20);
 }

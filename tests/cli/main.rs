@@ -2,11 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test stops where a value is not there")]
 
+mod config;
 mod large;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -46,7 +48,21 @@ impl Test {
     }
 
     fn run(&self) -> Output {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_invigil"))
+        self.run_by(Command::new(env!("CARGO_BIN_EXE_invigil")))
+    }
+
+    /// As whoever may not read what its mode forbids, also where the tests are root's.
+    fn run_bound_by_modes(&self) -> Output {
+        if fs::metadata("/proc/self").expect("this process").uid() != 0 {
+            return self.run();
+        }
+        let mut command = Command::new("setpriv");
+        command.args(["--bounding-set=-dac_override,-dac_read_search", env!("CARGO_BIN_EXE_invigil")]);
+        self.run_by(command)
+    }
+
+    fn run_by(&self, mut command: Command) -> Output {
+        let mut child = command
             .args(&self.arguments)
             .current_dir(self.dir.path())
             .env_clear()
@@ -92,6 +108,30 @@ fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
+#[test]
+fn law_3_what_may_not_be_read_is_told_where_it_is_and_the_others_are_told_of_too() {
+    let test = Test::new(&["validate", "m"])
+        .file("m/v.yaml", GOOD)
+        .file("m/w.yaml", "kind: Volume\n")
+        .file("m/closed/v.yaml", GOOD)
+        .file("m/listed/v.yaml", GOOD)
+        .file("m/x.yaml", GOOD);
+    for (path, mode) in [("m/closed", 0o000), ("m/listed", 0o400), ("m/x.yaml", 0o000)] {
+        fs::set_permissions(test.dir.path().join(path), fs::Permissions::from_mode(mode)).expect("a mode");
+    }
+    let output = test.run_bound_by_modes();
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "m/closed:1:1: this directory cannot be read: permission denied\n\
+         m/listed/v.yaml:1:1: what this name stands for cannot be seen: permission denied\n\
+         m/w.yaml:1:1: the field `apiVersion` is missing\n\
+         m/w.yaml:1:1: the field `metadata` is missing\n\
+         m/x.yaml:1:1: this file cannot be read: permission denied\n\
+         1 valid manifest, 5 errors, 0 warnings\n"
+    );
+    assert_eq!(output.status.code(), Some(1));
+}
+
 const GOOD: &str = "apiVersion: invigil/v1\nkind: Volume\nmetadata: {name: responses}\n";
 
 #[test]
@@ -115,7 +155,7 @@ fn validate_tells_every_error_and_counts() {
         );
     Test::new(&["validate", "m/w.yaml"]).file("m/w.yaml", "{").says(
         1,
-        "m/w.yaml:2:1: this is not YAML: did not find expected node content\n0 valid manifests, 1 error, 0 warnings\n",
+        "m/w.yaml:2:1: this is not YAML: did not find expected node content\n  hint: the `{` in line 1, column 1, is still open here: is its `}` missing?\n0 valid manifests, 1 error, 0 warnings\n",
         "",
     );
     Test::new(&["validate", "m/v.yaml"]).file("m/v.yaml", GOOD).says(
@@ -306,6 +346,18 @@ fn completions_are_there_for_every_shell() {
     }
 }
 
+#[test]
+fn every_command_has_a_manual_page_that_says_what_its_help_says() {
+    let test = Test::new(&["man", "pages"]);
+    test.says(0, "", "");
+    let listed = fs::read_dir(repository("tests/cli/help")).unwrap();
+    for name in listed.map(|file| file.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned()) {
+        let page = if name == "invigil" { name } else { format!("invigil-{name}") };
+        let text = fs::read_to_string(test.dir.path().join(format!("pages/{page}.1"))).unwrap();
+        assert!(text.contains("Examples:"), "{page}");
+    }
+}
+
 /// Every command's help is a file in `tests/cli/help`; with `INVIGIL_ACCEPT` set, they are written anew.
 #[test]
 fn help_says_word_for_word_what_it_is_to_say() {
@@ -322,7 +374,13 @@ fn help_says_word_for_word_what_it_is_to_say() {
         .lines()
         .filter(|line| !line.starts_with("   "))
         .filter_map(|line| line.split_whitespace().next())
+        // It tells what the others' `--help` does.
+        .filter(|name| *name != "help")
         .collect();
+    assert_eq!(
+        String::from_utf8(Test::new(&["help", "plan"]).run().stdout).expect("text"),
+        helped(Some("plan"))
+    );
     let texts = names.iter().map(|name| (format!("{name}.txt"), helped(Some(name))));
     let texts: BTreeMap<String, String> = texts.chain([("invigil.txt".to_owned(), all.clone())]).collect();
     if std::env::var_os("INVIGIL_ACCEPT").is_some() {

@@ -40,22 +40,10 @@ async fn a_context_is_built_once_and_anew_when_it_changed() {
     }
 }
 
-/// Whether `BuildKit` cannot read a context that is sent to it, as with containerd's store.
-fn reads_no_context(builder: &str) -> bool {
-    builder == "buildkit"
-        && docker(&["info", "--format", "{{.DriverStatus}}"]).contains("io.containerd.snapshotter")
-}
-
 async fn built_once(builder: &str) {
     let host = Host::new(builder).await;
     context(&host, BUSYBOX);
     host.write("image.yaml", &image(builder));
-    if reads_no_context(builder) {
-        let (outcomes, _) = host.try_apply().await;
-        let told = outcomes.failed.values().next().expect("a failure");
-        assert!(told.contains("BuildKit cannot read what it is sent"), "{told}");
-        host.write("image.yaml", &image("auto"));
-    }
     host.container("web", &format!("{{image: '{}', stopSignal: SIGKILL}}", host.name("app:v1")));
     let plan = host.apply().await;
     assert!(plan.starts_with("image/@app  build   "), "{plan}");
@@ -146,13 +134,6 @@ async fn fails(builder: &str, why: &str) {
     let host = Host::new(&format!("no{builder}")).await;
     context(&host, BUSYBOX);
     host.write("image.yaml", &image(builder));
-    if reads_no_context(builder) {
-        // It gets no further than that.
-        let (outcomes, _) = host.try_apply().await;
-        let told = outcomes.failed.values().next().expect("a failure");
-        assert!(told.contains("BuildKit cannot read what it is sent"), "{told}");
-        return;
-    }
     host.container("web", &format!("{{image: '{}', stopSignal: SIGKILL}}", host.name("app:v1")));
     host.apply().await;
     let before = host.inspect("web", "{{.Id}}");

@@ -68,7 +68,7 @@ async fn files_are_there_before_the_start_and_change_as_they_say() {
     let plan = host.apply().await;
     assert_eq!(
         plan,
-        "container/@f  update in place\n  files./etc/exam/motd   other content -> 10 bytes, 0640\n\n\
+        "container/@f  update in place\n  files./etc/exam/motd   other content, mode or owner -> 10 bytes, 0640\n\n\
          Plan: 1 to update; 0 unchanged.\n"
     );
     assert_eq!(host.inspect("f", "{{.Id}} {{.State.StartedAt}}"), before);
@@ -106,7 +106,10 @@ async fn law_11_files_that_never_arrived_are_seen_to_be_missing() {
     docker(&["cp", empty.to_str().expect("a path"), &format!("{}:/etc/exam.conf", host.name("f"))]);
     host.container("f", &spec(""));
     let plan = host.apply().await;
-    assert!(plan.contains("  files./etc/exam.conf   other content -> 1 byte, 0644\n"), "{plan}");
+    assert!(
+        plan.contains("  files./etc/exam.conf   other content, mode or owner -> 1 byte, 0644\n"),
+        "{plan}"
+    );
     assert_eq!(in_container(&host, "f", &["cat", "/etc/exam.conf"]), "a");
 }
 
@@ -180,4 +183,19 @@ async fn what_a_job_leaves_is_taken_out_once_when_it_ends() {
     let plan = host.apply().await;
     assert!(plan.starts_with("container/@job  collect\n  collect   /out -> "), "{plan}");
     assert_eq!(unpacked(&only_archive(kept.path())), [("out".to_owned(), "x".to_owned())].into());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_below_another_one_is_told_and_holds_up_nobody_else() {
+    let host = Host::new("below").await;
+    host.container("l", &listener(", files: [{path: /bin/busybox/x, content: ''}]"));
+    host.container("m", &listener(""));
+    let (outcomes, _) = host.try_apply().await;
+    let failed: Vec<String> = outcomes.failed.values().map(|why| host.shown(why)).collect();
+    assert!(failed.len() == 1 && failed[0].contains("not a directory"), "{failed:?}");
+    docker(&["kill", &host.name("m")]);
+    host.container("l", &listener(", files: [{path: /bin/x, content: ''}]"));
+    host.apply().await;
+    assert_eq!(host.inspect("m", "{{.State.Running}}"), "true");
+    assert_eq!(in_container(&host, "l", &["ls", "/bin/x"]), "/bin/x");
 }

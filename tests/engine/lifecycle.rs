@@ -1,10 +1,8 @@
 //! Containers come, go, and are put right; networks and volumes with them.
 
-use crate::support::{BUSYBOX, Host, docker, is_podman};
-
-fn sleeper(more: &str) -> String {
-    format!("{{image: '{BUSYBOX}', command: [sleep, '1000'], stopSignal: SIGKILL{more}}}")
-}
+use crate::faults::engine_at;
+use crate::proxy::Proxy;
+use crate::support::{BUSYBOX, Host, docker, is_podman, sleeper};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_container_is_made_and_goes_with_its_manifest() {
@@ -86,6 +84,26 @@ async fn names_that_were_exchanged_are_given_back_and_nothing_restarts() {
         "container/@a  update in place\n  name   @b -> @a\n\
          container/@b  update in place\n  name   @a -> @b\n\nPlan: 2 to update; 0 unchanged.\n"
     );
+    assert_eq!((started("a"), started("b")), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whose_network_is_shared_gets_its_name_back_and_who_shares_it_goes_on() {
+    let host = Host::new("sharer").await;
+    host.container("a", &sleeper(""));
+    host.container("b", &sleeper(&format!(", networkMode: 'container:{}'", host.name("a"))));
+    host.apply().await;
+    let started = |name: &str| host.inspect(name, "{{.Id}} {{.State.StartedAt}}");
+    let before = (started("a"), started("b"));
+    docker(&["rename", &host.name("a"), &host.name("x")]);
+    let renamed = "container/@a  update in place\n  name   @x -> @a\n\nPlan: 1 to update; 1 unchanged.\n";
+    assert_eq!(host.apply().await, renamed);
+    docker(&["rename", &host.name("a"), &host.name("x")]);
+    docker(&["rename", &host.name("b"), &host.name("a")]);
+    docker(&["rename", &host.name("x"), &host.name("b")]);
+    let exchanged = "container/@a  update in place\n  name   @b -> @a\n\
+                     container/@b  update in place\n  name   @a -> @b\n\nPlan: 2 to update; 0 unchanged.\n";
+    assert_eq!(host.apply().await, exchanged);
     assert_eq!((started("a"), started("b")), before);
 }
 
@@ -362,8 +380,11 @@ async fn a_changed_volume_is_told_and_never_touched() {
         );
     };
     volume("{labels: {room: '101'}, options: {type: tmpfs, device: tmpfs}}");
+    host.container("seat", &sleeper(&format!(", binds: ['{}:/data']", host.name("data"))));
     host.apply().await;
-    let made = docker(&["volume", "inspect", &host.name("data")]);
+    // Not when it was made: an engine takes that from what is mounted.
+    let facts = "{{json .Labels}} {{json .Options}} {{.Driver}} {{.Mountpoint}}";
+    let made = docker(&["volume", "inspect", "--format", facts, &host.name("data")]);
     for changed in [
         "{labels: {room: '102'}, options: {type: tmpfs, device: tmpfs}}",
         "{labels: {room: '101'}}",
@@ -372,8 +393,11 @@ async fn a_changed_volume_is_told_and_never_touched() {
         volume(changed);
         let plan = host.plan().await;
         assert!(plan.starts_with("volume/@data  blocked   a volume cannot be changed"), "{plan}");
+        // Who has it is kept running all the same.
+        docker(&["kill", &host.name("seat")]);
         host.try_apply().await;
-        assert_eq!(docker(&["volume", "inspect", &host.name("data")]), made);
+        assert_eq!(host.inspect("seat", "{{.State.Running}}"), "true");
+        assert_eq!(docker(&["volume", "inspect", "--format", facts, &host.name("data")]), made);
     }
 }
 
@@ -417,6 +441,53 @@ async fn law_5_a_replaced_containers_anonymous_volumes_go_over() {
         assert_eq!(host.apply().await.lines().next(), Some("container/@c  replace"),);
         assert_eq!(docker(&["exec", &host.name("c"), "cat", "/data/a"]), "answers");
     }
+    // What the image declares is no manifest's to give up; what the manifest gives up is not mounted any more, and stays.
+    host.container("c", &spec("3").replace("env:", "volumes: [/data, /own], env:"));
+    host.apply().await;
+    docker(&["exec", &host.name("c"), "sh", "-c", "echo notes > /own/n"]);
+    let own = host.inspect("c", "{{range .Mounts}}{{if eq .Destination \"/own\"}}{{.Name}}{{end}}{{end}}");
+    host.container("c", &spec("3"));
+    assert_eq!(
+        host.apply().await,
+        format!(
+            "container/@c  replace   what is at /own stays in the volume {}\n  volumes   /own -> (none)\n\n\
+             Plan: 1 to replace; 0 unchanged.\n",
+            &own[..12]
+        )
+    );
+    assert_eq!(host.inspect("c", "{{range .Mounts}}{{.Destination}}{{end}}"), "/data");
+    assert_eq!(docker(&["run", "--rm", "-v", &format!("{own}:/own"), BUSYBOX, "cat", "/own/n"]), "notes");
+    docker(&["volume", "rm", &own]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn law_5_no_call_takes_a_volume_away() {
+    let (host, proxy) = (Host::new("delete").await, Proxy::start());
+    let engine = engine_at(&proxy.endpoint());
+    let data = |env: &str| sleeper(&format!(", volumes: [/data], binds: ['@v:/v'], env: {{A: '{env}'}}"));
+    host.write("v.yaml", "apiVersion: invigil/v1\nkind: Volume\nmetadata: {name: '@v'}\n");
+    host.container("changes", &data("1"));
+    host.container("goes", &data("1"));
+    host.apply().await;
+    host.container("changes", &data("2"));
+    host.remove("goes.yaml");
+    host.remove("v.yaml");
+    let before = ["changes", "goes"].map(|name| host.inspect(name, "{{.Id}}"));
+    let (plan, outcomes) = host.pass(&engine, 8).await.expect("a pass");
+    assert!(outcomes.is_success(), "{outcomes:?}");
+    // One that fails is taken back.
+    host.container("changes", &format!("{{image: '{BUSYBOX}', volumes: [/data], command: [/nope]}}"));
+    let (_, outcomes) = host.pass(&engine, 8).await.expect("a pass");
+    assert!(!outcomes.is_success());
+    let deletions: Vec<_> = proxy.writes().into_iter().filter(|call| call.method == "DELETE").collect();
+    for id in &before {
+        assert!(deletions.iter().any(|call| call.path.contains(id)), "{deletions:?}");
+    }
+    for call in &deletions {
+        let is_kept = call.path.starts_with("/containers/") && call.path.contains("?v=false&");
+        assert!(is_kept, "{call}, of {}", plan.steps_text());
+    }
+    assert_eq!(deletions.len(), 3, "{deletions:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -82,8 +82,8 @@ async fn a_paper_is_served_by_the_program_of_ones_own_image() {
     let image = host.name("midterm:latest");
     let first = image_id(&image);
     docker(&["rm", "-f", &host.name("seat")]);
-    let marks = docker(&["images", "--format", "{{.Repository}}:{{.Tag}}", "--filter", "label=version=one"]);
-    for tag in marks.lines().filter(|tag| tag.contains("midterm")) {
+    let tags = docker(&["images", "--format", "{{.Repository}}:{{.Tag}}", "--filter", "label=version=one"]);
+    for tag in tags.lines().filter(|tag| tag.contains(&host.prefix) && tag.contains("midterm")) {
         docker(&["rmi", tag]);
     }
     assert!(!run(&["image", "inspect", &image]).status.success());

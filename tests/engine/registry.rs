@@ -347,9 +347,9 @@ async fn a_locked_tag_means_the_image_that_it_was_wherever_it_moves() {
     assert_eq!(number(), "1");
 
     // Elsewhere the tag moves: here it is what it was, also for a seat that is made anew.
+    let id = host.inspect("seat", "{{.Image}}");
     docker(&["rm", "-f", &host.name("seat")]);
-    let id = docker(&["images", "-q", "--filter", "label=number=1"]);
-    docker(&["rmi", "-f", id.lines().next().expect("an image")]);
+    docker(&["rmi", "-f", &id]);
     publish(2);
     let (code, said) = apply(&host, login.path());
     assert_eq!(code, Some(0), "{said}");

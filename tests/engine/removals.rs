@@ -169,9 +169,9 @@ fn a_suspended_host_is_left_as_it_is_until_it_is_resumed() {
     assert_eq!(networks.invigil(&["suspend", "--reason", "the exam runs"], ""), (Some(0), suspended));
     let told = "network/@1  create   (the host is suspended: the exam runs)\n\
                 warning: the host is suspended: the exam runs; nothing is changed until `invigil resume`\n\n\
-                Plan: 1 to create; 0 unchanged, 1 suspended.\n";
+                Nothing to do; 0 unchanged, 1 suspended.\n";
     assert_eq!(networks.invigil(&["plan"], ""), (Some(0), told.to_owned()));
-    assert_eq!(networks.invigil(&["apply", "--yes"], ""), (Some(1), told.to_owned()));
+    assert_eq!(networks.invigil(&["apply", "--yes"], ""), (Some(0), told.to_owned()));
     let resumed = format!("Resumed: owner {owner} was suspended (the exam runs).\n");
     assert_eq!(networks.invigil(&["resume"], ""), (Some(0), resumed));
     assert_eq!(networks.invigil(&["apply"], "").0, Some(0));

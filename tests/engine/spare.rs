@@ -1,8 +1,8 @@
-//! An engine beside the first, for tests that kill one, need two, or need a disk of another sort: `scripts/engine start spare`. In: nothing. Out: where it
-//! answers. It is removed with all that it holds when the test ends.
+//! An engine beside the first, for tests that kill one, need two, or need a disk of another sort: `scripts/engine start
+//! spare`. In: nothing. Out: where it answers. It is removed with all that it holds when the test ends.
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
@@ -27,6 +27,11 @@ impl Spare {
         Self::started("sized")
     }
 
+    /// The same, also reached by TLS.
+    pub fn tls() -> Self {
+        Self::started("tls")
+    }
+
     fn started(name: &'static str) -> Self {
         let turn = File::create(std::env::temp_dir().join("invigil-spare-engine.lock")).expect("a file");
         turn.lock().expect("a lock");
@@ -47,7 +52,7 @@ impl Spare {
 
     /// Starts it again.
     pub fn start(&self) {
-        assert_eq!(script("start", self.name), self.endpoint());
+        start_again(self.name, &self.socket);
     }
 
     /// What the docker command says of it; it must succeed.
@@ -62,12 +67,22 @@ impl Spare {
 
     /// What kills it, as the kernel does when memory is short.
     pub fn killer(&self) -> Arc<dyn Fn() + Send + Sync> {
-        let pid = std::fs::read_to_string(self.socket.with_file_name("pid")).expect("its process");
-        Arc::new(move || {
-            let killed = Command::new("kill").args(["-KILL", pid.trim()]).status().expect("kill");
-            assert!(killed.success());
-        })
+        killer(&self.socket)
     }
+}
+
+/// What kills the engine that answers at a socket now.
+pub fn killer(socket: &Path) -> Arc<dyn Fn() + Send + Sync> {
+    let pid = std::fs::read_to_string(socket.with_file_name("pid")).expect("its process");
+    Arc::new(move || {
+        let killed = Command::new("kill").args(["-KILL", pid.trim()]).status().expect("kill");
+        assert!(killed.success());
+    })
+}
+
+/// Starts an engine again that answered at a socket.
+pub fn start_again(name: &str, socket: &Path) {
+    assert_eq!(script("start", name), format!("unix://{}", socket.display()));
 }
 
 impl Drop for Spare {

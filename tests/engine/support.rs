@@ -20,7 +20,7 @@ use invigil::records::Records;
 use invigil::registries::Registries;
 use invigil::source::attachment::AttachmentReader;
 use invigil::source::directory;
-use invigil::suspension::Suspension;
+use invigil::suspension::{DEFAULT_DIR, Suspension};
 use tokio::sync::watch;
 
 static COUNTER: AtomicU32 = AtomicU32::new(0);
@@ -62,7 +62,7 @@ impl Host {
             socket: DockerReader::from_environment().socket(),
             min_free_space: invigil::reconcile::MIN_FREE_SPACE,
         };
-        let engine = DockerEngine::new(DockerReader::connect().await.expect("an engine"));
+        let engine = DockerEngine::new(DockerReader::from_environment().connect().await.expect("an engine"));
         Self { dir, prefix, setup, engine }
     }
 
@@ -173,7 +173,11 @@ impl Host {
 
     /// Plans and applies; gives what failed.
     pub async fn try_apply(&self) -> (Outcomes, Vec<String>) {
-        let plan = self.planned().await;
+        self.carry_out(&self.planned().await).await
+    }
+
+    /// Carries out a plan, whatever has happened since; gives what failed.
+    pub async fn carry_out(&self, plan: &Plan) -> (Outcomes, Vec<String>) {
         let (_keep, stop) = watch::channel(false);
         let told = Mutex::new(Vec::new());
         let report = |event: Event<'_>| match event {
@@ -185,7 +189,7 @@ impl Host {
             }
             _ => {}
         };
-        let outcomes = reconcile::apply(&plan, &self.setup, &self.engine, &stop, &report).await;
+        let outcomes = reconcile::apply(plan, &self.setup, &self.engine, &stop, &report).await;
         (outcomes, told.into_inner().expect("a lock"))
     }
 
@@ -216,6 +220,13 @@ impl Drop for Host {
         for what in ["pass.lock", "daemon.lock", "sock"] {
             let _ = std::fs::remove_file(format!("/run/invigil/{}.{what}", self.prefix));
         }
+        // The journal of programs that keep their state where they do by default.
+        let own = format!("{}.", self.prefix);
+        for file in std::fs::read_dir(DEFAULT_DIR).into_iter().flatten().flatten() {
+            if file.file_name().to_string_lossy().starts_with(&own) {
+                let _ = std::fs::remove_file(file.path());
+            }
+        }
         let mine = format!("name={}", self.prefix);
         for id in lines(&["ps", "-aq", "--filter", &mine]) {
             run(&["rm", "-f", &id]);
@@ -232,6 +243,11 @@ impl Drop for Host {
             }
         }
     }
+}
+
+/// The spec of a container that runs for as long as any test, and ends at once. `more` of it begins with a comma.
+pub fn sleeper(more: &str) -> String {
+    format!("{{image: '{BUSYBOX}', command: [sleep, '100000'], stopSignal: SIGKILL{more}}}")
 }
 
 pub fn run(arguments: &[&str]) -> Output {
@@ -339,6 +355,8 @@ const NOT_ON_PODMAN: &[(&str, &str)] = &[
         "law_11_a_pass_that_is_disturbed_at_any_call_is_put_right_by_the_next",
         "no call changes limits or the restart policy",
     ),
+    ("a_build_is_told_its_context_its_stage_and_its_network", "builds in the host's network"),
+    ("a_driver_of_addresses_that_no_engine_has_is_told", "takes any `ipam.driver`"),
     ("a_locked_tag_means_the_image_that_it_was_wherever_it_moves", "no call asks a registry what it has"),
     (
         "a_plain_container_says_its_image_and_its_command",
@@ -356,6 +374,7 @@ const NOT_ON_PODMAN: &[(&str, &str)] = &[
         "loses a network's `auxAddresses`, `ipam.options`",
     ),
     ("limits_that_change_in_place_keep_the_container", "no call changes limits or the restart policy"),
+    ("law_12_a_build_is_given_its_secrets_and_they_are_nowhere_else", "its API gives a build no secrets"),
     ("links_and_volumes_of_another_container_are_fields_too", "`links` are refused"),
     (
         "many_flags_of_docker_run_become_a_manifest_that_changes_nothing_else",
@@ -364,6 +383,10 @@ const NOT_ON_PODMAN: &[(&str, &str)] = &[
     ("what_a_container_names_is_exported_with_it", "`links` are refused"),
     ("what_cannot_be_said_is_told", "`MaskedPaths` and `ReadonlyPaths` are not told"),
     ("what_containers_wrote_is_shown", "times of output are whole seconds"),
+    (
+        "what_others_do_to_a_managed_container_is_in_the_log",
+        "does not tell what is run in a container, or copied",
+    ),
     (
         "what_runs_in_a_container_and_what_it_has_written_is_shown",
         "`top` with arguments is not divided into columns",

@@ -131,6 +131,57 @@ async fn containers_are_shown_with_what_they_are_in_the_manifests() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_resource_is_described_with_its_manifest_what_is_live_the_difference_and_its_events() {
+    let host = Host::new("viewdescribe").await;
+    let spec = |room: &str| {
+        format!(
+            "{{image: '{BUSYBOX}', command: [sleep, '1000'], stopSignal: SIGKILL, env: {{ROOM: '{room}'}}}}"
+        )
+    };
+    host.container("web", &spec("1"));
+    // Whose name only begins so is another.
+    docker(&["create", "--name", &host.name("web-2"), BUSYBOX, "true"]);
+    let seen = shown(&host, &["describe", "container/@web", "."]);
+    assert!(seen.contains("LIVE      nothing\n\ncontainer/@web  create   busybox:static\n"), "{seen}");
+    host.apply().await;
+    host.container("web", &spec("2"));
+    let seen = shown(&host, &["describe", "@web", "."]);
+    let lines: Vec<&str> = seen.lines().map(str::trim_end).collect();
+    assert_eq!(lines[0], "container/@web");
+    assert!(cells(&seen).contains("MANIFEST | ./web.yaml:1:1\nNAME | @web\n"), "{seen}");
+    assert!(cells(&seen).contains("\nSTATE | running\n"), "{seen}");
+    assert!(
+        seen.contains("\ncontainer/@web  replace\n  env.ROOM   1 -> 2\n\nPlan: 1 to replace; 0 unchanged.\n"),
+        "{seen}"
+    );
+    assert!(lines.last().is_some_and(|line| line.contains("container @web: start")), "{seen}");
+    assert!(!seen.contains("@web-2"), "{seen}");
+
+    let document = json(&shown(&host, &["describe", "@web", ".", "-o", "json"]));
+    assert_eq!(document["resource"], "container/@web");
+    assert_eq!(document["manifest"]["line"], 1);
+    assert_eq!(document["live"], inspection(&host, "container", "web"));
+    assert_eq!(document["plan"]["changes"][0]["reasons"][0]["field"], "env.ROOM");
+    let actions: Vec<&str> = document["events"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|event| event["Action"].as_str())
+        .collect();
+    assert!(actions.starts_with(&["create"]) && actions.ends_with(&["start"]), "{actions:?}");
+
+    by_hand(&host, "theirs", &SLEEP);
+    let seen = shown(&host, &["describe", "@theirs", "."]);
+    assert!(cells(&seen).contains("MANIFEST | none describes it\n"), "{seen}");
+    assert!(seen.contains("\nNothing to do; 0 unchanged.\n"), "{seen}");
+    let seen = view(&host, &["describe", "@wed", "."]);
+    assert_eq!(
+        (seen.told.as_str(), seen.code),
+        ("error: there is no container `@wed`\nhint: did you mean `@web`?\n", Some(1))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn images_are_shown_by_their_names_and_found_by_their_resources() {
     let host = Host::new("viewimage").await;
     host.write(
@@ -369,24 +420,38 @@ async fn what_a_container_writes_from_now_on_is_shown_until_it_ends() {
     let script = "echo before; while [ ! -e /go ]; do sleep 0.05; done; echo after; while [ ! -e /end ]; do sleep 0.05; done";
     by_hand(&host, "a", &[BUSYBOX, "sh", "-c", script]);
     by_hand(&host, "b", &[BUSYBOX, "sh", "-c", script]);
-    until_it_wrote(&host, "b", "before");
+    // Nothing tells when a program that follows listens.
+    let ticks = "echo before; while [ ! -e /go ]; do sleep 0.05; done; while [ ! -e /end ]; do echo tick; sleep 0.05; done";
+    by_hand(&host, "c", &[BUSYBOX, "sh", "-c", ticks]);
+    for name in ["b", "c"] {
+        until_it_wrote(&host, name, "before");
+    }
     let mut logs = Running::start(&host, &["logs", "-f", "@a", "@b"]);
     let mut heard = [logs.line(&host), logs.line(&host)];
     heard.sort();
     assert_eq!(heard, ["@a | before", "@b | before"]);
-    let mut attached = Running::start(&host, &["attach", "@a"]);
-    // From now on is when the program says so; nothing tells when it listens.
-    std::thread::sleep(std::time::Duration::from_secs(2));
     docker(&["exec", &host.name("a"), "touch", "/go"]);
     assert_eq!(logs.line(&host), "@a | after");
-    assert_eq!(attached.line(&host), "after");
     docker(&["exec", &host.name("b"), "touch", "/go"]);
     assert_eq!(logs.line(&host), "@b | after");
-    for name in ["a", "b"] {
+
+    let mut attached = Running::start(&host, &["attach", "@c"]);
+    let mut documents = Running::start(&host, &["attach", "@c", "-o", "json"]);
+    docker(&["exec", &host.name("c"), "touch", "/go"]);
+    assert_eq!(attached.line(&host), "tick");
+    assert_eq!(json(&documents.line(&host))["text"], "tick");
+    for name in ["a", "b", "c"] {
         docker(&["exec", &host.name(name), "touch", "/end"]);
     }
     logs.ends();
+    while let Some(line) = attached.next() {
+        assert_eq!(line, "tick");
+    }
     attached.ends();
+    while let Some(line) = documents.next() {
+        assert_eq!(json(&line)["text"], "tick");
+    }
+    documents.ends();
 }
 
 #[tokio::test(flavor = "multi_thread")]

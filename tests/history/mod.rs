@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use invigil::assembly::ExamServer;
-use invigil::diff::{Budget, diff};
+use invigil::diff::{Budget, diff, taken_over};
 use invigil::engine::memory::{Doing, MemoryEngine, Program};
 use invigil::engine::{EngineError, Observe, Scope};
 use invigil::execute::{Outcomes, execute};
@@ -61,9 +61,16 @@ fn now<T>(future: impl Future<Output = T>) -> T {
 }
 
 fn observe(engine: &MemoryEngine, wanted: &Wanted) -> Observed {
-    let (images, adopted) = (wanted.desired.references(), wanted.desired.adopted());
+    let (images, adopted) = (wanted.desired.references(), taken_over(&wanted.desired));
     let at_registries = wanted.desired.at_registries().into_keys().collect();
-    now(engine.observe(&Scope { owner: owner(), images, adopted, at_registries })).expect("an observation")
+    now(engine.observe(&Scope {
+        owner: owner(),
+        containers: std::collections::BTreeSet::new(),
+        images,
+        adopted,
+        at_registries,
+    }))
+    .expect("an observation")
 }
 
 fn plan(engine: &MemoryEngine, wanted: &Wanted, held: &BTreeMap<ResourceId, String>, budget: Budget) -> Plan {
@@ -180,6 +187,10 @@ fn happen(engine: &MemoryEngine, line: &str, directory: &Path) {
             let outcomes = apply(engine, &directory.join(manifests), NOW);
             assert!(outcomes.is_success(), "{line}: {outcomes:?}");
         }
+        ["apply", manifests, "fails"] => {
+            let outcomes = apply(engine, &directory.join(manifests), NOW);
+            assert!(!outcomes.is_success() && !outcomes.engine_lost, "{line}: {outcomes:?}");
+        }
         ["apply", manifests, "with", "another", "server"] => {
             let outcomes = apply(engine, &directory.join(manifests), "another server");
             assert!(outcomes.is_success(), "{line}: {outcomes:?}");
@@ -214,9 +225,9 @@ fn happen(engine: &MemoryEngine, line: &str, directory: &Path) {
                 .run_foreign(name, json!({"Image": reference, "Labels": labels}))
                 .unwrap_or_else(|error| panic!("{line}: {error}"));
         }
-        ["host", "listens", port] => engine.on_host(|host| {
-            let ip = "0.0.0.0".parse().expect("an address");
-            let port = port.parse().expect("a port");
+        ["host", "listens", place] => engine.on_host(|host| {
+            let (ip, port) = place.split_once(':').unwrap_or(("0.0.0.0", place));
+            let (ip, port) = (ip.parse().expect("an address"), port.parse().expect("a port"));
             host.ports.get_or_insert_default().push(HeldPort { ip, port, protocol: Protocol::Tcp });
         }),
         ["host", "runs", platform] => engine.runs(platform.parse().expect("a platform")),
@@ -308,7 +319,9 @@ fn docker(engine: &MemoryEngine, command: &[&str]) -> Result<(), EngineError> {
         ["unpause", name] => engine.by_hand(&Step::Unpause(text(name))),
         ["commit", name, reference] => engine.commit(name, &image(reference)),
         ["rm", "fails", "for", name] => engine.set(name, Doing::Dead),
+        ["rm", "begins", "for", name] => engine.set(name, Doing::Goes),
         ["start", "fails", "for", name] => engine.set(name, Doing::Stuck),
+        ["start", "failed", "for", name] => engine.set(name, Doing::Stumbled),
         ["rm", "-f", name] => engine.remove_forced(name),
         ["rename", from, to] => engine.by_hand(&Step::Rename { container: text(from), to: text(to) }),
         ["update", name, body] => {

@@ -18,6 +18,7 @@ use hyper::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
+use serde_json::Value;
 use tokio::net::UnixListener;
 use tokio::task::JoinHandle;
 
@@ -63,6 +64,13 @@ impl Call {
     /// Whether it may change something.
     pub fn is_write(&self) -> bool {
         !matches!(self.method.as_str(), "GET" | "HEAD")
+    }
+
+    /// Whether its body says what a container is to be.
+    fn describes_a_container(&self) -> bool {
+        let path = self.path.split('?').next().unwrap_or_default();
+        let is_one = path == "/containers/create" || path.ends_with("/update");
+        self.method == "POST" && is_one
     }
 }
 
@@ -111,6 +119,8 @@ pub enum Among {
     Writes,
     /// Those that change nothing.
     Reads,
+    /// Those at this path.
+    At(&'static str),
 }
 
 impl Among {
@@ -119,6 +129,7 @@ impl Among {
             Self::All => true,
             Self::Writes => call.is_write(),
             Self::Reads => !call.is_write(),
+            Self::At(path) => call.path == path,
         }
     }
 }
@@ -134,6 +145,8 @@ struct Armed {
 #[derive(Default)]
 struct Record {
     calls: Vec<Call>,
+    /// What containers were asked to be, by the path of the call.
+    bodies: Vec<(String, Value)>,
     armed: Option<Armed>,
     /// The call that a fault was injected at.
     struck: Option<Call>,
@@ -192,6 +205,11 @@ impl Proxy {
     /// The calls since the last reset that may have changed something.
     pub fn writes(&self) -> Vec<Call> {
         self.calls().into_iter().filter(Call::is_write).collect()
+    }
+
+    /// What containers were to be made or changed to since the last reset, each with its call's path.
+    pub fn bodies(&self) -> Vec<(String, Value)> {
+        self.shared.record().bodies.clone()
     }
 
     /// The call at which the fault happened, if it did.
@@ -255,8 +273,18 @@ async fn listen(listener: UnixListener, shared: Arc<Shared>) {
 
 /// Answers one request: by the engine, or as its fault says.
 async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<Body>, Cut> {
-    let (number, fault) = shared.note(&call(&request));
-    let Some(fault) = fault else { return pass_on(&shared, number, request).await };
+    let call = call(&request);
+    let (number, fault) = shared.note(&call);
+    let Some(fault) = fault else {
+        if !call.describes_a_container() {
+            return pass_on(&shared, number, request).await;
+        }
+        let (head, body) = request.into_parts();
+        let whole = body.collect().await?.to_bytes();
+        let body = serde_json::from_slice(&whole).unwrap_or_default();
+        shared.record().bodies.push((call.path, body));
+        return pass_on(&shared, number, Request::from_parts(head, Full::from(whole))).await;
+    };
     if !matches!(fault, Fault::Do(..) | Fault::Truncate | Fault::Garble) {
         shared.strike(number);
     }
@@ -329,7 +357,11 @@ async fn meet(shared: &Shared, number: usize, request: Request<Incoming>, when: 
 }
 
 /// The engine's answer, its body streamed.
-async fn pass_on(shared: &Shared, number: usize, request: Request<Incoming>) -> Result<Response<Body>, Cut> {
+async fn pass_on<B>(shared: &Shared, number: usize, request: Request<B>) -> Result<Response<Body>, Cut>
+where
+    B: hyper::body::Body<Data = Bytes> + Send + 'static,
+    B::Error: std::error::Error + Send + Sync,
+{
     let response = speak::send(&shared.engine, request).await?;
     if let Some(call) = shared.record().calls.get_mut(number) {
         call.told = !response.body().is_end_stream();

@@ -15,6 +15,8 @@ Usage: invigil-exam [serve | health]
 
   serve    serve the paper (what happens without a word)
   health   ask the server on this host's own port whether it answers; exit code 0: yes, 1: no
+           --unhurried: says yes at once to an engine that begins to ask, and after 8 s from then on;
+           waits 2 s for a server that does not listen yet
 
   --help, --version
 
@@ -47,7 +49,10 @@ pub enum Command {
     /// Serve the paper until told to stop.
     Serve,
     /// Ask a running server whether it answers.
-    Health,
+    Health {
+        /// Take the time for it, unless the engine begins to ask.
+        unhurried: bool,
+    },
 }
 
 /// The command line is not one of those in [`USAGE`].
@@ -70,7 +75,7 @@ impl Args {
         };
         let parsed = match first.to_str() {
             Some("serve") => Self::Run(Command::Serve),
-            Some("health") => Self::Run(Command::Health),
+            Some("health") => Self::Run(Command::Health { unhurried: false }),
             Some("--help" | "-h" | "help") => return Ok(Self::Print(USAGE)),
             Some("--version" | "-V") => return Ok(Self::Print(VERSION)),
             _ => return Err(ArgsError::Unknown(first)),
@@ -78,6 +83,10 @@ impl Args {
         match arguments.next() {
             None => Ok(parsed),
             Some(argument) if argument == "--help" || argument == "-h" => Ok(Self::Print(USAGE)),
+            Some(argument) if argument == "--unhurried" && first == "health" => match arguments.next() {
+                None => Ok(Self::Run(Command::Health { unhurried: true })),
+                Some(argument) => Err(ArgsError::Unexpected(argument)),
+            },
             Some(argument) => Err(ArgsError::Unexpected(argument)),
         }
     }
@@ -127,7 +136,9 @@ mod tests {
     fn no_argument_means_serve() {
         assert_eq!(parse(&[]), Ok(Args::Run(Command::Serve)));
         assert_eq!(parse(&["serve"]), Ok(Args::Run(Command::Serve)));
-        assert_eq!(parse(&["health"]), Ok(Args::Run(Command::Health)));
+        let health = |unhurried| Ok(Args::Run(Command::Health { unhurried }));
+        assert_eq!(parse(&["health"]), health(false));
+        assert_eq!(parse(&["health", "--unhurried"]), health(true));
     }
 
     #[test]
@@ -141,6 +152,8 @@ mod tests {
     fn anything_else_is_named_in_the_error() {
         assert_eq!(parse(&["sreve"]), Err("unknown argument \"sreve\"".into()));
         assert_eq!(parse(&["serve", "8080"]), Err("unexpected argument \"8080\"".into()));
+        assert_eq!(parse(&["serve", "--unhurried"]), Err("unexpected argument \"--unhurried\"".into()));
+        assert_eq!(parse(&["health", "--unhurried", "a"]), Err("unexpected argument \"a\"".into()));
         assert_eq!(parse(&["\u{1b}[2J"]), Err("unknown argument \"\\u{1b}[2J\"".into()));
     }
 

@@ -3,12 +3,18 @@
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
+use crate::http::{MAY_REST, UNHURRIED};
+
 /// How long the whole question may take.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long after a refused connection the next one is tried.
+const REFUSED_PAUSE: Duration = Duration::from_millis(50);
 
 /// More than the head of the expected answer; what comes after it is not read.
 const ANSWER_BYTES: usize = 1024;
@@ -32,11 +38,39 @@ pub enum Unhealthy {
     },
 }
 
+impl Unhealthy {
+    /// Whether nobody listens there, as before a server is up.
+    fn is_refusal(&self) -> bool {
+        matches!(self, Self::Silent { source, .. } if source.kind() == io::ErrorKind::ConnectionRefused)
+    }
+}
+
 /// Returns when the server that listens on `listen` has said that it is well.
 pub fn check(listen: SocketAddr) -> Result<(), Unhealthy> {
+    well(listen, "/healthz").map(drop)
+}
+
+/// The same, but for a rest where the server says that there is no hurry, and with patience for one that does not listen yet. That
+/// it is not well is said at once otherwise.
+pub fn check_unhurried(listen: SocketAddr, rest: Duration) -> Result<(), Unhealthy> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match well(listen, UNHURRIED) {
+            Err(error) if error.is_refusal() && Instant::now() < deadline => sleep(REFUSED_PAUSE),
+            Ok(answer) if answer.ends_with(MAY_REST.as_bytes()) => {
+                sleep(rest);
+                return Ok(());
+            }
+            other => return other.map(drop),
+        }
+    }
+}
+
+/// What a server says that is well.
+fn well(listen: SocketAddr, path: &str) -> Result<Vec<u8>, Unhealthy> {
     let address = own_address(listen);
-    match ask(address) {
-        Ok(answer) if answer.starts_with(b"HTTP/1.1 200 ") => Ok(()),
+    match ask(address, path) {
+        Ok(answer) if answer.starts_with(b"HTTP/1.1 200 ") => Ok(answer),
         Ok(_) => Err(Unhealthy::Strange { address }),
         Err(source) => Err(Unhealthy::Silent { address, source }),
     }
@@ -52,13 +86,13 @@ fn own_address(listen: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, listen.port())
 }
 
-fn ask(address: SocketAddr) -> io::Result<Vec<u8>> {
+fn ask(address: SocketAddr, path: &str) -> io::Result<Vec<u8>> {
     let deadline = Instant::now() + PATIENCE;
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_write_timeout(Some(PATIENCE))?;
     // In one write: a server that answers the first half of a request resets the connection, and
     // the reset overtakes its answer.
-    let request = format!("GET /healthz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes())?;
     let mut answer = vec![0; ANSWER_BYTES];
     let mut filled = 0;
@@ -116,6 +150,40 @@ mod tests {
             check(address).unwrap_err().to_string(),
             format!("{address} does not answer as a healthy exam server")
         );
+    }
+
+    #[test]
+    fn there_is_a_rest_only_where_all_is_well_and_there_is_no_hurry() {
+        const REST: Duration = Duration::from_millis(300);
+        let took = |answer| {
+            let begun = Instant::now();
+            let is_well = check_unhurried(answering(answer), REST).is_ok();
+            (is_well, begun.elapsed() >= REST)
+        };
+        assert_eq!(took(b"HTTP/1.1 200 OK\r\n\r\nok"), (true, false));
+        assert_eq!(took(b"HTTP/1.1 200 OK\r\n\r\nok, no hurry"), (true, true));
+        assert_eq!(took(b"HTTP/1.1 503 Service Unavailable\r\n\r\n"), (false, false));
+    }
+
+    #[test]
+    fn a_server_that_does_not_listen_yet_is_waited_for_for_two_seconds() {
+        // Of its own, so that no other test is given the port meanwhile.
+        let address: SocketAddr = "127.0.5.1:18080".parse().unwrap();
+        let begun = Instant::now();
+        let refused = check_unhurried(address, Duration::ZERO).unwrap_err();
+        assert!(refused.is_refusal(), "{refused:?}");
+        let waited = begun.elapsed();
+        assert!(waited >= PATIENCE && waited < PATIENCE * 2, "waited {waited:?}");
+
+        let checked = std::thread::spawn(move || check_unhurried(address, Duration::ZERO).is_ok());
+        sleep(PATIENCE / 4);
+        let listener = TcpListener::bind(address).unwrap();
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = [0; ANSWER_BYTES];
+        assert!(stream.read(&mut request).unwrap() > 0);
+        stream.write_all(b"HTTP/1.1 200 OK\r\n\r\nok").unwrap();
+        drop(stream);
+        assert!(checked.join().unwrap());
     }
 
     #[test]

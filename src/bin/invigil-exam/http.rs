@@ -1,5 +1,6 @@
 //! A request's head -> a response from memory. Every page is rendered when the site is made; after
-//! that nothing is computed, read or kept, and a request's body is never looked at.
+//! that nothing is computed, read or kept, but when the health check asked last, and a request's body is
+//! never looked at.
 
 use http_body_util::Full;
 use hyper::body::Bytes;
@@ -12,6 +13,7 @@ use invigil::problemset::paper::Paper;
 
 use crate::language::Language;
 use crate::page::Page;
+use crate::rhythm::Rhythm;
 use crate::style;
 
 /// On every response. The page loads its own style and icon and nothing else; no script runs, no
@@ -29,6 +31,11 @@ const EVERYWHERE: [(HeaderName, HeaderValue); 4] = [
     (CACHE_CONTROL, HeaderValue::from_static("no-store")),
 ];
 
+/// Where the container's health check asks.
+pub const UNHURRIED: &str = "/healthz?unhurried";
+/// What it is answered where it may rest before it says so.
+pub const MAY_REST: &str = "ok, no hurry";
+
 const HTML: &str = "text/html; charset=utf-8";
 const JSON: &str = "application/json";
 const CSS: &str = "text/css; charset=utf-8";
@@ -41,6 +48,7 @@ pub struct Site {
     english: Bytes,
     json: Bytes,
     language: Language,
+    rhythm: Rhythm,
 }
 
 impl Site {
@@ -52,12 +60,13 @@ impl Site {
             english: page(Language::English),
             json,
             language: Language::from_tag(&paper.language).unwrap_or(Language::English),
+            rhythm: Rhythm::default(),
         }
     }
 
-    /// Answers a request. The server drops the body again for `HEAD`, so that a `HEAD` tells what a
-    /// `GET` would.
-    pub fn answer<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
+    /// Answers a request, from this host itself or from another one. The server drops the body again for
+    /// `HEAD`, so that a `HEAD` tells what a `GET` would.
+    pub fn answer<B>(&self, request: &Request<B>, is_from_itself: bool) -> Response<Full<Bytes>> {
         let reading = matches!(*request.method(), Method::GET | Method::HEAD);
         let mut response = match request.uri().path() {
             "/" | "/api/paper" | "/healthz" | "/style.css" | "/icon.svg" if !reading => {
@@ -67,7 +76,12 @@ impl Site {
             }
             "/" => self.page(self.choose_language(request.uri(), request.headers())),
             "/api/paper" => found(JSON, self.json.clone()),
-            "/healthz" => found(PLAIN, Bytes::from_static(b"ok")),
+            "/healthz" => {
+                // A stranger's question must not put the container's own check out of step.
+                let is_check = is_from_itself && request.uri().query() == Some("unhurried");
+                let text = if is_check && self.rhythm.may_rest() { MAY_REST } else { "ok" };
+                found(PLAIN, Bytes::from_static(text.as_bytes()))
+            }
             "/style.css" => found(CSS, Bytes::from_static(style::CSS.as_bytes())),
             "/icon.svg" => found(SVG, Bytes::from_static(style::ICON.as_bytes())),
             _ => refusal(StatusCode::NOT_FOUND, "not found"),
@@ -128,7 +142,7 @@ mod tests {
         if let Some(accept) = accept {
             request = request.header(ACCEPT_LANGUAGE, accept);
         }
-        let response = site.answer(&request.body(()).unwrap());
+        let response = site.answer(&request.body(()).unwrap(), false);
         response.headers()[CONTENT_LANGUAGE].to_str().unwrap().to_owned()
     }
 
@@ -147,11 +161,32 @@ mod tests {
         assert_eq!(page_language(&site("de"), "/", None), "en");
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn only_the_containers_own_check_is_told_that_it_may_rest_and_counts() {
+        use http_body_util::BodyExt;
+        let site = site("en");
+        let mut told = Vec::new();
+        for (path, is_from_itself) in [
+            (UNHURRIED, false),
+            (UNHURRIED, false),
+            ("/healthz", true),
+            (UNHURRIED, true),
+            (UNHURRIED, false),
+            ("/healthz", true),
+            (UNHURRIED, true),
+        ] {
+            let request = Request::get(path).body(()).unwrap();
+            let body = site.answer(&request, is_from_itself).into_body();
+            told.push(body.collect().await.unwrap().to_bytes());
+        }
+        assert_eq!(told, ["ok", "ok", "ok", "ok", "ok", "ok", MAY_REST]);
+    }
+
     #[test]
     fn an_unknown_path_is_not_found_whatever_the_method() {
         for method in [Method::GET, Method::POST, Method::DELETE] {
             let request = Request::builder().method(method).uri("/nope").body(()).unwrap();
-            assert_eq!(site("en").answer(&request).status(), StatusCode::NOT_FOUND);
+            assert_eq!(site("en").answer(&request, false).status(), StatusCode::NOT_FOUND);
         }
     }
 
@@ -159,7 +194,7 @@ mod tests {
     fn a_path_is_taken_as_it_is_written() {
         for path in ["//", "/index.html", "/%2e", "/api/paper/", "/../exam/paper.json", "/API/paper"] {
             let request = Request::get(path).body(()).unwrap();
-            assert_eq!(site("en").answer(&request).status(), StatusCode::NOT_FOUND, "{path}");
+            assert_eq!(site("en").answer(&request, false).status(), StatusCode::NOT_FOUND, "{path}");
         }
     }
 }

@@ -10,6 +10,7 @@ mod http;
 mod language;
 mod page;
 mod paper;
+mod rhythm;
 mod serve;
 mod style;
 mod text;
@@ -55,7 +56,8 @@ fn main() -> ExitCode {
 fn run(command: Command) -> anyhow::Result<()> {
     let settings = Settings::from_env(|name| std::env::var_os(name))?;
     match command {
-        Command::Health => Ok(health::check(settings.listen)?),
+        Command::Health { unhurried: false } => Ok(health::check(settings.listen)?),
+        Command::Health { unhurried: true } => Ok(health::check_unhurried(settings.listen, rhythm::REST)?),
         Command::Serve => {
             let PaperFile { paper, json } = paper::read(&settings.paper)?;
             let site = Site::new(&paper, json);

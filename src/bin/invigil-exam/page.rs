@@ -6,7 +6,7 @@ use std::fmt::{self, Display, Formatter};
 
 use invigil::problemset::paper::{Choice, ItemType, Paper, PaperItem};
 
-use crate::language::{Language, Words};
+use crate::language::{Language, Spoken, Words};
 use crate::text::{Escaped, PromptHtml};
 
 /// From how many items on the page opens with a list of links to them.

@@ -3,6 +3,7 @@
 
 use std::convert::Infallible;
 use std::future::{Future, ready};
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,8 +63,10 @@ pub async fn serve(listener: TcpListener, site: Site, limits: Limits, stop: impl
             () = &mut stop => break,
             Some(_) = connections.join_next() => {}
             accepted = listener.accept(), if connections.len() < limits.connections => match accepted {
-                Ok((stream, _)) => {
-                    connections.spawn(serve_connection(stream, Arc::clone(&site), limits, end.clone()));
+                Ok((stream, peer)) => {
+                    let is_from_itself = stream.local_addr().is_ok_and(|own| is_same_host(own.ip(), peer.ip()));
+                    let site = Arc::clone(&site);
+                    connections.spawn(serve_connection(stream, is_from_itself, site, limits, end.clone()));
                 }
                 Err(_) => sleep(ACCEPT_PAUSE).await,
             },
@@ -75,14 +78,21 @@ pub async fn serve(listener: TcpListener, site: Site, limits: Limits, stop: impl
     while connections.join_next().await.is_some() {}
 }
 
+/// Whether a connection between these addresses does not leave the host.
+fn is_same_host(own: IpAddr, peer: IpAddr) -> bool {
+    let (own, peer) = (own.to_canonical(), peer.to_canonical());
+    own == peer || own.is_loopback() && peer.is_loopback()
+}
+
 /// Answers one connection's requests until it closes, breaks a limit, or `end`'s sender is gone.
 async fn serve_connection(
     stream: impl AsyncRead + AsyncWrite + Unpin,
+    is_from_itself: bool,
     site: Arc<Site>,
     limits: Limits,
     mut end: watch::Receiver<()>,
 ) {
-    let service = service_fn(|request| ready(Ok::<_, Infallible>(site.answer(&request))));
+    let service = service_fn(|request| ready(Ok::<_, Infallible>(site.answer(&request, is_from_itself))));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head_time)
@@ -119,7 +129,7 @@ mod tests {
         let site = Arc::new(Site::new(&paper, Bytes::from(vec![b' '; 1024 * 1024])));
         let (client, server) = duplex(1024);
         let (ending, end) = watch::channel(());
-        tokio::spawn(serve_connection(server, site, limits, end));
+        tokio::spawn(serve_connection(server, false, site, limits, end));
         (client, ending)
     }
 
@@ -128,6 +138,18 @@ mod tests {
         // A reset is an end too.
         let _ = client.read_to_end(&mut answer).await;
         String::from_utf8(answer).unwrap()
+    }
+
+    #[test]
+    fn only_what_does_not_leave_the_host_is_from_itself() {
+        let same = |own: &str, peer: &str| is_same_host(own.parse().unwrap(), peer.parse().unwrap());
+        assert!(same("127.0.0.1", "127.0.0.1") && same("127.0.0.1", "127.0.0.2") && same("::1", "::1"));
+        assert!(same("172.17.0.2", "172.17.0.2") && same("::ffff:127.0.0.1", "127.0.0.1"));
+        assert!(
+            !same("172.17.0.2", "172.17.0.1")
+                && !same("172.17.0.2", "127.0.0.1")
+                && !same("fd00::2", "fd00::3")
+        );
     }
 
     #[tokio::test(start_paused = true)]

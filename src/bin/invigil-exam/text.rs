@@ -3,31 +3,9 @@
 
 use std::fmt::{self, Display, Formatter, Write};
 
+pub use invigil::html::Escaped;
 use invigil::problemset::paper::{Prompt, TextFormat};
 use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Parser, Tag, TagEnd, html};
-
-/// A text as HTML, for element content and for quoted attribute values.
-///
-/// Control characters, which HTML does not allow, become U+FFFD; tabs and line breaks stay.
-pub struct Escaped<'a>(pub &'a str);
-
-impl Display for Escaped<'_> {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        for character in self.0.chars() {
-            match character {
-                '&' => f.write_str("&amp;")?,
-                '<' => f.write_str("&lt;")?,
-                '>' => f.write_str("&gt;")?,
-                '"' => f.write_str("&quot;")?,
-                '\'' => f.write_str("&#39;")?,
-                '\n' | '\t' | '\r' => f.write_char(character)?,
-                control if control.is_control() => f.write_char(char::REPLACEMENT_CHARACTER)?,
-                _ => f.write_char(character)?,
-            }
-        }
-        Ok(())
-    }
-}
 
 /// A text on one line of a terminal: control characters are shown as escapes.
 pub struct Printable<'a>(pub &'a str);

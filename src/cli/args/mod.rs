@@ -1,30 +1,44 @@
 //! The commands, each with its help, which ends with examples. What a command takes stands with the command.
 
+mod git;
+mod notify;
 mod shared;
+
+use std::borrow::Cow;
+use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
+pub(in crate::cli) use self::git::GitArgs;
+pub(in crate::cli) use self::notify::NotifyArgs;
 pub(in crate::cli) use self::shared::{
-    ApprovalArgs, ManifestArgs, ParallelArgs, PassArgs, SpaceArgs, StateArgs, Whose,
+    ApprovalArgs, EngineArgs, JournalArgs, ManifestArgs, OwnerArgs, ParallelArgs, PassArgs, SpaceArgs,
+    StateArgs, Whose, interval,
 };
 use super::apply::ApplyArgs;
+use super::config::ConfigArgs;
 use super::convert::ConvertArgs;
 use super::export::ExportArgs;
 use super::lock::LockArgs;
 use super::login::LoginArgs;
+use super::man::ManArgs;
+use super::notify::NotifyTestArgs;
 use super::plan::PlanArgs;
 use super::prune::PruneArgs;
+use super::report;
 use super::run::RunArgs;
 use super::schema::SchemaArgs;
+use super::settings::{self, Configuration, InForce};
 use super::suspend::{ResumeArgs, SuspendArgs};
 use super::validate::ValidateArgs;
 use super::views::View;
+use crate::resource::env::without_passwords;
 
 /// Keeps the Docker host of an exam server in the state that a directory of YAML manifests describes
 #[derive(Debug, Parser)]
-#[command(name = "invigil", version, max_term_width = 100, disable_help_subcommand = true)]
+#[command(name = "invigil", version, max_term_width = 100)]
 #[command(after_help = "\
 Examples:
   invigil validate examples        every error in every file
@@ -40,22 +54,71 @@ pub(in crate::cli) struct Cli {
 }
 
 impl Cli {
-    /// The process's own arguments.
+    /// The process's own arguments, with what the configuration says where they say nothing.
     ///
     /// # Errors
-    /// What is wrong with them; or help and version, which are answers too.
-    pub(in crate::cli) fn from_process() -> Result<Self, clap::Error> {
-        let mut command = Self::command();
+    /// What is wrong with them or with the configuration; or help and version, which are answers too.
+    pub(in crate::cli) fn from_process() -> Result<(Self, Configuration, Vec<InForce>), Refused> {
+        let mut command = commands();
+        let matches = command.try_get_matches_from_mut(std::env::args_os())?;
+        let configuration = Configuration::read(&command, &matches)?;
+        // What has parsed once cannot be changed any more.
+        let mut command = configuration.fill(commands(), &matches);
         let matches = command.try_get_matches_from_mut(std::env::args_os())?;
         // A saved plan knows its manifests. INVIGIL_MANIFESTS is no word against that, a PATH is.
         if let Some(apply) = matches.subcommand_matches("apply")
             && apply.contains_id("plan")
-            && apply.value_source("path") == Some(ValueSource::CommandLine)
+            && apply.value_source("manifests") == Some(ValueSource::CommandLine)
         {
             let message = "the argument '--plan <FILE>' cannot be used with '[PATH]'";
-            return Err(command.error(ErrorKind::ArgumentConflict, message));
+            return Err(command.error(ErrorKind::ArgumentConflict, message).into());
         }
-        Self::from_arg_matches(&matches)
+        let in_force = configuration.in_force(&command, &matches);
+        Ok((Self::from_arg_matches(&matches)?, configuration, in_force))
+    }
+}
+
+/// The commands with all that they take.
+pub(in crate::cli) fn commands() -> clap::Command {
+    settings::with_settings(Cli::command())
+}
+
+/// Why nothing is done.
+#[derive(Debug)]
+pub(in crate::cli) enum Refused {
+    /// The arguments are wrong, or ask for help.
+    Arguments(clap::Error),
+    /// The configuration is wrong.
+    Configuration(settings::Refusal),
+}
+
+impl From<clap::Error> for Refused {
+    fn from(error: clap::Error) -> Self {
+        Self::Arguments(error)
+    }
+}
+
+impl From<settings::Refusal> for Refused {
+    fn from(refusal: settings::Refusal) -> Self {
+        Self::Configuration(refusal)
+    }
+}
+
+impl Refused {
+    /// Tells it; gives the exit code for it.
+    pub(in crate::cli) fn tell(&self) -> ExitCode {
+        match self {
+            Self::Arguments(answer) => {
+                // Help and version are answers too. A terminal that is gone changes nothing.
+                match without_passwords(&answer.render().to_string()) {
+                    // What is refused is told with its value, and that may be an address.
+                    Cow::Owned(hidden) if answer.use_stderr() => report::talk(&hidden),
+                    _ => drop(answer.print()),
+                }
+                if answer.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+            }
+            Self::Configuration(refusal) => refusal.tell(),
+        }
     }
 }
 
@@ -111,10 +174,15 @@ everything.")]
 Examples:
   invigil run
   invigil run examples --interval 10s
+  invigil run --listen 127.0.0.1:9090
+                                  a page for people, and metrics
+  invigil run --git https://forge.example/exams.git --path room-2
 
+With --git the last commit's files are what is wanted. The host's own git fetches them; what cannot be
+fetched, or may not run, leaves the last good revision running, and `status` says why.
 Woken by changed files, by the engine, by the timer and by SIGHUP. SIGTERM finishes the steps in
 flight and stops no container. INVIGIL_LOG=debug says more.")]
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Leave everything as it is, whatever the manifests say, until `resume`
     #[command(after_help = "\
 Examples:
@@ -148,6 +216,31 @@ Examples:
 Logins are Docker's: `docker login REGISTRY` stores one, and credential helpers are asked.
 Exit codes: 0 it is good, 1 it is not, or nobody knows.")]
     Login(LoginArgs),
+    /// Show what every setting is, and where that comes from
+    #[command(after_help = "\
+Examples:
+  invigil config
+  invigil config -o json | jq -r .settings.owner.value
+  invigil config --config tomorrow.yaml
+                                  is it right, and what would it change?
+
+A setting is a flag, else its environment variable, else what the configuration says, else the
+default. The configuration is YAML: owner, maxRemovals and so on; --config and INVIGIL_CONFIG say
+where it is. A relative path in it starts from its own directory. Passwords in addresses are hidden.
+Exit codes: 0 shown, 1 the configuration is wrong: everything that is, is told.")]
+    Config(ConfigArgs),
+    /// Send a test message to whoever is notified
+    #[command(after_help = "\
+Examples:
+  invigil notify test
+  invigil notify test --config tomorrow.yaml
+  invigil notify test --notify-program /usr/local/bin/page-me
+
+The daemon tells what fails and is well again, which removals are withheld, what is wrong with the
+manifests, and what others do to containers: to a server (notify.webhook), by mail (notify.mail)
+and to a program (notify.program). Each is tried once.
+Exit codes: 0 everybody took it, 1 somebody did not, or nobody is to be notified.")]
+    Notify(Box<NotifyTestArgs>),
     /// Print the manifests' JSON Schema, write all of them, or check those written
     #[command(after_help = "\
 Examples:
@@ -201,4 +294,12 @@ Examples:
         /// The shell
         shell: clap_complete::Shell,
     },
+    /// Write the manual pages, one for each command
+    #[command(after_help = "\
+Examples:
+  invigil man /usr/local/share/man/man1
+  invigil man . && man ./invigil-plan.1
+
+They say what --help says.")]
+    Man(ManArgs),
 }

@@ -6,14 +6,19 @@ use clap::Args;
 
 use crate::cli::exam_server;
 use crate::diff::Budget;
-use crate::engine::docker::DockerReader;
+use crate::engine::EngineError;
+use crate::engine::docker::{DEFAULT_HOST, DockerReader};
 use crate::execute::default_parallelism;
+use crate::fields::plain;
+use crate::journal::{DEFAULT_MAX_AGE, DEFAULT_MAX_SIZE, Journal, Limits, MIN_MAX_SIZE, Writer};
 use crate::reconcile::{MIN_FREE_SPACE, Setup};
 use crate::records::Records;
 use crate::registries::Registries;
+use crate::resource::duration::Duration;
 use crate::resource::name::Owner;
 use crate::resource::quantity::ByteSize;
 use crate::secret::Secret;
+use crate::source::git::{Checkouts, Terms};
 use crate::suspension::{self, Suspension};
 
 /// Where the manifests are.
@@ -21,6 +26,7 @@ use crate::suspension::{self, Suspension};
 pub(in crate::cli) struct ManifestArgs {
     /// The directory of manifests, or one file
     #[arg(
+        id = "manifests",
         value_name = "PATH",
         env = "INVIGIL_MANIFESTS",
         default_value = "/etc/invigil/manifests",
@@ -55,6 +61,8 @@ pub(in crate::cli) struct PassArgs {
     pub(in crate::cli) owner: OwnerArgs,
     #[command(flatten)]
     budget: BudgetArgs,
+    #[command(flatten)]
+    pub(in crate::cli) engine: EngineArgs,
 }
 
 impl PassArgs {
@@ -74,7 +82,7 @@ impl PassArgs {
             suspension: state.suspension(owner),
             records: state.records(owner),
             registries: Registries::default(),
-            socket: DockerReader::from_environment().socket(),
+            socket: self.engine.reader().socket(),
             min_free_space,
         })
     }
@@ -86,6 +94,30 @@ pub(in crate::cli) struct Whose {
     /// The name of this Invigil on the host; only what bears it is ever touched
     #[arg(long, env = "INVIGIL_OWNER", default_value = "default", hide_env_values = true)]
     pub(in crate::cli) owner: Owner,
+}
+
+/// Which engine is meant.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct EngineArgs {
+    /// Where the engine is: a socket, or an address like `tcp://HOST:PORT`
+    #[arg(long, value_name = "URL", env = "DOCKER_HOST", default_value = DEFAULT_HOST, hide_env_values = true)]
+    host: String,
+}
+
+impl EngineArgs {
+    /// The engine. Does not speak to it yet.
+    pub(in crate::cli) fn reader(&self) -> DockerReader {
+        // As with Docker's own program, an empty variable is none.
+        DockerReader::at(&plain(if self.host.is_empty() { DEFAULT_HOST } else { &self.host }))
+    }
+
+    /// The engine, spoken to.
+    ///
+    /// # Errors
+    /// If no engine answers, or it is older than Docker 20.10.
+    pub(in crate::cli) async fn connect(&self) -> Result<DockerReader, EngineError> {
+        self.reader().connect().await
+    }
 }
 
 /// Whose host this is.
@@ -103,8 +135,8 @@ pub(in crate::cli) struct OwnerArgs {
 /// What is remembered across restarts.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct StateArgs {
-    /// Where it is remembered whether the host is suspended, for which token a container was restarted, and with
-    /// which secret plans are sealed
+    /// Where it is remembered whether the host is suspended, for which token a container was restarted, with which
+    /// secret plans are sealed, and what was done: the journal
     #[arg(long, value_name = "DIR", env = "INVIGIL_STATE_DIR", default_value = suspension::DEFAULT_DIR, hide_env_values = true)]
     state_dir: PathBuf,
 }
@@ -114,12 +146,52 @@ impl StateArgs {
         Suspension::of(&self.state_dir, owner)
     }
 
+    pub(in crate::cli) fn journal(&self, owner: &Owner) -> Journal {
+        Journal::of(&self.state_dir, owner)
+    }
+
+    /// Where the commits are kept that come from a Git repository.
+    pub(in crate::cli) fn checkouts(&self, owner: &Owner, terms: Terms) -> anyhow::Result<Checkouts> {
+        Ok(Checkouts::of(&std::path::absolute(&self.state_dir)?, owner.as_str(), terms))
+    }
+
     pub(in crate::cli) fn secret(&self, owner: &Owner) -> Secret {
         Secret::of(&self.state_dir, owner)
     }
 
     pub(in crate::cli) fn records(&self, owner: &Owner) -> Records {
         Records::of(&self.state_dir, owner)
+    }
+}
+
+/// How much of the journal is kept.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct JournalArgs {
+    /// How long what was done is kept in the journal; the last 1000 entries are kept longer
+    #[arg(long, value_name = "DURATION", env = "INVIGIL_JOURNAL_MAX_AGE", default_value_t = max_age(), hide_env_values = true)]
+    journal_max_age: Duration,
+    /// How large the journal becomes, 1Mi at least; beyond that its oldest entries go
+    #[arg(long, value_name = "SIZE", env = "INVIGIL_JOURNAL_MAX_SIZE", default_value_t = DEFAULT_MAX_SIZE, value_parser = max_size, hide_env_values = true)]
+    journal_max_size: ByteSize,
+}
+
+fn max_age() -> Duration {
+    Duration::from_nanos(DEFAULT_MAX_AGE.as_secs() * 1_000_000_000)
+}
+
+fn max_size(text: &str) -> Result<ByteSize, String> {
+    let size: ByteSize = text.parse()?;
+    if size < MIN_MAX_SIZE {
+        return Err(format!("expected at least {MIN_MAX_SIZE}: what was just done has to have room"));
+    }
+    Ok(size)
+}
+
+impl JournalArgs {
+    /// Writes a journal, verified whole before if `checked`.
+    pub(in crate::cli) fn writer(&self, journal: Journal, checked: bool) -> Writer {
+        let limits = Limits { max_age: self.journal_max_age.into(), max_size: self.journal_max_size };
+        Writer::begin(journal, limits, checked)
     }
 }
 
@@ -163,7 +235,7 @@ pub(in crate::cli) struct SpaceArgs {
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ParallelArgs {
     /// How many steps are in flight at most [default: 4 for each core, 16 at most]
-    #[arg(long, value_name = "N", default_value_t = default_parallelism(), value_parser = parallelism, hide_default_value = true)]
+    #[arg(long, value_name = "N", env = "INVIGIL_PARALLELISM", default_value_t = default_parallelism(), value_parser = parallelism, hide_default_value = true, hide_env_values = true)]
     pub(in crate::cli) parallelism: usize,
 }
 
@@ -171,5 +243,28 @@ fn parallelism(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(count @ 1..=256) => Ok(count),
         _ => Err("expected a number from 1 to 256".to_owned()),
+    }
+}
+
+/// A time between two looks.
+pub(in crate::cli) fn interval(text: &str) -> Result<Duration, String> {
+    let interval: Duration = text.parse()?;
+    if std::time::Duration::from(interval) < std::time::Duration::from_millis(100) {
+        return Err("expected at least 100ms".to_owned());
+    }
+    Ok(interval)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_journal_without_room_for_one_pass_is_refused() {
+        assert_eq!(max_size("1Mi").unwrap(), MIN_MAX_SIZE);
+        assert_eq!(
+            max_size("1023Ki").unwrap_err(),
+            "expected at least 1Mi: what was just done has to have room"
+        );
     }
 }

@@ -7,10 +7,12 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::names::{is_name, name_of, references, resource, text, texts};
-use super::output::{ago, seconds, size};
+use super::output::{ago, seconds};
 use crate::resource::label;
 use crate::resource::name::{Kind, Owner};
 use crate::resource::reference::ImageId;
+use crate::resource::size::size;
+use crate::resource::words::without_secret_arguments;
 
 /// How many names stand in a cell that is not wide.
 const NAMES: usize = 3;
@@ -79,7 +81,7 @@ const CONTAINERS: &[Column] = &[
     wide("ID", |row, _, _| short(text(row, "Id"))),
     wide("CREATED", created),
     wide("NETWORKS", |row, _, _| joined(network_names(row).into_iter().map(str::to_owned).collect(), true)),
-    wide("COMMAND", |row, _, _| text(row, "Command").to_owned()),
+    wide("COMMAND", |row, _, _| without_secret_arguments(text(row, "Command"))),
 ];
 
 const IMAGES: &[Column] = &[

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::names::{containers, text};
 use super::output::{self, LineForm, RowForm, json_line, print_or_end};
 use super::table::Table;
-use crate::cli::args::Whose;
+use crate::cli::args::{EngineArgs, Whose};
 use crate::engine::docker::DockerReader;
 use crate::engine::{Found, Look, Question};
 use crate::fields::plain;
@@ -30,6 +30,8 @@ pub(crate) struct TopArgs {
     output: RowForm,
     #[command(flatten)]
     whose: Whose,
+    #[command(flatten)]
+    engine: EngineArgs,
 }
 
 #[derive(Debug, Args)]
@@ -42,6 +44,8 @@ pub(crate) struct ChangesArgs {
     output: RowForm,
     #[command(flatten)]
     whose: Whose,
+    #[command(flatten)]
+    engine: EngineArgs,
 }
 
 #[derive(Debug, Args)]
@@ -54,6 +58,8 @@ pub(crate) struct WaitArgs {
     output: LineForm,
     #[command(flatten)]
     whose: Whose,
+    #[command(flatten)]
+    engine: EngineArgs,
 }
 
 /// The one container that is meant by a name.
@@ -64,7 +70,7 @@ async fn container(engine: &DockerReader, name: &str, owner: &Owner) -> Result<F
 }
 
 pub(super) async fn top(args: &TopArgs) -> Result<ExitCode> {
-    let engine = DockerReader::connect().await?;
+    let engine = args.engine.connect().await?;
     let container = container(&engine, &args.name, &args.whose.owner).await?;
     let arguments = args.arguments.join(" ");
     let answer = engine.look(&Question::Processes { container, arguments }).await?;
@@ -89,7 +95,7 @@ fn processes(answer: &Value) -> String {
 }
 
 pub(super) async fn changes(args: &ChangesArgs) -> Result<ExitCode> {
-    let engine = DockerReader::connect().await?;
+    let engine = args.engine.connect().await?;
     let container = container(&engine, &args.name, &args.whose.owner).await?;
     let answer = engine.look(&Question::Changes(container)).await?;
     print_or_end(&match args.output {
@@ -117,7 +123,7 @@ fn changed(answer: &Value) -> String {
 }
 
 pub(super) async fn wait(args: &WaitArgs) -> Result<ExitCode> {
-    let engine = &DockerReader::connect().await?;
+    let engine = &args.engine.connect().await?;
     let containers = containers(engine, &args.names, &args.whose.owner).await?;
     let count = containers.len();
     let ends = stream::iter(containers).map(|container| async move {

@@ -14,10 +14,9 @@ use tokio::sync::mpsc;
 use super::names::containers;
 use super::output::{is_terminal, print_raw};
 use super::unpack::unpack;
-use crate::cli::args::Whose;
+use crate::cli::args::{EngineArgs, Whose};
 use crate::cli::report::{self, Advised};
 use crate::engine::Look;
-use crate::engine::docker::DockerReader;
 
 /// How many of the things that were left out are told one by one.
 const TOLD: usize = 20;
@@ -34,6 +33,8 @@ pub(crate) struct CpArgs {
     to: PathBuf,
     #[command(flatten)]
     whose: Whose,
+    #[command(flatten)]
+    engine: EngineArgs,
 }
 
 /// A path of a container.
@@ -57,7 +58,7 @@ impl FromStr for From {
 }
 
 pub(super) async fn cp(args: &CpArgs) -> Result<ExitCode> {
-    let engine = DockerReader::connect().await?;
+    let engine = args.engine.connect().await?;
     let is_archive = args.to.as_os_str() == "-";
     if is_archive && is_terminal() {
         return Err(Advised {

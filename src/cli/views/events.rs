@@ -12,7 +12,7 @@ use super::filter::{Filter, together};
 use super::moment::moment;
 use super::names::text;
 use super::output::{LineForm, json_line, print_or_end};
-use crate::engine::docker::DockerReader;
+use crate::cli::args::EngineArgs;
 use crate::engine::{Look, Moment, Period};
 use crate::fields::plain;
 
@@ -33,10 +33,12 @@ pub(crate) struct EventsArgs {
     /// The form
     #[arg(short, long, value_name = "FORM", default_value = "text")]
     output: LineForm,
+    #[command(flatten)]
+    engine: EngineArgs,
 }
 
 pub(super) async fn events(args: &EventsArgs) -> Result<ExitCode> {
-    let engine = DockerReader::connect().await?;
+    let engine = args.engine.connect().await?;
     let period = Period { since: args.since.clone(), until: args.until.clone() };
     let filters = together(&args.filters);
     let mut happenings = std::pin::pin!(engine.happenings(&period, &filters));
@@ -50,7 +52,7 @@ pub(super) async fn events(args: &EventsArgs) -> Result<ExitCode> {
 }
 
 /// An event as a line: `2018-07-06T08:34:00.123Z container web: start (image exam-client:3)`.
-fn told(event: &Value) -> String {
+pub(super) fn told(event: &Value) -> String {
     let nanoseconds = event["timeNano"].as_i64().unwrap_or_default();
     let time = Timestamp::from_nanosecond(nanoseconds.into()).unwrap_or_default();
     let attributes = &event["Actor"]["Attributes"];

@@ -1,9 +1,11 @@
 //! `invigil get`: what is there, ours and others'.
 
+use std::ffi::OsStr;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::Args;
+use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
+use clap::{Arg, Args, Command};
 use futures_util::try_join;
 use jiff::Timestamp;
 use serde_json::Value;
@@ -13,7 +15,7 @@ use super::filter::Filter;
 use super::names::{choose, documents, list, name_of, text};
 use super::output::{ListForm, json, print_or_end, yaml};
 use super::table::Table;
-use crate::cli::args::Whose;
+use crate::cli::args::{EngineArgs, Whose};
 use crate::engine::docker::DockerReader;
 use crate::engine::{Look, Question};
 use crate::manifest::suggestion::nearest;
@@ -22,7 +24,7 @@ use crate::resource::name::Kind;
 #[derive(Debug, Args)]
 pub(crate) struct GetArgs {
     /// What to show: containers, images, networks or volumes; or one of them, like container/web
-    #[arg(value_name = "KIND")]
+    #[arg(value_name = "KIND", value_parser = WhatParser, hide_possible_values = true)]
     what: What,
     /// Which ones, each by its name, its resource's name or the beginning of its id; all unless said
     #[arg(value_name = "NAME")]
@@ -41,6 +43,8 @@ pub(crate) struct GetArgs {
     size: bool,
     #[command(flatten)]
     whose: Whose,
+    #[command(flatten)]
+    engine: EngineArgs,
 }
 
 /// What is to be shown.
@@ -48,6 +52,27 @@ pub(crate) struct GetArgs {
 struct What {
     kind: Kind,
     name: Option<String>,
+}
+
+/// Reads a [`What`], and lets shells complete the kinds.
+#[derive(Clone)]
+struct WhatParser;
+
+impl TypedValueParser for WhatParser {
+    type Value = What;
+
+    fn parse_ref(
+        &self,
+        command: &Command,
+        argument: Option<&Arg>,
+        value: &OsStr,
+    ) -> Result<What, clap::Error> {
+        StringValueParser::new().try_map(|text| text.parse::<What>()).parse_ref(command, argument, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        Some(Box::new(Kind::ALL.into_iter().map(|kind| PossibleValue::new(format!("{kind}s")))))
+    }
 }
 
 impl std::str::FromStr for What {
@@ -74,7 +99,7 @@ impl std::str::FromStr for What {
 pub(super) async fn get(args: &GetArgs) -> Result<ExitCode> {
     let kind = args.what.kind;
     let wanted: Vec<&str> = args.what.name.iter().chain(&args.names).map(String::as_str).collect();
-    let engine = DockerReader::connect().await?;
+    let engine = args.engine.connect().await?;
     let filters = super::filter::together(&args.filters);
     let question = Question::List { kind, all: args.all, size: args.size, filters };
     let mut listed = documents(engine.look(&question).await?);

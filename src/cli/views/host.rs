@@ -8,16 +8,19 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::names::{text, texts};
-use super::output::{self, DocumentForm, LineForm, print_or_end, size};
+use super::output::{self, DocumentForm, LineForm, print_or_end};
 use super::table::pairs;
-use crate::engine::docker::DockerReader;
+use crate::cli::args::EngineArgs;
 use crate::engine::{Look, Question};
+use crate::resource::size::size;
 
 #[derive(Debug, Args)]
 pub(crate) struct PingArgs {
     /// The form
     #[arg(short, long, value_name = "FORM", default_value = "text")]
     output: LineForm,
+    #[command(flatten)]
+    engine: EngineArgs,
 }
 
 #[derive(Debug, Args)]
@@ -25,10 +28,12 @@ pub(crate) struct DocumentArgs {
     /// The form
     #[arg(short, long, value_name = "FORM", default_value = "text")]
     output: DocumentForm,
+    #[command(flatten)]
+    engine: EngineArgs,
 }
 
 pub(super) async fn ping(args: &PingArgs) -> Result<ExitCode> {
-    let engine = DockerReader::connect().await?;
+    let engine = args.engine.connect().await?;
     let asked = Instant::now();
     engine.look(&Question::Ping).await?;
     let milliseconds = asked.elapsed().as_secs_f64() * 1000.0;
@@ -42,7 +47,7 @@ pub(super) async fn ping(args: &PingArgs) -> Result<ExitCode> {
 }
 
 pub(super) async fn version(args: &DocumentArgs) -> Result<ExitCode> {
-    let reader = DockerReader::from_environment();
+    let reader = args.engine.reader();
     // Which Invigil this is can be told without an engine.
     let answer = reader.look(&Question::Version).await;
     let engine = answer.as_ref().ok();
@@ -87,7 +92,7 @@ fn version_text(document: &Value) -> String {
 }
 
 pub(super) async fn info(args: &DocumentArgs) -> Result<ExitCode> {
-    let engine = DockerReader::connect().await?;
+    let engine = args.engine.connect().await?;
     let answer = engine.look(&Question::Info).await?;
     print_or_end(&match args.output {
         DocumentForm::Text => info_text(&answer),

@@ -10,13 +10,13 @@ use serde_json::Value;
 use super::columns::short;
 use super::filter::Filter;
 use super::names::{choose, list, text};
-use super::output::{ListForm, ago, json, print_or_end, size, yaml};
+use super::output::{ListForm, ago, json, print_or_end, yaml};
 use super::table::{Table, shortened};
-use crate::cli::args::Whose;
-use crate::engine::docker::DockerReader;
+use crate::cli::args::{EngineArgs, Whose};
 use crate::engine::{Look, Question};
 use crate::resource::name::Kind;
 use crate::resource::printable::printable;
+use crate::resource::size::size;
 
 /// How much of a long text stands in a cell.
 const TEXT: usize = 60;
@@ -33,6 +33,8 @@ pub(crate) struct HistoryArgs {
     output: ListForm,
     #[command(flatten)]
     whose: Whose,
+    #[command(flatten)]
+    engine: EngineArgs,
 }
 
 #[derive(Debug, Args)]
@@ -49,10 +51,12 @@ pub(crate) struct SearchArgs {
     /// The form
     #[arg(short, long, value_name = "FORM", default_value = "table")]
     output: ListForm,
+    #[command(flatten)]
+    engine: EngineArgs,
 }
 
 pub(super) async fn history(args: &HistoryArgs) -> Result<ExitCode> {
-    let engine = DockerReader::connect().await?;
+    let engine = args.engine.connect().await?;
     let listed = list(&engine, Kind::Image).await?;
     let image = text(choose(Kind::Image, &listed, &args.image, &args.whose.owner)?, "Id").to_owned();
     let answer = engine.look(&Question::History(image)).await?;
@@ -88,7 +92,7 @@ fn history_table(answer: &Value, now: Timestamp, is_wide: bool) -> String {
 }
 
 pub(super) async fn search(args: &SearchArgs) -> Result<ExitCode> {
-    let engine = DockerReader::connect().await?;
+    let engine = args.engine.connect().await?;
     let filters = super::filter::together(&args.filters);
     let answer =
         engine.look(&Question::Search { term: args.term.clone(), limit: args.limit, filters }).await?;

@@ -14,7 +14,7 @@ use unicode_width::UnicodeWidthStr;
 use super::moment::moment;
 use super::names::containers;
 use super::output::{LineForm, is_terminal, json_line, line, print_or_end, print_raw};
-use crate::cli::args::Whose;
+use crate::cli::args::{EngineArgs, Whose};
 use crate::engine::docker::DockerReader;
 use crate::engine::{EngineError, Found, Line, Look, Moment, Output, Period};
 use crate::fields::plain;
@@ -66,6 +66,8 @@ pub(crate) struct LogsArgs {
     output: LineForm,
     #[command(flatten)]
     whose: Whose,
+    #[command(flatten)]
+    engine: EngineArgs,
 }
 
 #[derive(Debug, Args)]
@@ -75,12 +77,17 @@ pub(crate) struct AttachArgs {
     name: String,
     #[command(flatten)]
     streams: Streams,
+    /// The form
+    #[arg(short, long, value_name = "FORM", default_value = "text")]
+    output: LineForm,
     #[command(flatten)]
     whose: Whose,
+    #[command(flatten)]
+    engine: EngineArgs,
 }
 
 pub(super) async fn logs(args: &LogsArgs) -> Result<ExitCode> {
-    let engine = DockerReader::connect().await?;
+    let engine = args.engine.connect().await?;
     let wanted = Output {
         stdout: !args.streams.stderr,
         stderr: !args.streams.stdout,
@@ -98,7 +105,7 @@ pub(super) async fn logs(args: &LogsArgs) -> Result<ExitCode> {
 }
 
 pub(super) async fn attach(args: &AttachArgs) -> Result<ExitCode> {
-    let engine = DockerReader::connect().await?;
+    let engine = args.engine.connect().await?;
     let wanted = Output {
         stdout: !args.streams.stderr,
         stderr: !args.streams.stdout,
@@ -107,8 +114,8 @@ pub(super) async fn attach(args: &AttachArgs) -> Result<ExitCode> {
         period: Period::default(),
     };
     let containers = containers(&engine, std::slice::from_ref(&args.name), &args.whose.owner).await?;
-    show(&engine, &containers, &wanted, &Shown { json: false, timestamps: false, is_terminal: is_terminal() })
-        .await
+    let json = args.output == LineForm::Json;
+    show(&engine, &containers, &wanted, &Shown { json, timestamps: false, is_terminal: is_terminal() }).await
 }
 
 /// How lines are shown.

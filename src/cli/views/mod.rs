@@ -4,11 +4,13 @@
 mod columns;
 mod container;
 mod cp;
+mod describe;
 mod events;
 mod filter;
 mod get;
 mod host;
 mod image;
+mod log;
 mod logs;
 mod moment;
 mod names;
@@ -18,7 +20,9 @@ mod status;
 mod table;
 mod unpack;
 
-pub(super) use output::{is_gone, json, print_or_end, size};
+pub(super) use output::{DocumentForm, is_gone, json, print_or_end, yaml};
+pub(super) use status::wanted_text;
+pub(super) use table::Table;
 
 use std::process::ExitCode;
 
@@ -60,6 +64,20 @@ of variables are in it, secrets too.
 Filters are the engine's own, as Docker documents them for ps, images, network ls and volume ls.
 Exit codes: 0 shown, 1 an error; a name that nothing bears is one.")]
     Get(get::GetArgs),
+    /// Show one resource: its manifest, what is live of it, the difference, and its last events
+    #[command(after_help = "\
+Examples:
+  invigil describe container/web
+  invigil describe web exams           by the manifests in exams
+  invigil describe problemset/midterm -o json | jq .plan.changes
+
+The difference is what `plan` would say of this resource alone; what it would do for others first,
+and how removals are limited, `plan` tells. Of events the engine remembers the last 256; what is run
+in a container, as health checks are, is left out.
+With -o json and yaml, `live` is the engine's whole document; the values of variables are in it,
+secrets too.
+Exit codes: 0 shown, 1 an error; a name that nothing bears is one.")]
+    Describe(describe::DescribeArgs),
     /// Show what an image was made of
     #[command(after_help = "\
 Examples:
@@ -106,6 +124,24 @@ Examples:
 
 Exit codes: 0 shown, 1 an error.")]
     Info(host::DocumentArgs),
+    /// Show what Invigil did: the journal
+    #[command(after_help = "\
+Examples:
+  invigil log                          the last 100 entries
+  invigil log --resource container/web --since 24h
+  invigil log -n 0 -o json | jq 'select(.what.event == \"failed\")'
+  invigil log --verify                 is every entry what was written?
+  invigil log --verify --head 412:3f2a...
+                                       and is what was noted before still in it?
+
+Every action that the daemon, `apply` and `prune` took, with its reasons field by field; secrets are
+hidden as in plans. The entries are a chain of SHA-256 hashes: one that was changed, taken out or
+moved is found, and so is an end that was cut off. Who may write the file could compute all of it
+anew: against that, note the head that --verify tells somewhere else, and give it back with --head.
+A journal that was begun anew, because the one before was damaged or removed, says so, and --verify
+fails; not any more with a --head from after that, since who noted it has been told.
+Exit codes: 0 shown, or all holds; 1 an error, or something does not hold, or there is none.")]
+    Log(log::LogArgs),
     /// Show what containers wrote
     #[command(after_help = "\
 Examples:
@@ -124,6 +160,7 @@ Exit codes: 0 shown, 1 an error.")]
 Examples:
   invigil attach seat-01
   invigil attach seat-01 --stderr
+  invigil attach seat-01 -o json | jq -r .text
 
 Output only: nothing that is typed reaches the container, and Ctrl-C ends only this.
 Exit codes: 0 the container has ended, 1 an error.")]
@@ -195,11 +232,13 @@ pub(super) async fn view(view: &View) -> Result<ExitCode> {
     let result = match view {
         View::Status(args) => status::status(args).await,
         View::Get(args) => get::get(args).await,
+        View::Describe(args) => describe::describe(args).await,
         View::History(args) => image::history(args).await,
         View::Search(args) => image::search(args).await,
         View::Ping(args) => host::ping(args).await,
         View::Version(args) => host::version(args).await,
         View::Info(args) => host::info(args).await,
+        View::Log(args) => log::log(args),
         View::Logs(args) => logs::logs(args).await,
         View::Attach(args) => logs::attach(args).await,
         View::Top(args) => container::top(args).await,

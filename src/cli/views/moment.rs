@@ -10,20 +10,31 @@ pub(super) fn moment(text: &str) -> Result<Moment, String> {
     at(text, Timestamp::now())
 }
 
+/// Reads a time, for whoever is no engine.
+pub(super) fn time(text: &str) -> Result<Timestamp, String> {
+    timestamp(text, Timestamp::now())
+}
+
 fn at(text: &str, now: Timestamp) -> Result<Moment, String> {
+    if let Ok(seconds) = text.parse::<u64>() {
+        return Ok(seconds.to_string());
+    }
+    let nanoseconds = timestamp(text, now)?.as_nanosecond().max(0);
+    Ok(format!("{}.{:09}", nanoseconds / 1_000_000_000, nanoseconds % 1_000_000_000))
+}
+
+fn timestamp(text: &str, now: Timestamp) -> Result<Timestamp, String> {
     let expected = || {
         "expected how long ago (10m, 1h30m), a time with its zone (2018-07-06T16:34:00+08:00) or seconds since 1970"
             .to_owned()
     };
-    if let Ok(seconds) = text.parse::<u64>() {
-        return Ok(seconds.to_string());
+    if let Ok(seconds) = text.parse::<i64>() {
+        return Timestamp::from_second(seconds).map_err(|_| expected());
     }
-    let moment = match text.parse::<Duration>() {
-        Ok(before) => now.checked_sub(std::time::Duration::from(before)).map_err(|_| expected())?,
-        Err(_) => text.parse().map_err(|_| expected())?,
-    };
-    let nanoseconds = moment.as_nanosecond().max(0);
-    Ok(format!("{}.{:09}", nanoseconds / 1_000_000_000, nanoseconds % 1_000_000_000))
+    match text.parse::<Duration>() {
+        Ok(before) => now.checked_sub(std::time::Duration::from(before)).map_err(|_| expected()),
+        Err(_) => text.parse().map_err(|_| expected()),
+    }
 }
 
 #[cfg(test)]

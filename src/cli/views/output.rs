@@ -46,7 +46,7 @@ pub(super) enum LineForm {
 
 /// The form of one document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum DocumentForm {
+pub(in crate::cli) enum DocumentForm {
     /// For people
     Text,
     /// For programs
@@ -96,7 +96,7 @@ pub(super) fn json_line(value: &Value) -> String {
 }
 
 /// A document as YAML. One that holds what YAML would write raw is written in JSON, which is YAML too.
-pub(super) fn yaml(value: &Value) -> Result<String> {
+pub(in crate::cli) fn yaml(value: &Value) -> Result<String> {
     let text = serde_yaml::to_string(value)?;
     let is_plain = !text.contains(|c| c != '\n' && is_obeyed(c));
     Ok(if is_plain { text } else { json(value) })
@@ -137,26 +137,6 @@ pub(super) fn line(bytes: &[u8]) -> String {
         }
     }
     shown
-}
-
-/// A size for people: three digits and a unit.
-pub(in crate::cli) fn size(bytes: u64) -> String {
-    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
-    let mut tenths = u128::from(bytes) * 10;
-    let mut unit = "B";
-    for larger in UNITS {
-        // 1023.95 and more would be written as 1024.0.
-        if tenths < 10_235 {
-            break;
-        }
-        tenths = (tenths + 512) / 1024;
-        unit = larger;
-    }
-    if unit == "B" || tenths >= 1000 {
-        format!("{}{unit}", (tenths + 5) / 10)
-    } else {
-        format!("{}.{}{unit}", tenths / 10, tenths % 10)
-    }
 }
 
 /// How long ago something was, for people; nothing of what has no time (images of problem sets have 1970).
@@ -210,19 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_and_times_are_short() {
-        for (bytes, told) in [
-            (0, "0B"),
-            (1023, "1023B"),
-            (1024, "1.0KiB"),
-            (4_321_000, "4.1MiB"),
-            (1 << 20, "1.0MiB"),
-            (250 << 20, "250MiB"),
-            ((1 << 30) - 1, "1.0GiB"),
-            (u64::MAX, "16384PiB"),
-        ] {
-            assert_eq!(size(bytes), told);
-        }
+    fn times_are_short() {
         let now = Timestamp::from_second(1_000_000_000).expect("a time");
         for (before, told) in [
             (0, "now"),

@@ -10,12 +10,13 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 
 use super::names::{containers, found, list, name_of, text};
-use super::output::{self, RowForm, is_terminal, print_or_end, size};
+use super::output::{self, RowForm, is_terminal, print_or_end};
 use super::table::Table;
-use crate::cli::args::Whose;
+use crate::cli::args::{EngineArgs, Whose};
 use crate::engine::docker::DockerReader;
-use crate::engine::{EngineError, Found, Look, Question};
+use crate::engine::{EngineError, Found, Look, Question, Usage};
 use crate::resource::name::Kind;
+use crate::resource::size::size;
 
 /// How many containers are measured at once; each takes the engine two seconds of mostly waiting.
 const AT_ONCE: usize = 128;
@@ -36,10 +37,12 @@ pub(crate) struct StatsArgs {
     output: RowForm,
     #[command(flatten)]
     whose: Whose,
+    #[command(flatten)]
+    engine: EngineArgs,
 }
 
 pub(super) async fn stats(args: &StatsArgs) -> Result<ExitCode> {
-    let engine = DockerReader::connect().await?;
+    let engine = args.engine.connect().await?;
     if args.output == RowForm::Json {
         let measured = measured(&engine, args).await?;
         let documents = measured.into_iter().map(|(container, mut usage)| {
@@ -91,78 +94,29 @@ fn table(measured: &[(Found, Value)]) -> String {
     let mut table = Table::new(titles);
     for (container, usage) in measured {
         let mut cells = vec![container.name.clone()];
-        // Of one that does not run nothing is measured.
-        if usage["pids_stats"]["current"].is_u64() {
-            cells.extend(cells_of(usage));
-        } else {
-            cells.resize(titles.len(), String::new());
+        match Usage::of(usage) {
+            Some(usage) => cells.extend(cells_of(&usage)),
+            None => cells.resize(titles.len(), String::new()),
         }
         table.row(cells);
     }
     table.to_text()
 }
 
-fn cells_of(usage: &Value) -> [String; 7] {
-    let memory = memory(usage);
-    let limit = usage["memory_stats"]["limit"].as_u64().unwrap_or_default();
-    let (received, sent) = network(usage);
-    let (read, written) = disk(usage);
+fn cells_of(usage: &Usage) -> [String; 7] {
     [
-        percent(cpu(usage)),
-        size(memory),
-        size(limit),
-        percent(if limit == 0 { 0.0 } else { float(memory) / float(limit) }),
-        format!("{} / {}", size(received), size(sent)),
-        format!("{} / {}", size(read), size(written)),
-        usage["pids_stats"]["current"].to_string(),
+        percent(usage.cpu),
+        size(usage.memory),
+        size(usage.memory_limit),
+        percent(usage.memory_share()),
+        format!("{} / {}", size(usage.received), size(usage.sent)),
+        format!("{} / {}", size(usage.read), size(usage.written)),
+        usage.processes.to_string(),
     ]
-}
-
-#[allow(clippy::cast_precision_loss, reason = "a share is shown with two digits")]
-fn float(number: u64) -> f64 {
-    number as f64
 }
 
 fn percent(share: f64) -> String {
     format!("{:.2}%", share * 100.0)
-}
-
-/// The share of one core that was used between the two measurements, as Docker counts it: 2.0 is two cores.
-fn cpu(usage: &Value) -> f64 {
-    let (now, before) = (&usage["cpu_stats"], &usage["precpu_stats"]);
-    let total = |stats: &Value| stats["cpu_usage"]["total_usage"].as_u64().unwrap_or_default();
-    let system = |stats: &Value| stats["system_cpu_usage"].as_u64().unwrap_or_default();
-    let used = total(now).saturating_sub(total(before));
-    let passed = system(now).saturating_sub(system(before));
-    if passed == 0 || system(before) == 0 {
-        return 0.0;
-    }
-    float(used) / float(passed) * float(now["online_cpus"].as_u64().unwrap_or(1).max(1))
-}
-
-/// What is used without what the kernel would give up at once.
-fn memory(usage: &Value) -> u64 {
-    let stats = &usage["memory_stats"];
-    let cached = stats["stats"]["total_inactive_file"].as_u64().or(stats["stats"]["inactive_file"].as_u64());
-    stats["usage"].as_u64().unwrap_or_default().saturating_sub(cached.unwrap_or_default())
-}
-
-fn network(usage: &Value) -> (u64, u64) {
-    let sum = |key: &str| -> u64 {
-        let interfaces = usage["networks"].as_object().into_iter().flatten();
-        interfaces.filter_map(|(_, interface)| interface[key].as_u64()).fold(0, u64::saturating_add)
-    };
-    (sum("rx_bytes"), sum("tx_bytes"))
-}
-
-fn disk(usage: &Value) -> (u64, u64) {
-    let sum = |wanted: &str| -> u64 {
-        let entries = usage["blkio_stats"]["io_service_bytes_recursive"].as_array().into_iter().flatten();
-        // Version 1 of cgroups writes `Read`, version 2 `read`.
-        let entries = entries.filter(|entry| text(entry, "op").eq_ignore_ascii_case(wanted));
-        entries.filter_map(|entry| entry["value"].as_u64()).fold(0, u64::saturating_add)
-    };
-    (sum("read"), sum("write"))
 }
 
 #[cfg(test)]

@@ -1,37 +1,26 @@
 //! `invigil status`: how the daemon says that the resources stand. Asks the daemon's socket, and no engine.
 
 use std::collections::BTreeMap;
-use std::io::{self, ErrorKind};
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
-use http_body_util::{BodyExt, Empty};
-use hyper::body::Bytes;
-use hyper::client::conn::http1;
-use hyper::{Request, StatusCode};
-use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
-use serde::Deserialize;
-use tokio::net::UnixStream;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
 use super::output::{DocumentForm, ago, json, print_or_end, yaml};
 use super::table::{Table, shortened};
 use crate::cli::args::Whose;
-use crate::cli::report::{Advised, Unknown, talk};
-use crate::daemon::socket::STATUS_PATH;
+use crate::cli::ask;
+use crate::cli::report::{Unknown, talk};
 use crate::fields::plain;
 use crate::manifest::suggestion::did_you_mean;
 use crate::resource::duration::Duration as Span;
-use crate::resource::name::{Kind, Owner, ResourceId};
-use crate::status::{Condition, STATUS_FORMAT_VERSION, Standing, Status};
-use crate::turn::Turns;
+use crate::resource::name::{Kind, ResourceId};
+use crate::source::git::Commit;
+use crate::status::{Condition, Source, Standing, Status};
 
-/// How long the daemon may take to answer.
-const ANSWER: Duration = Duration::from_secs(10);
 /// How often it is asked while it is waited.
 const LOOK: Duration = Duration::from_millis(250);
 /// How much of a reason is shown of one among many.
@@ -61,7 +50,7 @@ pub(super) async fn status(args: &StatusArgs) -> Result<ExitCode> {
     let deadline = Instant::now() + args.timeout.into();
     let begun = Timestamp::now();
     loop {
-        let status = asked(&args.whose.owner).await?;
+        let status = ask::status(&args.whose.owner).await?;
         let chosen = chosen(&status, &args.resources);
         let is_ready = is_ready(&status, chosen.as_ref().ok());
         let is_over = Instant::now() >= deadline;
@@ -85,62 +74,6 @@ pub(super) async fn status(args: &StatusArgs) -> Result<ExitCode> {
         }
         return Ok(if is_ready { ExitCode::SUCCESS } else { ExitCode::from(NOT_READY) });
     }
-}
-
-/// Asks the daemon.
-async fn asked(owner: &Owner) -> Result<Status> {
-    for socket in Turns::sockets(owner) {
-        let answer = timeout(ANSWER, get(&socket)).await.unwrap_or_else(|_| Err(ErrorKind::TimedOut.into()));
-        match answer {
-            Ok(bytes) => return read(&bytes),
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {}
-            Err(error) => {
-                return Err(error).with_context(|| {
-                    format!("while asking the daemon of owner {owner} at {}", socket.display())
-                });
-            }
-        }
-    }
-    Err(Advised {
-        message: format!("no daemon of owner {owner} runs on this host"),
-        hint: "start it with `invigil run`, or name another owner with --owner; `invigil plan` needs no daemon",
-    }
-    .into())
-}
-
-/// The daemon's answer.
-fn read(bytes: &[u8]) -> Result<Status> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Form {
-        format_version: u32,
-    }
-    if let Ok(Form { format_version }) = serde_json::from_slice(bytes)
-        && format_version != STATUS_FORMAT_VERSION
-    {
-        let hint = "use the `invigil` that the daemon was started from, or restart the daemon with this one";
-        let message = format!(
-            "the daemon answers in form {format_version}, and this program reads form {STATUS_FORMAT_VERSION}"
-        );
-        return Err(Advised { message, hint }.into());
-    }
-    serde_json::from_slice(bytes).context("the daemon's answer cannot be read; is it of another version?")
-}
-
-async fn get(socket: &Path) -> io::Result<Bytes> {
-    let stream = UnixStream::connect(socket).await?;
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
-    let connection = tokio::spawn(connection);
-    let request = Request::get(STATUS_PATH)
-        .header("host", "invigil")
-        .body(Empty::<Bytes>::new())
-        .map_err(io::Error::other)?;
-    let answer = sender.send_request(request).await.map_err(io::Error::other)?;
-    let code = answer.status();
-    let bytes = answer.into_body().collect().await.map_err(io::Error::other)?.to_bytes();
-    drop(sender);
-    connection.abort();
-    if code == StatusCode::OK { Ok(bytes) } else { Err(io::Error::other(format!("it answers {code}"))) }
 }
 
 /// The resources that were named; all unless any is.
@@ -200,6 +133,8 @@ fn is_ready(status: &Status, chosen: Option<&BTreeMap<&ResourceId, &Standing>>) 
         && !status.outdated
         && status.trouble.is_none()
         && status.errors.is_empty()
+        // What was committed does not run.
+        && status.source.as_ref().is_none_or(|source| source.running.is_some() && source.wanted.is_none())
         && chosen.is_some_and(|chosen| chosen.values().all(fine))
 }
 
@@ -225,7 +160,13 @@ fn text(status: &Status, closely: bool, now: Timestamp) -> String {
     let trouble = status.trouble.iter();
     let trouble =
         trouble.map(|why| format!("trouble: {}; nothing is changed until it is over\n", plain(why)));
-    let last: String = errors.chain(trouble).chain([summary(status, now)]).collect();
+    let journal = status.journal.iter();
+    let journal = journal.map(|why| format!("the journal is not written: {}\n", plain(why)));
+    let source = status.source.as_ref().map(|source| source_text(source, now));
+    let broken = status.journal_broken.iter();
+    let broken = broken.map(|why| format!("the journal did not hold: {}\n", plain(why)));
+    let last = errors.chain(trouble).chain(journal).chain(broken).chain(source).chain([summary(status, now)]);
+    let last: String = last.collect();
     parts.push(last);
     parts.join("\n")
 }
@@ -237,6 +178,32 @@ fn why(standing: &Standing, now: Timestamp) -> String {
     });
     let parts = [Some(standing.reason.clone()), standing.stage.clone(), next];
     parts.into_iter().flatten().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ")
+}
+
+/// Which revision runs, and why another one does not.
+fn source_text(source: &Source, now: Timestamp) -> String {
+    let running =
+        source.running.as_ref().map_or_else(|| "none".to_owned(), |commit| commit_text(commit, now));
+    let running = format!("Revision {running} of {} {}\n", plain(&source.git), plain(&source.reference));
+    running + &wanted_text(source, now)
+}
+
+fn commit_text(commit: &Commit, now: Timestamp) -> String {
+    let authored = ago(commit.authored.as_second(), now);
+    format!("{} ({}, {authored})", plain(commit.short()), plain(&commit.subject))
+}
+
+/// Which revision is wanted beside the one that runs, and why it does not run.
+pub(in crate::cli) fn wanted_text(source: &Source, now: Timestamp) -> String {
+    let wanted = source.wanted.as_ref().map(|wanted| {
+        let why = wanted.refused.as_ref();
+        let why = why.map_or_else(|| "is next".to_owned(), |why| format!("is refused: {}", plain(why)));
+        format!("Revision {} {why}\n", commit_text(&wanted.commit, now))
+    });
+    let stays =
+        if source.running.is_some() { "The revision that runs stays" } else { "No revision runs yet" };
+    let trouble = source.trouble.as_ref().map(|why| format!("{stays}: {}\n", plain(why)));
+    [wanted, trouble].into_iter().flatten().collect()
 }
 
 fn summary(status: &Status, now: Timestamp) -> String {
@@ -272,6 +239,7 @@ mod tests {
             reason: String::new(),
             stage: None,
             next_try: None,
+            difference: Vec::new(),
             output: VecDeque::new(),
         };
         let resources = [
@@ -329,19 +297,6 @@ mod tests {
         assert_eq!(chosen(&["第 8", "container/web"]).as_deref(), Ok("image/imgId-2 container/web"));
         assert_eq!(chosen(&["imgId-3\u{1b}"]), Err("the daemon knows no imgId-3\\u{1b}".to_owned()));
         assert_eq!(chosen(&["container/midterm"]), Err("the daemon knows no container/midterm".to_owned()));
-    }
-
-    #[test]
-    fn an_answer_in_another_form_is_told_as_that() {
-        let bytes = |status: &Status| serde_json::to_vec(status).unwrap();
-        let mut status = status();
-        assert_eq!(read(&bytes(&status)).unwrap(), status);
-        status.format_version += 1;
-        assert_eq!(
-            read(&bytes(&status)).unwrap_err().to_string(),
-            "the daemon answers in form 2, and this program reads form 1"
-        );
-        assert!(read(b"{}").unwrap_err().to_string().starts_with("the daemon's answer cannot be read"));
     }
 
     #[test]

@@ -12,20 +12,20 @@ const NOTHING: &str = "-";
 
 /// Rows under titles.
 #[derive(Debug)]
-pub(super) struct Table {
+pub(in crate::cli) struct Table {
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
     /// A table without rows.
-    pub(super) fn new<'a>(titles: impl IntoIterator<Item = &'a str>) -> Self {
+    pub(in crate::cli) fn new<'a>(titles: impl IntoIterator<Item = &'a str>) -> Self {
         let mut table = Self { rows: Vec::new() };
         table.row(titles);
         table
     }
 
     /// Adds a row.
-    pub(super) fn row<S: AsRef<str>>(&mut self, cells: impl IntoIterator<Item = S>) {
+    pub(in crate::cli) fn row<S: AsRef<str>>(&mut self, cells: impl IntoIterator<Item = S>) {
         let cell = |cell: S| match cell.as_ref().trim() {
             "" => NOTHING.to_owned(),
             text => printable(text).into_owned(),
@@ -34,7 +34,7 @@ impl Table {
     }
 
     /// The table as text.
-    pub(super) fn to_text(&self) -> String {
+    pub(in crate::cli) fn to_text(&self) -> String {
         let count = self.rows.iter().map(Vec::len).max().unwrap_or_default();
         let width =
             |column: usize| self.rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.width()).max();

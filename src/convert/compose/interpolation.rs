@@ -207,7 +207,8 @@ mod tests {
         assert_eq!(interpolate(&open, &variables, &mut unset, &mut 0).as_deref(), Some(open.as_str()));
         let (many, mut room) = ("$HOME".repeat(200_000), 1 << 20);
         assert_eq!(interpolate(&many, &variables, &mut unset, &mut room), None);
-        assert!(begun.elapsed() < std::time::Duration::from_secs(2), "{:?}", begun.elapsed());
+        // One that looked at all of it for each `$` would take hours.
+        assert!(begun.elapsed() < std::time::Duration::from_mins(1), "{:?}", begun.elapsed());
     }
 
     #[test]

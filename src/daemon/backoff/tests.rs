@@ -236,7 +236,16 @@ fn law_7_a_predecessor_that_cannot_be_put_back_is_tried_soon_and_its_successor_n
 /// A replacement of a container that is up or not.
 fn container(up: bool) -> Change {
     let id: ResourceId = "container/web".parse().unwrap();
-    let old = Old { id: "a".repeat(64).parse().unwrap(), name: "web".to_owned(), up, collect: Vec::new() };
+    let old = Old {
+        id: "a".repeat(64).parse().unwrap(),
+        name: "web".to_owned(),
+        up,
+        is_ours: true,
+        is_found_by_name: false,
+        collect: Vec::new(),
+        state: None,
+        hindered: None,
+    };
     let container = NewContainer {
         spec: serde_json::from_value(serde_json::json!({"image": "nginx:1.15"})).unwrap(),
         files: Vec::new(),
@@ -309,7 +318,16 @@ fn law_7_what_was_interrupted_is_told_as_long_as_its_successor_is_held() {
 fn a_container_that_could_not_be_stopped_is_tried_again_when_it_was_said() {
     let mut scene = Scene::new();
     let id = "a".repeat(64).parse().unwrap();
-    let container = Old { id, name: "web".to_owned(), up: true, collect: Vec::new() };
+    let container = Old {
+        id,
+        name: "web".to_owned(),
+        up: true,
+        is_ours: true,
+        is_found_by_name: false,
+        collect: Vec::new(),
+        state: None,
+        hindered: None,
+    };
     let operations = vec![Operation::Stop];
     let stop = change(Act::Alter { container, operations, leftovers: Vec::new(), predecessor: None });
     let plan = Plan { changes: vec![stop.clone()], ..Plan::default() };
@@ -345,21 +363,29 @@ fn a_replacement_that_failed_before_it_interrupted_anything_waits_like_everythin
     assert_eq!(scene.held(&replace()), None);
 }
 
-#[test]
-fn what_does_not_last_waits_from_its_second_relapse_on() {
+/// The waits, in seconds, of what is needed again as soon as it was done.
+fn relapses(change: &Change) -> [u64; 5] {
     let mut scene = Scene::new();
-    let mut waits = Vec::new();
-    for _ in 0..5 {
+    [(); 5].map(|()| {
         scene.is_done();
         scene.now += SECOND / 10;
-        let held = scene.held(&create());
+        let held = scene.held(change);
         let wait = scene.backoff.next_try().map_or(Duration::ZERO, |at| at - scene.now);
         assert_eq!(held.is_some(), !wait.is_zero());
-        waits.push(wait.as_secs());
         scene.now += wait;
-        assert_eq!(scene.held(&create()), None);
-    }
-    assert_eq!(waits, [0, 1, 2, 4, 8]);
+        assert_eq!(scene.held(change), None);
+        wait.as_secs()
+    })
+}
+
+#[test]
+fn what_does_not_last_waits_from_its_second_relapse_on() {
+    assert_eq!(relapses(&create()), [0, 1, 2, 4, 8]);
+}
+
+#[test]
+fn law_9_what_is_replaced_in_vain_is_replaced_a_few_times_a_day_at_most() {
+    assert_eq!(relapses(&replace()), [0, 1, 2, 4, 8].map(|hours| hours * 3600));
 }
 
 #[test]

@@ -13,16 +13,21 @@ use tracing::subscriber::DefaultGuard;
 
 use crate::assembly::ExamServer;
 use crate::daemon::board::Board;
+use crate::daemon::notification::Notifications;
 use crate::daemon::systemd::Systemd;
 use crate::daemon::wake::{Bell, channel};
 use crate::daemon::{DEFAULT_INTERVAL, Options, run};
 use crate::diff::Budget;
 use crate::engine::{EngineError, Observe, Perform, Progress, Scope};
-use crate::observed::{Observed, ObservedImage, ObservedNetwork, ObservedVolume};
+use crate::fields::Told;
+use crate::observed::{
+    LiveStatus, Managed, Observed, ObservedContainer, ObservedImage, ObservedNetwork, ObservedVolume,
+};
 use crate::plan::Step;
 use crate::reconcile::Setup;
 use crate::resource::name::ResourceId;
-use crate::status::Standing;
+use crate::status::{Action, Standing};
+use crate::suspension::Suspension;
 
 /// An engine of networks and volumes.
 #[derive(Debug)]
@@ -191,10 +196,7 @@ impl Bench {
                 server: ExamServer::new(b"server"),
                 parallelism: 4,
                 budget: Budget { share: 100, ..Budget::default() },
-                suspension: crate::suspension::Suspension::of(
-                    &self.home.path().join("state"),
-                    &"test".parse().unwrap(),
-                ),
+                suspension: self.suspension(),
                 records: crate::records::Records::of(
                     &self.home.path().join("state"),
                     &"test".parse().unwrap(),
@@ -205,21 +207,33 @@ impl Bench {
             },
             interval: DEFAULT_INTERVAL,
             engine: "toy".to_owned(),
+            journal: None,
             turns: None,
+            listen: None,
+            git: None,
+            webhook: None,
+            notifications: Notifications::default(),
+            configuration: None,
         };
         let told = Arc::clone(&self.told);
         let systemd = Systemd::new(move |message| told.lock().unwrap().push(message.to_owned()), None);
         let (engine, shutdown) = (Arc::clone(&self.engine), self.stop.subscribe());
-        let shown = Arc::new(Board::new(&options.setup.owner, &wakes));
+        let shown = Arc::new(Board::new(&options.setup.owner, &wakes, None));
         self.board = Some(Arc::clone(&shown));
         let daemon = async move { run(&options, engine.as_ref(), wakes, shutdown, &systemd, &shown).await };
         self.daemon = Some(tokio::spawn(daemon));
         sleep(Duration::from_millis(10)).await;
     }
 
+    /// Whether the host is suspended.
+    pub fn suspension(&self) -> Suspension {
+        Suspension::of(&self.home.path().join("state"), &"test".parse().unwrap())
+    }
+
     /// How the resources stand: `network/exam Ready`, `network/bad Stalled: why`, with `, next try` where there is one.
     pub fn status(&self) -> Vec<String> {
-        let status = self.board.as_ref().unwrap().status();
+        let shown = self.board.as_ref().unwrap().shown();
+        let status = &shown.status;
         let told = |(id, standing): (&ResourceId, &Standing)| {
             let why =
                 if standing.reason.is_empty() { String::new() } else { format!(": {}", standing.reason) };
@@ -232,9 +246,27 @@ impl Bench {
         status.resources.iter().map(told).chain(trouble).chain(errors).chain(outdated).collect()
     }
 
+    /// What was done last, the newest first: `network/bad create failed: why`.
+    pub fn actions(&self) -> Vec<String> {
+        let shown = self.board.as_ref().unwrap().shown();
+        let told = |action: &Action| {
+            let why = action.why.as_ref().map_or_else(String::new, |why| format!(": {why}"));
+            format!("{} {} {:?}{why}", action.resource, action.action, action.outcome)
+        };
+        shown.status.actions.iter().map(told).collect()
+    }
+
+    /// What of a resource differs from its manifest.
+    pub fn difference(&self, id: &str) -> Vec<String> {
+        let shown = self.board.as_ref().unwrap().shown();
+        let side = |side: &Option<String>| side.clone().unwrap_or_else(|| "nothing".to_owned());
+        let told = |told: &Told| format!("{}: {} -> {}", told.field, side(&told.from), side(&told.to));
+        shown.status.resources[&id.parse().unwrap()].difference.iter().map(told).collect()
+    }
+
     /// What the old exam service called a resource.
     pub fn legacy_id(&self, id: &str) -> Option<String> {
-        self.board.as_ref().unwrap().status().resources[&id.parse().unwrap()].legacy_image_id.clone()
+        self.board.as_ref().unwrap().shown().status.resources[&id.parse().unwrap()].legacy_image_id.clone()
     }
 
     pub fn root(&self) -> PathBuf {
@@ -284,4 +316,30 @@ impl Bench {
 /// A manifest of a network.
 pub fn network(name: &str) -> String {
     format!("apiVersion: invigil/v1\nkind: Network\nmetadata: {{name: {name}}}\nspec: {{driver: bridge}}\n")
+}
+
+/// A container of ours that the engine is removing.
+pub fn removing(name: &str) -> ObservedContainer {
+    let managed = Managed {
+        resource: name.parse().unwrap(),
+        created: None,
+        unreadable: false,
+        files: [].into(),
+        live: [].into(),
+        started: None,
+        lost: false,
+        anonymous_volumes: Vec::new(),
+        removes_itself: false,
+    };
+    ObservedContainer {
+        id: "c".repeat(64).parse().unwrap(),
+        name: name.to_owned(),
+        image: None,
+        status: LiveStatus::Removing,
+        networks: [].into(),
+        ports: Vec::new(),
+        managed: Some(Box::new(managed)),
+        stranger: None,
+        other_owner: None,
+    }
 }

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::FileWatch;
+use super::{FileWatch, Subject};
 use crate::daemon::debounce::Causes;
 use crate::daemon::wake::{Wakes, channel};
 use crate::source::directory;
+use crate::suspension::Suspension;
 
 /// When nothing more is expected: well above the quiet period, well below the watch's own looks.
 const PATIENCE: Duration = Duration::from_millis(350);
@@ -38,7 +39,7 @@ impl Scene {
         prepare(home.path());
         let root = home.path().join(root);
         let (bell, wakes) = channel();
-        let watch = FileWatch::begin(&root, bell).await.unwrap();
+        let watch = FileWatch::begin(&root, Subject::Manifests, bell).await.unwrap();
         tokio::spawn(watch.keep());
         let mut scene = Self { home, root, wakes };
         assert_eq!(scene.passes().await, 0, "nothing happened yet");
@@ -202,7 +203,7 @@ async fn a_link_that_is_swapped_further_up_is_seen_by_looking() {
     symlink("one", &current).unwrap();
     let (bell, wakes) = channel();
     let root = current.join("manifests");
-    let mut watch = FileWatch::begin(&root, bell).await.unwrap();
+    let mut watch = FileWatch::begin(&root, Subject::Manifests, bell).await.unwrap();
     watch.look_every = Duration::from_millis(50);
     tokio::spawn(watch.keep());
     let mut scene = Scene { home, root, wakes };
@@ -219,5 +220,27 @@ async fn reading_wakes_nobody_and_neither_does_a_neighbour() {
     directory::read(&scene.root).unwrap();
     fs::write(scene.at("neighbour"), "1").unwrap();
     fs::create_dir(scene.at("manifests-2")).unwrap();
+    assert_eq!(scene.passes().await, 0);
+}
+
+#[tokio::test]
+async fn a_host_that_is_suspended_and_resumed_is_noticed_each_time_and_its_neighbours_are_not() {
+    let home = tempfile::tempdir().unwrap();
+    let [exam, other] =
+        ["exam", "other"].map(|owner| Suspension::of(&home.path().join("state"), &owner.parse().unwrap()));
+    exam.make_room().unwrap();
+    let (bell, wakes) = channel();
+    tokio::spawn(FileWatch::begin(exam.file(), Subject::Suspension, bell).await.unwrap().keep());
+    let mut scene = Scene { root: home.path().join("state"), home, wakes };
+    for _ in 0..3 {
+        exam.set("the exam runs").unwrap();
+        assert!((1..=3).contains(&scene.passes().await), "suspended");
+        exam.set("another reason").unwrap();
+        assert!((1..=3).contains(&scene.passes().await), "another reason");
+        assert!(exam.clear().unwrap());
+        assert!((1..=3).contains(&scene.passes().await), "resumed");
+    }
+    other.set("not this one").unwrap();
+    scene.write("exam.failed.json");
     assert_eq!(scene.passes().await, 0);
 }

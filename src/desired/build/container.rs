@@ -60,7 +60,7 @@ impl Build<'_> {
         self.read_env_files(manifest, &mut spec, &mut faults);
         self.read_profiles(manifest, &mut spec, &mut faults);
         let files = self.read_files(manifest, &spec, &mut faults);
-        resolve_paths(&manifest.base_dir, &mut spec, &mut faults);
+        resolve_paths(&manifest.base_dir, manifest.checkout.as_deref(), &mut spec, &mut faults);
         if !faults.is_empty() {
             return Err(faults);
         }
@@ -149,9 +149,17 @@ fn guard(spec: &mut ContainerSpec) {
 }
 
 /// Makes paths absolute. The directory of the manifest may have what a path cannot have there.
-fn resolve_paths(base: &Path, spec: &mut ContainerSpec, faults: &mut Vec<Fault>) {
+/// What is in a checkout is gone with the next commit.
+fn resolve_paths(base: &Path, checkout: Option<&Path>, spec: &mut ContainerSpec, faults: &mut Vec<Fault>) {
     let resolve = |path: &mut String| {
         let resolved = absolute(base, path);
+        if checkout.is_some_and(|checkout| resolved.starts_with(checkout)) {
+            return Err(format!(
+                "`{}` is in the checkout of the manifests' repository, which the next commit replaces: name a path of the host, \
+                 or put files in with `files`",
+                printable(path)
+            ));
+        }
         let text = resolved.to_str().map(str::to_owned);
         *path = text.ok_or_else(|| format!("`{}` is not UTF-8", printable(&resolved.to_string_lossy())))?;
         Ok(path.clone())
@@ -190,11 +198,29 @@ mod tests {
     fn resolved(base: &OsStr, spec: &str) -> String {
         let mut spec: ContainerSpec = serde_json::from_str(spec).expect("a spec");
         let mut faults = Vec::new();
-        resolve_paths(Path::new(base), &mut spec, &mut faults);
+        resolve_paths(Path::new(base), Some(Path::new("/state/git/exam")), &mut spec, &mut faults);
         if faults.is_empty() {
             return spec.binds.iter().map(ToString::to_string).collect();
         }
         faults.iter().map(|(path, message)| format!("{path}: {message}")).collect::<Vec<_>>().join("; ")
+    }
+
+    #[test]
+    fn law_5_nothing_is_bound_from_a_checkout_or_kept_in_it() {
+        let why = "is in the checkout of the manifests' repository, which the next commit replaces: name a path of the host, \
+                   or put files in with `files`";
+        let base = OsStr::new("/state/git/exam/current/room");
+        let spec = r#"{"image": "a1", "binds": ["./logs:/logs", "/srv:/srv"], "mounts": ["type=bind,source=../x,target=/x"],
+                       "collect": [{"path": "/answers", "to": "answers"}]}"#;
+        assert_eq!(
+            resolved(base, spec),
+            format!("binds[0]: `./logs` {why}; collect[0].to: `answers` {why}; mounts[0]: `../x` {why}")
+        );
+        let absolute = r#"{"image": "a1", "binds": ["/state/git/exam/current/logs:/logs"]}"#;
+        assert_eq!(
+            resolved(OsStr::new("/"), absolute),
+            format!("binds[0]: `/state/git/exam/current/logs` {why}")
+        );
     }
 
     #[test]

@@ -100,7 +100,9 @@ impl Build<'_> {
             None => Err((root, "an image has exactly one source".to_owned())),
             Some(ImageSource::Pull(pull)) => self.pull(pull),
             Some(ImageSource::Build(build)) => {
-                Ok(ImageOrigin::Made(Recipe::build(build, self.build_context(manifest, build)?)))
+                let secrets = build.secrets.iter().map(|secret| secret.below(&manifest.base_dir)).collect();
+                let context = self.build_context(manifest, build)?;
+                Ok(ImageOrigin::Made(Recipe::build(&BuildSpec { secrets, ..build.clone() }, context)))
             }
             Some(ImageSource::Load(load)) => {
                 let path = root.key("load").key("archive");

@@ -78,6 +78,7 @@ pub fn build(
         build.manifest(manifest);
     }
     if !manifests.is_complete() || build.diagnostics.iter().any(Diagnostic::is_error) {
+        build.desired.wrong = true;
         build.desired.removals =
             Removals::Withheld("a manifest is invalid, so nothing is removed".to_owned());
     } else if manifests.resources.is_empty() {
@@ -113,6 +114,9 @@ struct Build<'a> {
 impl Build<'_> {
     fn manifest(&mut self, manifest: &Manifest) {
         let name = manifest.id.name.clone();
+        if let Some(previous) = &manifest.previous_name {
+            self.desired.previous_names.insert(previous.clone(), name.clone());
+        }
         if manifest.suspend {
             self.desired.suspended.insert(manifest.id.clone());
         }
@@ -170,6 +174,7 @@ impl Build<'_> {
             path,
             severity,
             message,
+            other: None,
             hint: None,
         });
     }

@@ -31,7 +31,7 @@ impl FileChanges {
             if before == Some(&file.digest) {
                 continue;
             }
-            let from = before.map(|_| "other content".to_owned());
+            let from = before.map(|_| "other content, mode or owner".to_owned());
             let size = file.bytes.len();
             let to = format!("{size} byte{}, {}", if size == 1 { "" } else { "s" }, file.mode);
             changes.reasons.push(told(&format!("files.{path}"), from, Some(to)));

@@ -1,31 +1,42 @@
 //! Containers. Finds the live container of each resource, compares it field by field, and chooses the
 //! least disturbing act.
 
+mod again;
+mod anonymous;
 mod files;
 mod image;
 mod names;
 mod namespace;
 mod operations;
+mod remembered;
 mod renewal;
 mod standing;
+mod takeover;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use self::again::{failed_job, why_never_again};
 use self::files::{FileChanges, collected, collections};
 use self::image::{image_difference, is_checked};
-pub use self::names::ASIDE_SUFFIX;
 use self::names::Claim;
+pub use self::names::{ASIDE_SUFFIX, is_in_replacement};
 use self::namespace::{let_leavers_go_first, namespace_differences, owners_first};
 use self::operations::operations;
+use self::remembered::{last_state, remembered, turned};
 use self::renewal::{Renewal, applied};
 use self::standing::Standing;
+use self::takeover::take_over;
+pub use self::takeover::taken_over;
 use super::image::Images;
-use super::{Act, Changes, Need, NewContainer, Old, Operation, Predecessor, Told, Unwell, proof, told};
+use super::{
+    Act, Changes, Need, NewContainer, Old, Operation, Predecessor, STILL_REMOVING, Told, Unwell, proof, told,
+};
 use crate::desired::{Desired, DesiredContainer};
 use crate::fields::{self, Difference, is_anonymous_volume};
 use crate::observed::{Health, LiveStatus, Managed, Observed, ObservedContainer};
 use crate::resource::container::{Condition, Reference, State, Use};
 use crate::resource::name::{Kind, Name, ResourceId};
+use crate::resource::network::PREDEFINED;
 
 /// What the successor is called until it takes its predecessor's place.
 pub const NEXT_SUFFIX: &str = ".invigil-next";
@@ -35,6 +46,9 @@ pub const PREVIOUS_SUFFIX: &str = ".invigil-prev";
 /// Why a container stays of which cannot be said what it was to give before it goes (law 1).
 const UNREADABLE: &str = "its label io.invigil.spec, which says what is to be collected from it, cannot be read (a newer \
                           Invigil may have written it); remove it by hand";
+
+/// Why a container is not started again as it was.
+const NO_MORE: &str = "the engine cannot start it any more";
 
 pub(super) fn diff(desired: &Desired, observed: &Observed, images: &Images<'_>, changes: &mut Changes) {
     let standing = Standing::of(observed);
@@ -51,7 +65,7 @@ pub(super) fn diff(desired: &Desired, observed: &Observed, images: &Images<'_>, 
                 continue;
             }
             let old: Vec<Old> =
-                standing.live(name).map(|(container, _)| Old::new(name, container, None)).collect();
+                standing.live(name).map(|(container, _)| Old::new(name, container, None, observed)).collect();
             let mut reasons = vec![told("", None, Some("no longer in the manifests".to_owned()))];
             reasons.extend(old.iter().flat_map(|old| collected(&old.collect)));
             changes.push(id, Act::Remove(old), reasons, Vec::new());
@@ -61,12 +75,27 @@ pub(super) fn diff(desired: &Desired, observed: &Observed, images: &Images<'_>, 
 }
 
 impl Old {
-    fn new(name: &Name, container: &ObservedContainer, wanted: Option<&DesiredContainer>) -> Self {
+    fn new(
+        name: &Name,
+        container: &ObservedContainer,
+        wanted: Option<&DesiredContainer>,
+        observed: &Observed,
+    ) -> Self {
+        let never_again =
+            |managed: &Managed| why_never_again(wanted?.spec.state, container, managed, observed);
+        let state = |managed: &Managed| last_state(managed, &applied(container, managed, observed));
         Self {
             id: container.id.clone(),
             name: container.name.clone(),
             up: container.status.is_up(),
+            is_ours: container.managed.is_some(),
+            is_found_by_name: container
+                .networks
+                .keys()
+                .any(|network| !PREDEFINED.contains(&network.as_str())),
             collect: collections(name, container, wanted.map(|wanted| &wanted.spec)),
+            state: container.managed.as_deref().and_then(state),
+            hindered: container.managed.as_deref().and_then(never_again).map(|_| NO_MORE.to_owned()),
         }
     }
 }
@@ -82,10 +111,17 @@ fn diff_one(
 ) {
     let id = ResourceId::new(Kind::Container, name.clone());
     let mut needs = needs(wanted);
+    let mut bearer = None;
     match names::claim(name, standing, desired) {
         Claim::Free => {}
-        Claim::After(holder) => needs.push(Need::there(Kind::Container, holder)),
-        Claim::Taken(there) => return take_over(id, wanted, there, desired, images, changes),
+        Claim::After(holder) => {
+            bearer = Some(Need::there(Kind::Container, holder));
+            needs.extend(bearer.clone());
+        }
+        Claim::Taken(there) => {
+            let left = left_beside(name, wanted, standing.live(name).map(|(left, _)| left), observed);
+            return take_over(id, wanted, there, left, (desired, observed, images), changes);
+        }
     }
     let steps_aside = names::opens_circle(name, standing, desired);
     let previous = format!("{name}{PREVIOUS_SUFFIX}");
@@ -98,32 +134,30 @@ fn diff_one(
         containers.swap(0, 1);
     }
     let mut containers = containers.into_iter();
-    let Some((container, managed)) = containers.next() else {
+    let first = containers.next();
+    let Some((container, managed)) = first.filter(|(there, _)| there.status != LiveStatus::Removing) else {
+        if first.is_some() {
+            changes.waiting.insert(id.clone(), STILL_REMOVING.to_owned());
+            changes.soon.insert(id.clone());
+        } else if let Some(there) = takeover::put_aside(name, wanted, standing) {
+            return take_over(id, wanted, there, Vec::new(), (desired, observed, images), changes);
+        }
         let new = NewContainer::new(wanted, Vec::new(), desired, images);
         return changes.push(id, Act::Create(Box::new(new)), Vec::new(), needs);
     };
-    let mut leftovers: Vec<Old> = containers
-        .map(|(container, _)| container)
-        .filter(|container| names::is_leftover(name, container))
-        .map(|container| Old::new(name, container, Some(wanted)))
-        .collect();
-    if container.status == LiveStatus::Removing {
-        return changes.block(id, "the engine is still removing the container of this name");
-    }
+    let mut leftovers = left_beside(name, wanted, containers.map(|(left, _)| left), observed);
+    let aside = takeover::put_aside(name, wanted, standing);
+    leftovers.extend(aside.map(|left| Old::new(name, left, Some(wanted), observed)));
 
     let image = image_difference(wanted, container, managed, desired, images);
     let config =
         container.image.as_ref().and_then(|id| images.with(id)).and_then(|image| image.config.as_ref());
-    let differences = fields::differences(&wanted.spec, managed.created.as_ref(), &managed.live, config);
-    let namespaces: Vec<Told> = namespace_differences(wanted, changes).collect();
-    let files = FileChanges::of(wanted, container.status, &applied(container, managed, observed));
-    // No engine starts one that it could not remove, or that it lost track of while starting it.
-    let is_dead = container.status == LiveStatus::Dead
-        || (container.status == LiveStatus::Stuck && wanted.spec.state.starts());
-    let dead = is_dead.then(|| {
-        let (from, to) = (container.status.as_str().to_owned(), wanted.spec.state.as_str().to_owned());
-        told("state", Some(from), Some(to))
-    });
+    let was = applied(container, managed, observed);
+    let differences =
+        fields::differences(&wanted.spec, managed.created.as_ref(), &managed.live, config, &was.asked);
+    let namespaces: Vec<Told> = namespace_differences(wanted, &differences, changes).collect();
+    let files = FileChanges::of(wanted, container.status, &was);
+    let dead = why_never_again(wanted.spec.state, container, managed, observed);
     let mut reasons: Vec<Told> = dead
         .iter()
         .chain(&image)
@@ -131,13 +165,13 @@ fn diff_one(
         .cloned()
         .chain(differences.iter().flat_map(Difference::told))
         .collect();
-    if is_dead
+    if dead.is_some()
         || image.is_some()
         || !namespaces.is_empty()
         || files.replace
         || differences.iter().any(|difference| !is_in_place(difference, observed))
     {
-        let mut old = Old::new(name, container, Some(wanted));
+        let mut old = Old::new(name, container, Some(wanted), observed);
         if steps_aside {
             return step_aside(id, &container.name, old, leftovers, changes);
         }
@@ -148,20 +182,19 @@ fn diff_one(
             // What is kept until the new one has proved itself is what had proved itself before.
             std::mem::swap(&mut old, proved);
         }
-        let new = NewContainer::new(wanted, managed.anonymous_volumes.clone(), desired, images);
+        let (carried, left) = anonymous::carried(wanted, managed, config.filter(|_| image.is_none()));
+        reasons.extend(left);
+        let new = NewContainer::new(wanted, carried, desired, images);
         let act = Act::Replace { old, container: Box::new(new), leftovers };
         return changes.push(id, act, reasons, needs);
     }
     let renewal = Renewal::of(name, wanted, (container, managed), standing, observed, changes);
-    if let (State::Completed, LiveStatus::Exited(code @ 1..), true) =
-        (wanted.spec.state, container.status, renewal.is_empty())
-    {
-        let why = format!(
-            "it ended with exit code {code}; a changed manifest, another restartToken or removing it by hand runs it again"
-        );
-        return changes.push(id, Act::Block(why), reasons, Vec::new());
+    if let Some(why) = failed_job(wanted.spec.state, container.status).filter(|_| renewal.is_empty()) {
+        return changes.push(id, Act::blocked(why), reasons, Vec::new());
     }
     let (mut operations, more) = operations(name, &wanted.spec, container, &differences, renewal);
+    changes.turned.extend(turned(&id, wanted.spec.state, (container, managed), &was));
+    remembered(name, container, &differences, &was, desired, &mut operations);
     if steps_aside {
         operations.insert(0, Operation::StepAside);
     }
@@ -172,17 +205,48 @@ fn diff_one(
     if operations.is_empty() {
         reasons.push(told("", None, Some("what an interrupted replacement left behind goes".to_owned())));
     }
+    let predecessor = unproved_for(name, wanted, container, &mut leftovers, (desired, images));
+    let container = Old::new(name, container, Some(wanted), observed);
+    // Who only gets its name back needs who bears it to let it go, and nothing else: who does may need this one.
+    if leftovers.is_empty() && predecessor.is_none() && operations.iter().all(is_about_its_name) {
+        needs.retain(|need| Some(need) == bearer.as_ref());
+    }
+    changes.push(id, Act::Alter { container, operations, leftovers, predecessor }, reasons, needs);
+}
+
+/// The predecessor of a container that is yet to prove itself, taken out of what was left beside it.
+fn unproved_for(
+    name: &Name,
+    wanted: &DesiredContainer,
+    container: &ObservedContainer,
+    leftovers: &mut Vec<Old>,
+    (desired, images): (&Desired, &Images<'_>),
+) -> Option<Predecessor> {
+    let previous = format!("{name}{PREVIOUS_SUFFIX}");
     // It was frozen when it had proved itself, and proves nothing more.
     let frozen = wanted.spec.state == State::Paused && container.status == LiveStatus::Paused;
     let to_prove = wanted.spec.state.is_up() && container.name != previous && !frozen;
     let is_before = |old: &Old| old.name == previous || old.name == name.as_str();
-    let predecessor = leftovers.iter().position(|old| to_prove && is_before(old));
-    let predecessor = predecessor.map(|index| Predecessor {
+    let index = leftovers.iter().position(|old| to_prove && is_before(old))?;
+    Some(Predecessor {
         container: leftovers.remove(index),
         until: proof(&wanted.spec, is_checked(wanted, desired, images)),
-    });
-    let container = Old::new(name, container, Some(wanted));
-    changes.push(id, Act::Alter { container, operations, leftovers, predecessor }, reasons, needs);
+    })
+}
+
+fn is_about_its_name(operation: &Operation) -> bool {
+    matches!(operation, Operation::Rename | Operation::StepAside | Operation::Record(_))
+}
+
+/// What an interrupted replacement has left beside the container that stands for a resource.
+fn left_beside<'a>(
+    name: &Name,
+    wanted: &DesiredContainer,
+    beside: impl Iterator<Item = &'a ObservedContainer>,
+    observed: &Observed,
+) -> Vec<Old> {
+    let left = beside.filter(|container| names::is_leftover(name, container));
+    left.map(|container| Old::new(name, container, Some(wanted), observed)).collect()
 }
 
 /// Lets a container that is to be replaced give up its name, and do nothing else in this pass: others wait for it.
@@ -192,21 +256,6 @@ fn step_aside(id: ResourceId, name: &str, container: Old, leftovers: Vec<Old>, c
     let operations = vec![Operation::StepAside];
     let act = Act::Alter { container, operations, leftovers, predecessor: None };
     changes.push(id, act, reasons, Vec::new());
-}
-
-/// Takes over the container that bears the name, if that is what the manifest says.
-fn take_over(
-    id: ResourceId,
-    wanted: &DesiredContainer,
-    there: &ObservedContainer,
-    desired: &Desired,
-    images: &Images<'_>,
-    changes: &mut Changes,
-) {
-    match (&there.stranger, &there.other_owner) {
-        (Some(stranger), None) => adopt(id, wanted, there, stranger, desired, images, changes),
-        _ => changes.block(id, whose(there)),
-    }
 }
 
 /// Whether a replacement that starts first was interrupted when its successor, this one, had taken over.
@@ -221,13 +270,14 @@ fn took_over(
 ) -> bool {
     let config =
         container.image.as_ref().and_then(|id| images.with(id)).and_then(|image| image.config.as_ref());
+    let was = applied(container, managed, observed);
     wanted.spec.state.is_up()
         && container.status.is_up()
         && container.name == format!("{name}{NEXT_SUFFIX}")
         && image_difference(wanted, container, managed, desired, images).is_none()
-        && namespace_differences(wanted, changes).next().is_none()
-        && !FileChanges::of(wanted, container.status, &applied(container, managed, observed)).replace
-        && fields::differences(&wanted.spec, managed.created.as_ref(), &managed.live, config)
+        && namespace_differences(wanted, &[], changes).next().is_none()
+        && !FileChanges::of(wanted, container.status, &was).replace
+        && fields::differences(&wanted.spec, managed.created.as_ref(), &managed.live, config, &was.asked)
             .iter()
             .all(|difference| is_in_place(difference, observed))
 }
@@ -243,67 +293,20 @@ fn is_proved(container: &ObservedContainer) -> bool {
     container.status == LiveStatus::Running(Health::Healthy)
 }
 
-/// Whose a container is that bears a wanted name, and is not the wanted one.
-fn whose(there: &ObservedContainer) -> String {
-    match (&there.managed, &there.other_owner) {
-        (Some(ours), _) => {
-            format!("the container of this name is container/{}'s, which somebody renamed", ours.resource)
-        }
-        (None, Some(owner)) => format!("a container of this name belongs to another Invigil (owner {owner})"),
-        (None, None) => "a container of this name is there that Invigil did not make; remove or rename it, or take it over \
-                         with metadata.adopt: true"
-            .to_owned(),
-    }
-}
-
-/// Puts our container in the place of one that somebody else made. Labels cannot be added to a container
-/// that is there, so that taking it over costs a replacement, like any other.
-fn adopt(
-    id: ResourceId,
-    wanted: &DesiredContainer,
-    there: &ObservedContainer,
-    stranger: &Managed,
-    desired: &Desired,
-    images: &Images<'_>,
-    changes: &mut Changes,
-) {
-    if stranger.removes_itself {
-        let why = "the container of this name was started with --rm: as soon as it stops it is gone with its volumes, and \
-                   could not be put back; start it again without --rm";
-        return changes.block(id, why);
-    }
-    let image = there.image.as_ref().and_then(|id| images.with(id));
-    let config = image.and_then(|image| image.config.as_ref());
-    let old = Old::new(&id.name, there, Some(wanted));
-    let new = NewContainer::new(wanted, stranger.anonymous_volumes.clone(), desired, images);
-    let price = match old.up {
-        true if new.starts_first(true) => "it is made anew, and ends once the new one has proved itself",
-        true if new.state.starts() => "it is made anew, and stops for a moment",
-        true => "it is made anew, and stops",
-        false => "it is made anew",
-    };
-    let takes_over = format!("takes over a container that Invigil did not make: {price}");
-    let mut reasons = vec![told("", None, Some(takes_over))];
-    let was = image.and_then(|image| image.references.first()).map(ToString::to_string);
-    if image.is_none_or(|image| !image.references.contains(&wanted.reference)) {
-        reasons.push(told("image", was, Some(wanted.reference.to_string())));
-    }
-    let differences = fields::all_differences(&wanted.spec, &stranger.live, config);
-    reasons.extend(differences.iter().flat_map(Difference::told));
-    reasons.extend(collected(&old.collect));
-    let act = Act::Replace { old, container: Box::new(new), leftovers: Vec::new() };
-    changes.push(id, act, reasons, needs(wanted));
-}
-
 /// What has to be in order before a container can be made and started.
 fn needs(wanted: &DesiredContainer) -> Vec<Need> {
     let image = wanted.image.iter().map(|image| Need::there(Kind::Image, image));
-    let named = wanted.spec.references().into_iter().map(|(_, reference)| match reference {
-        Reference::Network(name) => Need::there(Kind::Network, name),
-        Reference::Volume(name) => Need::there(Kind::Volume, name),
-        Reference::Container(name, Use::Volumes | Use::Namespace) => Need::there(Kind::Container, name),
-        Reference::Container(name, Use::Link) => Need::up(name, Condition::Started),
-        Reference::Container(name, Use::Service(condition)) => Need::up(name, condition),
+    let named = wanted.spec.references().into_iter().flat_map(|(_, reference)| match reference {
+        Reference::Network(name) => vec![Need::there(Kind::Network, name)],
+        Reference::Volume(name) => vec![Need::there(Kind::Volume, name)],
+        Reference::Container(name, Use::Volumes | Use::Namespace) => {
+            vec![Need::there(Kind::Container, name)]
+        }
+        // It is made for one that is there, and starts beside one that is up.
+        Reference::Container(name, Use::Link) => {
+            vec![Need::there(Kind::Container, name), Need::up(name, Condition::Started)]
+        }
+        Reference::Container(name, Use::Service(condition)) => vec![Need::up(name, condition)],
     });
     image.chain(named).collect()
 }

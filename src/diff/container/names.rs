@@ -14,8 +14,13 @@ pub const ASIDE_SUFFIX: &str = ".invigil-aside";
 
 /// Whether a container of a resource, beside the one that stands for it, is named as replacements name theirs.
 pub(super) fn is_leftover(name: &Name, container: &ObservedContainer) -> bool {
-    let rest = container.name.strip_prefix(name.as_str());
-    rest.is_some_and(|rest| ["", NEXT_SUFFIX, PREVIOUS_SUFFIX].contains(&rest))
+    container.name == name.as_str() || is_in_replacement(name, &container.name)
+}
+
+/// Whether a container of a resource is called as a replacement calls the one that goes, or the one that comes.
+pub fn is_in_replacement(resource: &Name, called: &str) -> bool {
+    let rest = called.strip_prefix(resource.as_str());
+    rest.is_some_and(|rest| [NEXT_SUFFIX, PREVIOUS_SUFFIX].contains(&rest))
 }
 
 /// Who stands between a resource and its name.

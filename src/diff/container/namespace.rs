@@ -1,4 +1,4 @@
-//! Containers that share a namespace of another: they follow it. In: desired and observed. Out: the order, and
+//! Containers that share a namespace of another, or are linked to it: they follow it. In: desired and observed. Out: the order, and
 //! what a change of the one means for the other.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -6,16 +6,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::super::{Act, Change, Changes, Told, told};
 use super::standing::Standing;
 use crate::desired::DesiredContainer;
+use crate::fields::Difference;
 use crate::observed::{Managed, Observed, StartedAt};
 use crate::resource::name::{Kind, Name, ResourceId};
 
-/// The containers, each after those whose namespaces it shares: it has to follow them.
+/// The containers, each after those that it is made for: it has to follow them.
 pub(super) fn owners_first(containers: &BTreeMap<Name, DesiredContainer>) -> Vec<(&Name, &DesiredContainer)> {
     let mut ordered = Vec::with_capacity(containers.len());
     let mut left: BTreeMap<&Name, &DesiredContainer> = containers.iter().collect();
     while !left.is_empty() {
         let waits =
-            |wanted: &DesiredContainer| wanted.spec.shares_with().any(|(_, name)| left.contains_key(name));
+            |wanted: &DesiredContainer| wanted.spec.made_for().any(|(_, name, _)| left.contains_key(name));
         let mut free: Vec<(&Name, &DesiredContainer)> =
             left.iter().filter(|(_, wanted)| !waits(wanted)).map(|(name, wanted)| (*name, *wanted)).collect();
         if free.is_empty() {
@@ -30,9 +31,11 @@ pub(super) fn owners_first(containers: &BTreeMap<Name, DesiredContainer>) -> Vec
     ordered
 }
 
-/// Who shares a namespace of a container that is made anew is left without it: it is made anew too.
+/// Who shares a namespace of a container that is made anew, or is linked to it, is left without it: it is made anew too. What its
+/// own `differences` tell already is not told again.
 pub(super) fn namespace_differences<'a>(
     wanted: &'a DesiredContainer,
+    differences: &'a [Difference],
     changes: &'a Changes,
 ) -> impl Iterator<Item = Told> + 'a {
     let is_renewed = |name: &Name| {
@@ -40,9 +43,11 @@ pub(super) fn namespace_differences<'a>(
         let renews = |act: &Act| matches!(act, Act::Create(_) | Act::Replace { .. });
         changes.changes.iter().any(|change| change.id == id && renews(&change.act))
     };
-    wanted.spec.shares_with().filter(move |(_, name)| is_renewed(name)).map(|(field, name)| {
-        let mode = format!("container:{name}");
-        told(field, Some(mode.clone()), Some(format!("{mode}, which is made anew")))
+    let is_told = |field: &str| differences.iter().any(|difference| difference.field.name == field);
+    let anew = wanted.spec.made_for().filter(move |(field, name, _)| is_renewed(name) && !is_told(field));
+    anew.map(|(field, _, said)| {
+        let anew = format!("{said}, which is made anew");
+        told(field, Some(said), Some(anew))
     })
 }
 

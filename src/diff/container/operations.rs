@@ -1,7 +1,7 @@
 //! The calls that put a container right as it is. In: what is wanted, what is there, and where they differ.
 //! Out: [`Operation`]s in order, and the reasons that are not fields.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::super::{Operation, Told, told};
 use super::renewal::Renewal;
@@ -30,7 +30,7 @@ pub(super) fn operations(
         .map(|(key, value)| (key.to_owned(), value))
         .collect();
     if !update.is_empty() {
-        operations.push(Operation::Update(with_swap(update, spec)));
+        operations.push(Operation::Update(Value::Object(update)));
     }
     for difference in differences.iter().filter(|difference| difference.field.class == fields::Class::Connect)
     {
@@ -39,13 +39,25 @@ pub(super) fn operations(
     let state = spec.state;
     let steps = toward(state, container.status);
     if !steps.is_empty() {
-        let (from, to) = (container.status.as_str().to_owned(), state.as_str().to_owned());
-        reasons.push(told("state", Some(from), Some(to)));
+        reasons.push(told("state", Some(ended(container.status)), Some(state.as_str().to_owned())));
     }
     let (steps, more) = renewal.operations(state, container.status, steps);
     operations.extend(steps);
     reasons.extend(more);
     (operations, reasons)
+}
+
+/// The exit codes of a program that ended well, or by the signal of `docker kill` or `docker stop`: 128 and its number.
+const EXPECTED: [i64; 3] = [0, 128 + 9, 128 + 15];
+
+/// What a container is doing, and how its program ended, if that was by itself and not well.
+fn ended(status: LiveStatus) -> String {
+    match status {
+        LiveStatus::Exited(code) if !EXPECTED.contains(&code) => {
+            format!("{} (exit code {code})", status.as_str())
+        }
+        _ => status.as_str().to_owned(),
+    }
 }
 
 /// The calls that lead from what a container is doing to what it should.
@@ -62,17 +74,6 @@ fn toward(state: State, status: LiveStatus) -> Vec<Operation> {
         State::Stopped | State::Created if status.is_up() => vec![Operation::Stop],
         _ => Vec::new(),
     }
-}
-
-/// Swap follows memory where the manifest is silent: the engine sets it to twice the memory at creation
-/// and then refuses a memory limit above it.
-fn with_swap(mut update: Map<String, Value>, spec: &ContainerSpec) -> Value {
-    let memory =
-        update.get("Memory").and_then(Value::as_u64).filter(|_| spec.resources.memory_swap.is_none());
-    if let Some(memory) = memory {
-        update.insert("MemorySwap".to_owned(), json!(memory.saturating_mul(2)));
-    }
-    Value::Object(update)
 }
 
 /// Leaves what should not be joined or is joined otherwise, then joins what should be.

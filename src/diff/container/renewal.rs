@@ -20,6 +20,8 @@ pub(super) struct Renewal {
     restart: bool,
     /// What is to be remembered of it; `None` if that is remembered already, or shows by itself.
     record: Option<Applied>,
+    /// What is to be remembered instead if it is started: that it was tried once more.
+    trial: Option<Applied>,
 }
 
 impl Renewal {
@@ -51,6 +53,9 @@ impl Renewal {
             record.restart_after = managed.started.filter(|_| renewal.restart);
             record.collected &= !renewal.restart;
         }
+        renewal.trial = managed
+            .lost
+            .then(|| Applied { tried_after: managed.started, ..renewal.record.clone().unwrap_or(was) });
         renewal
     }
 
@@ -128,7 +133,8 @@ impl Renewal {
         let is_unpaused = |step: &Operation| is_restarted && *step == Operation::Unpause;
         let rest = steps.into_iter().filter(|step| !is_unpaused(step));
         let pause_again = is_restarted && state == State::Paused && status == LiveStatus::Paused;
-        let record = self.record.map(|applied| Operation::Record(Box::new(applied)));
+        let trial = self.trial.filter(|_| starts || is_restarted);
+        let record = trial.or(self.record).map(|applied| Operation::Record(Box::new(applied)));
         // What is remembered before a restart says that it is yet to come; a signal may well come twice.
         let operations = (!self.put.is_empty())
             .then_some(Operation::Put(self.put))

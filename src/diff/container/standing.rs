@@ -39,8 +39,13 @@ impl<'a> Standing<'a> {
 
     /// The container that bears a resource's name and is another's.
     pub(super) fn foreign(&self, name: &Name) -> Option<&'a ObservedContainer> {
-        let there = *self.by_name.get(name.as_str())?;
+        let there = self.called(name.as_str())?;
         there.managed.as_ref().is_none_or(|managed| managed.resource != *name).then_some(there)
+    }
+
+    /// The container of this name, whoever's it is.
+    pub(super) fn called(&self, name: &str) -> Option<&'a ObservedContainer> {
+        self.by_name.get(name).copied()
     }
 
     /// The resources that are there.

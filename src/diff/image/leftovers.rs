@@ -27,10 +27,8 @@ pub(in crate::diff) fn diff_leftovers(
     let mut sorted: Vec<&ObservedImage> = observed.images.iter().collect();
     sorted.sort_by(|a, b| a.id.cmp(&b.id));
     for there in sorted {
-        let marked: BTreeSet<Name> = marks(there, owner).collect();
-        // Where it is a manifest's too, that is what it is called.
-        let described = marked.iter().find(|name| !is_pulled_for_containers(name));
-        let Some(name) = described.or_else(|| marked.first()) else { continue };
+        let Some(name) = name(there, owner) else { continue };
+        let described = Some(&name).filter(|name| !is_pulled_for_containers(name));
         let id = ResourceId::new(Kind::Image, name.clone());
         if wanted.contains(&there.id) || desired.invalid.contains(&id) {
             continue;
@@ -48,7 +46,7 @@ pub(in crate::diff) fn diff_leftovers(
             continue;
         }
         // What another image takes the place of is no removal: its container goes on.
-        let is_former = desired.images.contains_key(name)
+        let is_former = desired.images.contains_key(&name)
             || (described.is_none() && is_used_by_described(there, desired, observed));
         if !changes.may_go(desired, &id, is_former) {
             continue;
@@ -59,7 +57,7 @@ pub(in crate::diff) fn diff_leftovers(
         }
         let needs = match needs {
             // An engine with the containerd image store keeps one that another is built on, without a name.
-            Ok(needs) => needs.into_iter().chain(built_on(name, desired)).collect(),
+            Ok(needs) => needs.into_iter().chain(built_on(&name, desired)).collect(),
             Err(user) => {
                 changes
                     .withheld
@@ -79,6 +77,12 @@ pub(in crate::diff) fn diff_leftovers(
         let reasons = vec![told("", None, Some(format!("{why}, {}{but}", there.id)))];
         changes.push(id, Act::Untag { image: there.id.clone(), tags, frees }, reasons, needs);
     }
+}
+
+/// The resource as which an image is marked, if it is. Where it is a manifest's too, that is what it is called.
+fn name(image: &ObservedImage, owner: &Owner) -> Option<Name> {
+    let marked: BTreeSet<Name> = marks(image, owner).collect();
+    marked.iter().find(|name| !is_pulled_for_containers(name)).or_else(|| marked.first()).cloned()
 }
 
 /// The tags that manifests want.
@@ -162,8 +166,9 @@ fn is_used_by_others(image: &ObservedImage, observed: &Observed) -> bool {
     observed.containers.iter().any(|one| one.image.as_ref() == Some(&image.id) && one.managed.is_none())
 }
 
-/// The resources as which images are marked, and whether an image of each would go for good: no manifest describes or names it, or
-/// uses what was pulled; and nothing else keeps it, in this pass and in all others.
+/// The resources as which images are marked, by the names that a plan tells of them, and whether an image of each would go
+/// for good: no manifest describes or names it, or uses what was pulled; and nothing else keeps it, in this pass and in all
+/// others. A snapshot that stays without a manifest is none of them.
 pub(in crate::diff) fn gone(
     desired: &Desired,
     observed: &Observed,
@@ -174,24 +179,21 @@ pub(in crate::diff) fn gone(
     let (named, tagged) = (named(desired), tagged(desired));
     let mut all = BTreeMap::new();
     for there in &observed.images {
-        let marked: BTreeSet<Name> = marks(there, owner).collect();
-        if marked.is_empty() {
+        let Some(name) = name(there, owner) else { continue };
+        let is_wanted = wanted.contains(&there.id);
+        if is_snapshot(there) && !is_wanted {
             continue;
         }
         let (tags, stays) = going(there, &tagged, owner);
-        let kept = wanted.contains(&there.id)
-            || is_snapshot(there)
+        let kept = is_wanted
             || tags.iter().any(|tag| named.contains_key(tag))
-            || (!stays && is_used_by_others(there, observed));
-        for name in marked {
-            let stays = kept
-                || if is_pulled_for_containers(&name) {
-                    is_used_by_described(there, desired, observed)
-                } else {
-                    desired.images.contains_key(&name)
-                };
-            *all.entry(name).or_insert(false) |= !stays;
-        }
+            || (!stays && is_used_by_others(there, observed))
+            || if is_pulled_for_containers(&name) {
+                is_used_by_described(there, desired, observed)
+            } else {
+                desired.images.contains_key(&name)
+            };
+        *all.entry(name).or_insert(false) |= !kept;
     }
     all
 }

@@ -23,8 +23,8 @@ pub fn read(answers: &Value, owner: &Owner) -> Result<Observed, EngineError> {
     let list = |key: &str| answers[key].as_array().into_iter().flatten();
     let id = |document: &Value| document["Id"].as_str().unwrap_or_default().to_owned();
     let names: BTreeMap<String, String> = list("containers")
-        .map(|document| (id(document), parse::container_name(document).to_owned()))
-        .collect();
+        .map(|document| Ok((id(document), parse::known_as(document, owner)?)))
+        .collect::<Result<_, EngineError>>()?;
     let container = |document: &Value| {
         let what = format!("container {}", parse::container_name(document));
         match parse::resource(&document["Labels"], owner, Kind::Container, &what)? {

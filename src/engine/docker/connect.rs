@@ -1,6 +1,6 @@
 //! Finds the engine and agrees on an API version with it.
 
-use std::path::PathBuf;
+use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,9 +11,9 @@ use hyper::body::Bytes;
 use hyper::header::HeaderValue;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use hyperlocal::UnixConnector;
 
-use super::error::{cause, failed};
+use super::endpoint::{Connector, Way};
+use super::error::failed;
 use super::raw::Body;
 use super::{Session, podman};
 use crate::engine::EngineError;
@@ -27,13 +27,16 @@ const API: Version = Version { major: 1, minor: 41 };
 const BUILDKIT: Version = Version { major: 1, minor: 42 };
 
 /// Where an engine listens when nothing else is said.
-const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
+pub const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
 
 /// The header that carries credentials for a registry.
-const REGISTRY_AUTH: &str = "x-registry-auth";
+pub(super) const REGISTRY_AUTH: &str = "x-registry-auth";
 
 /// The header that carries those for the registries of a build.
 pub(super) const BUILD_LOGINS: &str = "x-registry-config";
+
+/// What the engine is called in requests, which go where its [`Way`] leads.
+pub(super) const HOST: &str = "engine";
 
 /// How long a connection is kept for the next look.
 const KEPT: Duration = Duration::from_secs(2);
@@ -46,6 +49,12 @@ const ANSWER: Duration = Duration::from_mins(1);
 pub(super) struct Version {
     major: u32,
     minor: u32,
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.major, self.minor)
+    }
 }
 
 impl Version {
@@ -65,13 +74,12 @@ pub(super) fn endpoint() -> String {
 
 /// Speaks to an engine for the first time, and agrees on an API version.
 pub(super) async fn connect(endpoint: &str) -> Result<Session, EngineError> {
-    let unreachable =
-        |error| EngineError::Unreachable { endpoint: endpoint.to_owned(), cause: cause(&error) };
-    let docker = Docker::connect_with_host(endpoint).map_err(unreachable)?.with_timeout(ANSWER);
-    let answer = docker
-        .version()
-        .await
-        .map_err(|error| failed(endpoint, &format!("asking {endpoint} for its version"), error))?;
+    let way = Way::to(endpoint)
+        .map_err(|cause| EngineError::Unreachable { endpoint: endpoint.to_owned(), cause })?;
+    let way = Arc::new(way);
+    let failing = |error| failed(endpoint, &format!("asking {endpoint} for its version"), error);
+    let docker = over(&way, 0).map_err(failing)?;
+    let answer = docker.version().await.map_err(failing)?;
     let mut components = answer.components.into_iter().flatten();
     let podman = components.find(|component| component.name.starts_with(podman::NAME));
     if let Some(other) = podman.as_ref().filter(|podman| !podman.version.starts_with(podman::VERSION)) {
@@ -84,21 +92,22 @@ pub(super) async fn connect(endpoint: &str) -> Result<Session, EngineError> {
     let spoken = answer.api_version.as_deref().and_then(Version::parse).unwrap_or(API);
     if spoken < API {
         return Err(EngineError::refused(format!(
-            "the engine at {endpoint} speaks API {}.{}; Invigil needs 1.41 (Docker 20.10) or later",
-            spoken.major, spoken.minor
+            "the engine at {endpoint} speaks API {spoken}; Invigil needs 1.41 (Docker 20.10) or later"
         )));
     }
     // An engine that has given up our version is spoken to in the oldest that it still knows.
     let oldest = answer.min_api_version.as_deref().and_then(Version::parse).unwrap_or(API);
     let version = oldest.max(API);
-    let kept = keeping(endpoint).unwrap_or_else(|| Ok(docker.clone())).map_err(unreachable)?;
+    let kept = over(&way, usize::MAX).map_err(failing)?;
     let docker = docker.with_request_modifier(move |request| pin(request, version));
     Ok(Session {
         docker,
         kept,
+        way,
         version,
         latest: spoken,
         platform: Platform::of(answer.os.as_deref(), answer.arch.as_deref()),
+        limits_swap: Arc::default(),
         is_podman: podman.is_some(),
         tags: Arc::default(),
         endpoint: endpoint.to_owned(),
@@ -107,27 +116,25 @@ pub(super) async fn connect(endpoint: &str) -> Result<Session, EngineError> {
     })
 }
 
-/// The engine at a socket, over connections that are kept for the next call: bollard opens one for each, which makes a
-/// thousand inspections half as long again. `None` where the engine is elsewhere.
-fn keeping(endpoint: &str) -> Option<Result<Docker, Error>> {
-    let socket = PathBuf::from(endpoint.strip_prefix("unix://")?);
-    let client: Client<UnixConnector, Body> = Client::builder(TokioExecutor::new())
+/// The engine, over connections of which so many are kept for the next call: bollard opens one for each, which makes a
+/// thousand inspections half as long again.
+fn over(way: &Arc<Way>, kept: usize) -> Result<Docker, Error> {
+    let client: Client<Connector, Body> = Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(KEPT)
-        .build(UnixConnector);
-    let transport = move |mut request: BollardRequest| {
-        let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
-        *request.uri_mut() = hyperlocal::Uri::new(&socket, path).into();
+        .pool_max_idle_per_host(kept)
+        .build(Connector(Arc::clone(way)));
+    let transport = move |request: BollardRequest| {
         let answer = client.request(request);
         Box::pin(async move { answer.await.map_err(Error::from) }) as Pin<Box<dyn Future<Output = _> + Send>>
     };
     let seconds = ANSWER.as_secs();
-    Some(Docker::connect_with_custom_transport(
+    Docker::connect_with_custom_transport(
         transport,
-        Some("http://engine"),
+        Some(format!("http://{HOST}")),
         seconds,
         bollard::API_DEFAULT_VERSION,
-    ))
+    )
 }
 
 impl Session {
@@ -160,7 +167,7 @@ fn url_safe(encoded: &HeaderValue) -> Option<HeaderValue> {
 pub(super) fn pin(mut request: BollardRequest, version: Version) -> BollardRequest {
     let uri = request.uri();
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
-    let versioned = format!("/v{}.{}{path}", version.major, version.minor);
+    let versioned = format!("/v{version}{path}");
     let mut parts = uri.clone().into_parts();
     if let Ok(path) = versioned.parse() {
         parts.path_and_query = Some(path);

@@ -1,6 +1,7 @@
 //! Who Invigil is to a registry: what `docker login` and Docker's credential helpers have for the user that it
 //! runs as. In: an image's reference. Out: credentials for one pull. Keeps nothing.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::path::PathBuf;
@@ -34,6 +35,23 @@ pub(super) struct Credentials {
     /// Why nothing is sent though the config file has something. As with Docker's own client, the pull is tried
     /// all the same: many images need no login.
     pub(super) trouble: Option<String>,
+}
+
+/// Why registries were asked without a login though the config file has something for them, by their hosts.
+#[derive(Default)]
+pub(super) struct Troubles(BTreeMap<String, String>);
+
+impl Troubles {
+    /// Keeps what is told of one registry.
+    pub(super) fn note(&mut self, host: &str, trouble: Option<String>) {
+        self.0.extend(trouble.map(|trouble| (host.to_owned(), trouble)));
+    }
+
+    /// What a refusal ends with: nothing where there was no trouble.
+    pub(super) fn words(&self) -> String {
+        let each = self.0.iter().map(|(host, why)| format!(" (asked {host} without a login: {why})"));
+        each.collect()
+    }
 }
 
 /// What Docker's config file has for the registry of an image. It is read each time: a login needs no restart.

@@ -20,6 +20,12 @@ pub(super) fn failed(endpoint: &str, what: &str, error: Error) -> EngineError {
                 cause: "the one that is there now has given up the API that was agreed on".to_owned(),
             }
         }
+        Error::DockerResponseServerError { status_code: 400, message } if is_tls(&message) => {
+            EngineError::Unreachable {
+                endpoint: endpoint.to_owned(),
+                cause: "the engine speaks TLS: set DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH".to_owned(),
+            }
+        }
         Error::DockerResponseServerError { status_code, message } => {
             EngineError::refused(sentence(what, status_code, &message))
         }
@@ -40,14 +46,16 @@ pub(super) fn failed(endpoint: &str, what: &str, error: Error) -> EngineError {
     }
 }
 
+/// Whether an engine that speaks TLS was spoken to without, in the words of Go's server.
+fn is_tls(message: &str) -> bool {
+    message.contains("HTTP request to an HTTPS server")
+}
+
 /// The innermost cause of an error: what the system said, not who passed it on.
 pub(super) fn cause(error: &Error) -> String {
     let mut innermost: &dyn std::error::Error = error;
     while let Some(source) = innermost.source() {
         innermost = source;
-    }
-    if let Error::SocketNotFoundError(path) = error {
-        return format!("there is no socket {path}");
     }
     if let Error::HyperLegacyError { err } = error {
         let mut source = err.source();
@@ -62,6 +70,12 @@ pub(super) fn cause(error: &Error) -> String {
 /// Whether the engine said that a thing is not there.
 pub(super) const fn is_absent(error: &Error) -> bool {
     matches!(error, Error::DockerResponseServerError { status_code: 404, .. })
+}
+
+/// Whether the engine said that no file is at a path of a container; it has no words of its own for one below a file.
+pub(super) fn is_no_file(error: &Error) -> bool {
+    let Error::DockerResponseServerError { status_code, message } = error else { return false };
+    *status_code == 404 || message.contains("not a directory")
 }
 
 /// Whether asking again may bring an answer that can be read. Podman shows a state that bollard does not
@@ -101,28 +115,14 @@ struct Known {
     words: &'static [&'static str],
     /// The reason, and what to do.
     told: &'static str,
-    /// Whether the engine's own words say no more than that.
-    tells_all: bool,
 }
 
-const KNOWN: [Known; 3] = [
-    Known {
-        status: None,
-        words: &["is already in use by container", "that name is already in use"],
-        told: "the name is already taken by another container: remove or rename that one",
-        tells_all: true,
-    },
-    Known {
-        status: Some(404),
-        words: &["No such image"],
-        told: "the image is not on this host",
-        tells_all: false,
-    },
+const KNOWN: [Known; 2] = [
+    Known { status: Some(404), words: &["No such image"], told: "the image is not on this host" },
     Known {
         status: Some(409),
         words: &["image is being used by", "is using its referenced image", "is in use by a container"],
         told: "a container still uses the image: remove that one first",
-        tells_all: false,
     },
 ];
 
@@ -145,9 +145,13 @@ fn sentence(what: &str, status: u16, message: &str) -> String {
             "{what}: port {port} is already taken on this host: end what holds it, or publish another one"
         );
     }
+    if let Some(name) = taken_name(&message) {
+        return format!(
+            "{what}: the name {name} is already taken by another container: remove or rename that one"
+        );
+    }
     if let Some(known) = KNOWN.iter().find(|known| known.is(status, &message)) {
-        let quoted = if known.tells_all { String::new() } else { format!(" ({message})") };
-        return format!("{what}: {}{quoted}", known.told);
+        return format!("{what}: {} ({message})", known.told);
     }
     if let Some(why) = by_registry(&message) {
         return format!("{what}: {why}");
@@ -171,6 +175,13 @@ fn sentence(what: &str, status: u16, message: &str) -> String {
         _ => "",
     };
     format!("{what}: {told}{remedy}")
+}
+
+/// The name that another container has: `The container name "/seat" is already in use by container "4f"`, in Podman's words `the
+/// container name "seat" is already in use by 4f. You have to remove that container to be able to reuse that name`.
+fn taken_name(message: &str) -> Option<&str> {
+    let (name, rest) = message.split_once("container name \"")?.1.split_once('"')?;
+    rest.trim_start().starts_with("is already in use").then(|| name.trim_start_matches('/'))
 }
 
 /// Whether a refusal is about a network that is not there: `network exam not found`, in Podman's words
@@ -217,23 +228,20 @@ pub(super) fn broke_off(error: &Error) -> bool {
         return false;
     };
     let message = message.trim();
-    let words =
-        ["unexpected EOF", "connection reset by peer", "broken pipe", "server closed idle connection"];
+    let words = [
+        "unexpected EOF",
+        "connection reset by peer",
+        "broken pipe",
+        "server closed idle connection",
+        "use of closed network connection",
+    ];
     message.ends_with(": EOF") || message == "EOF" || words.iter().any(|words| message.contains(words))
 }
 
 /// Why a registry gave no image, in plain words where it is a known reason.
 fn by_registry(message: &str) -> Option<Cow<'static, str>> {
     let has = |parts: &[&str]| parts.iter().any(|part| message.contains(part));
-    if has(&["http://build-context-"]) {
-        // Where an engine gives BuildKit what it was sent: with containerd's store nobody listens there.
-        Some("this engine's BuildKit cannot read what it is sent, as with the containerd image store: say `builder: auto`".into())
-    } else if has(&[
-        "no basic auth credentials",
-        "authentication required",
-        "unauthorized",
-        "401 Unauthorized",
-    ]) {
+    if has(&["no basic auth credentials", "authentication required", "unauthorized", "401 Unauthorized"]) {
         Some(
             "the registry wants a login: `docker login` as the user that Invigil runs as, or check the password"
                 .into(),
@@ -299,7 +307,7 @@ mod tests {
     #[test]
     fn known_refusals_are_plain_sentences_with_what_to_do() {
         let taken = "port 8080 is already taken on this host: end what holds it, or publish another one";
-        let named = "the name is already taken by another container: remove or rename that one";
+        let named = "the name web is already taken by another container: remove or rename that one";
         for (status, message, told) in [
             (
                 500,

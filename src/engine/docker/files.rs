@@ -12,7 +12,7 @@ use futures_util::StreamExt;
 use tokio::fs::DirBuilder;
 
 use super::Session;
-use super::error::{failed, is_absent};
+use super::error::{failed, is_absent, is_no_file};
 use super::partial::Partial;
 use crate::engine::{EngineError, Progress};
 use crate::resource::container::{FileOwner, PlacedFile};
@@ -70,7 +70,7 @@ pub(super) async fn digest(
     while let Some(chunk) = chunks.next().await {
         match chunk {
             Ok(chunk) => archive.extend_from_slice(&chunk),
-            Err(error) if is_absent(&error) => return Ok(None),
+            Err(error) if is_no_file(&error) => return Ok(None),
             Err(error) => return Err(failed(&engine.endpoint, what, error)),
         }
         if archive.len() > PUT_MAX {

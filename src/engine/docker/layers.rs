@@ -11,8 +11,7 @@ use crate::resource::quantity::ByteSize;
 /// The layers that the engine has spoken of.
 #[derive(Debug, Default)]
 pub(super) struct Layers {
-    /// How much is done of each, by what is being done, the layer's id and its size. Of what it pushes the engine's answers
-    /// have no id here: one layer is told from another by its size, and two of one size count as one.
+    /// How much is done of each, by what is being done, the layer's id and its size.
     done: BTreeMap<(String, String, u64), u64>,
     /// The share that was told last of what is being done.
     told: BTreeMap<String, u64>,
@@ -64,12 +63,12 @@ mod tests {
     fn a_push_and_a_pull_are_told_as_one_share_of_all_their_layers() {
         assert_eq!(
             told(&[
-                ("Pushing", "", 410 * KIB, 1000 * KIB),
-                ("Pushing", "", 411 * KIB, 1000 * KIB),
-                ("Pushing", "", 0, 3000 * KIB),
+                ("Pushing", "aa", 410 * KIB, 1000 * KIB),
+                ("Pushing", "aa", 411 * KIB, 1000 * KIB),
+                ("Pushing", "bb", 0, 3000 * KIB),
                 // The engine counts a little too much at the end.
-                ("Pushing", "", 1001 * KIB, 1000 * KIB),
-                ("Pushing", "", 3000 * KIB, 3000 * KIB),
+                ("Pushing", "aa", 1001 * KIB, 1000 * KIB),
+                ("Pushing", "bb", 3000 * KIB, 3000 * KIB),
             ]),
             [
                 "pushing 41 %, 410Ki of 1000Ki",
@@ -80,6 +79,7 @@ mod tests {
         );
         assert_eq!(
             told(&[
+                // Two of one size are two.
                 ("Downloading", "aa", KIB, 2 * KIB),
                 ("Downloading", "bb", KIB, 2 * KIB),
                 ("Downloading", "bb", 2 * KIB, 2 * KIB),

@@ -6,6 +6,7 @@ pub mod answers;
 mod build;
 mod connect;
 mod credentials;
+mod endpoint;
 mod error;
 mod events;
 mod files;
@@ -15,6 +16,7 @@ mod look;
 mod observe;
 mod on_base;
 mod output;
+mod overtaken;
 mod parse;
 mod partial;
 mod perform;
@@ -25,16 +27,21 @@ mod registry;
 mod save;
 mod tags;
 mod target;
+mod tls;
 mod transfer;
 mod wait;
+mod witness;
+
+pub use connect::DEFAULT_HOST;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use bollard::Docker;
 use futures_util::{Stream, TryStreamExt, stream};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OnceCell};
 
 use serde_json::Value;
 
@@ -56,17 +63,21 @@ pub struct DockerReader {
 }
 
 /// An engine that has been spoken to.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 struct Session {
     docker: Docker,
     /// The same, over connections that are kept from one look to the next.
     kept: Docker,
+    /// Where connections lead that are no single call's.
+    way: Arc<endpoint::Way>,
     /// The API that is spoken.
     version: connect::Version,
     /// The latest API that the engine speaks.
     latest: connect::Version,
     /// What its host runs, if it says so.
     platform: Option<Platform>,
+    /// Whether its host's kernel has the means to limit swap, once it was asked.
+    limits_swap: Arc<OnceCell<bool>>,
     /// Whether it is Podman, which speaks Docker's API in words of its own.
     is_podman: bool,
     /// Held while tags are set or taken away: Podman loses or keeps one of two images' tags that change at once.
@@ -76,6 +87,12 @@ struct Session {
     last_base: Arc<Mutex<Option<on_base::KnownBase>>>,
     /// What is waited for.
     waits: Arc<wait::Waits>,
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").field("endpoint", &self.endpoint).finish_non_exhaustive()
+    }
 }
 
 /// An engine to work on.
@@ -100,10 +117,9 @@ impl DockerReader {
     ///
     /// # Errors
     /// If no engine answers, or it is older than Docker 20.10.
-    pub async fn connect() -> Result<Self, EngineError> {
-        let reader = Self::from_environment();
-        reader.session().await?;
-        Ok(reader)
+    pub async fn connect(self) -> Result<Self, EngineError> {
+        self.session().await?;
+        Ok(self)
     }
 
     /// Where the engine is: `unix:///var/run/docker.sock`.

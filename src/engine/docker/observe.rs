@@ -1,4 +1,4 @@
-//! Looks at the engine: one list for each kind, then inspections of what is ours, in parallel.
+//! Looks at the engine: one list for each kind, and inspections of what is ours, in parallel.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
@@ -8,12 +8,12 @@ use serde_json::Value;
 
 use super::error::{failed, is_absent, is_passing};
 use super::perform::segment;
-use super::{Session, files, parse, podman, raw, registry};
+use super::{Session, files, parse, podman, raw, registry, target};
 use crate::engine::{EngineError, Scope};
 use crate::fields::{self, Live};
 use crate::observed::{EngineId, LiveStatus, Observed, ObservedContainer};
 use crate::resource::label;
-use crate::resource::name::{Kind, Name};
+use crate::resource::name::{Kind, Name, Owner};
 
 /// How many inspections are in flight. Measured on two cores: 8 is as fast as it gets.
 const INSPECTIONS: usize = 8;
@@ -199,21 +199,20 @@ async fn image_config(engine: &Session, id: String) -> Result<(String, (Live, Op
     Ok((id, (fields::read_image(config), label::identity(&config["Labels"]))))
 }
 
-/// The containers, and what our labels on ours say.
+/// The containers, and what our labels on ours say. Those that should be there are looked at by their names meanwhile:
+/// engines take as long for the list as for a third of the inspections, and do it on one core.
 async fn containers(
     engine: &Session,
     scope: &Scope,
 ) -> Result<(Vec<ObservedContainer>, HashMap<EngineId, String>), EngineError> {
-    let listed = all_containers(engine).await?;
+    let (listed, mut known) = try_join!(all_containers(engine), by_name(engine, scope))?;
     let names: BTreeMap<String, String> = listed
         .iter()
         .map(|document| {
-            (
-                document["Id"].as_str().unwrap_or_default().to_owned(),
-                parse::container_name(document).to_owned(),
-            )
+            let id = document["Id"].as_str().unwrap_or_default().to_owned();
+            Ok((id, parse::known_as(document, &scope.owner)?))
         })
-        .collect();
+        .collect::<Result<_, EngineError>>()?;
     let mut containers = Vec::new();
     let mut identities = HashMap::new();
     let mut ours: Vec<(String, Name)> = Vec::new();
@@ -225,16 +224,19 @@ async fn containers(
             if let (Ok(id), Some(identity)) = (id.parse(), label::identity(&document["Labels"])) {
                 identities.insert(id, identity);
             }
-            ours.push((id.to_owned(), name));
+            match known.remove(id) {
+                Some(container) => containers.push(container),
+                None => ours.push((id.to_owned(), name)),
+            }
             continue;
         }
         let container = parse::listed_container(document)?;
-        let may_be = scope.adopts(&container.name) && container.other_owner.is_none();
-        match container.name.parse().ok().filter(|_| may_be) {
-            Some(name) => strangers.push((container.id.as_str().to_owned(), name)),
+        match scope.adopted.get(&container.name).filter(|_| container.other_owner.is_none()) {
+            Some(name) => strangers.push((container.id.as_str().to_owned(), name.clone())),
             None => containers.push(container),
         }
     }
+    drop(listed);
     let names = &names;
     let inspected: Vec<Option<ObservedContainer>> = stream::iter(ours)
         .map(|(id, name)| inspect(engine, id, name, names))
@@ -254,6 +256,51 @@ async fn containers(
     Ok((containers, identities))
 }
 
+/// The containers of ours that bear the names of those that should be there, by id. What the engine does not list besides
+/// is gone, or was not there yet.
+async fn by_name(engine: &Session, scope: &Scope) -> Result<HashMap<String, ObservedContainer>, EngineError> {
+    // Others could be taken for the beginning of an id.
+    let wanted = scope.containers.iter().filter(|name| !target::is_like_an_id(name.as_str()));
+    let wanted: Vec<Name> = wanted.cloned().collect();
+    let found: Vec<Option<ObservedContainer>> = stream::iter(wanted)
+        .map(|name| called(engine, &scope.owner, name))
+        .buffer_unordered(INSPECTIONS)
+        .try_collect()
+        .await?;
+    let ids = found.into_iter().flatten().map(|container| (container.id.as_str().to_owned(), container));
+    Ok(ids.collect())
+}
+
+/// The container of this name; `None` if there is none, if it is not ours, or if it takes all containers' names to read it.
+/// One that cannot be read may be anybody's: ours are looked at again by their ids, and that decides (law 1).
+async fn called(
+    engine: &Session,
+    owner: &Owner,
+    name: Name,
+) -> Result<Option<ObservedContainer>, EngineError> {
+    match ours_called(engine, owner, name).await {
+        Err(error) if !error.is_unreachable() => Ok(None),
+        looked => looked,
+    }
+}
+
+async fn ours_called(
+    engine: &Session,
+    owner: &Owner,
+    name: Name,
+) -> Result<Option<ObservedContainer>, EngineError> {
+    let what = format!("container {name}");
+    let Some(answer) = Box::pin(container(engine, &what, name.as_str())).await? else { return Ok(None) };
+    let Some(resource) = parse::resource(&answer["Config"]["Labels"], owner, Kind::Container, &what)? else {
+        return Ok(None);
+    };
+    if parse::shares(&answer) {
+        return Ok(None);
+    }
+    let id = answer["Id"].as_str().unwrap_or_default().to_owned();
+    read_inspection(engine, (&what, &id), answer, resource, &BTreeMap::new()).await.map(Some)
+}
+
 /// A container of ours; `None` if it went between the list and now.
 async fn inspect(
     engine: &Session,
@@ -263,13 +310,36 @@ async fn inspect(
 ) -> Result<Option<ObservedContainer>, EngineError> {
     let what = format!("container {name}");
     let Some(answer) = Box::pin(container(engine, &what, &id)).await? else { return Ok(None) };
+    read_inspection(engine, (&what, &id), answer, name, names).await.map(Some)
+}
+
+/// Whether the host's kernel has the means to limit swap. Asked where it decides, and once: engines count all they have for the
+/// same answer.
+async fn limits_swap(engine: &Session) -> Result<bool, EngineError> {
+    let ask = || async {
+        let info = asked(engine, "the engine's own state", "/info").await?;
+        Ok(info["SwapLimit"] != false)
+    };
+    engine.limits_swap.get_or_try_init(ask).await.copied()
+}
+
+/// A container of ours from its inspection, and of one that never ran the files that are in it.
+async fn read_inspection(
+    engine: &Session,
+    (what, id): (&str, &str),
+    mut answer: Value,
+    name: Name,
+    names: &BTreeMap<String, String>,
+) -> Result<ObservedContainer, EngineError> {
+    let limits_swap = !fields::has_endless_swap(&answer) || limits_swap(engine).await?;
+    fields::without_idle_swap(&mut answer, limits_swap);
     let mut container = parse::inspected_container(answer, name, names)?;
     if let (LiveStatus::Created, Some(managed)) = (container.status, &mut container.managed) {
         for path in std::mem::take(&mut managed.files).into_keys() {
-            if let Some(digest) = files::digest(engine, &what, &id, &path).await? {
+            if let Some(digest) = files::digest(engine, what, id, &path).await? {
                 managed.files.insert(path, digest);
             }
         }
     }
-    Ok(Some(container))
+    Ok(container)
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use crate::diff::is_in_replacement;
 use crate::engine::EngineError;
 use crate::fields::{self, Live};
 use crate::observed::{
@@ -156,7 +157,28 @@ fn endpoints(networks: &Value) -> BTreeMap<String, Option<EngineId>> {
     networks.map(|(name, endpoint)| (name.clone(), text(endpoint, "NetworkID").parse().ok())).collect()
 }
 
-/// A container of ours from its inspection. `names` are all containers' names by id, for the
+/// In which fields an inspection tells that a container is in another's namespace, by that one's id.
+const SHARED: [&str; 3] = ["NetworkMode", "IpcMode", "PidMode"];
+
+/// Whether a container is in another's namespace.
+pub(super) fn shares(document: &Value) -> bool {
+    let is_shared = |mode: &str| text(&document["HostConfig"], mode).starts_with("container:");
+    SHARED.into_iter().any(is_shared)
+}
+
+/// As what manifests know a container whose namespaces another one shares: one of ours by its resource, whatever somebody
+/// has renamed it to; of a replacement's two, each by its own name.
+///
+/// # Errors
+/// If its labels cannot be read.
+pub(super) fn known_as(document: &Value, owner: &Owner) -> Result<String, EngineError> {
+    let name = container_name(document);
+    let resource = resource(&document["Labels"], owner, Kind::Container, &format!("container {name}"))?;
+    let resource = resource.filter(|resource| !is_in_replacement(resource, name));
+    Ok(resource.map_or_else(|| name.to_owned(), |resource| resource.to_string()))
+}
+
+/// A container of ours from its inspection. `names` are all containers' names by id, as manifests know them, for the
 /// namespaces that it shares.
 pub(super) fn inspected_container(
     mut document: Value,
@@ -165,7 +187,7 @@ pub(super) fn inspected_container(
 ) -> Result<ObservedContainer, EngineError> {
     let name = container_name(&document).to_owned();
     let what = format!("container {name}");
-    for mode in ["NetworkMode", "IpcMode", "PidMode"] {
+    for mode in SHARED {
         let shared = document["HostConfig"][mode].as_str().and_then(|mode| mode.strip_prefix("container:"));
         if let Some(other) = shared.and_then(|id| names.get(id)) {
             document["HostConfig"][mode] = format!("container:{other}").into();
@@ -188,6 +210,7 @@ pub(super) fn inspected_container(
         LiveStatus::Created if is_lost(text(state, "Error")) => LiveStatus::Stuck,
         status => status,
     };
+    let lost = matches!(status, LiveStatus::Exited(_)) && is_lost(text(state, "Error"));
     Ok(ObservedContainer {
         id: text(&document, "Id").parse::<EngineId>().map_err(|error| unreadable(&what, error))?,
         name,
@@ -202,6 +225,7 @@ pub(super) fn inspected_container(
             files: label::files_from(spec),
             live: fields::read_telling(&document),
             started: started(text(state, "StartedAt")),
+            lost,
             anonymous_volumes: anonymous,
             removes_itself: document["HostConfig"]["AutoRemove"] == true,
         })),
@@ -296,6 +320,24 @@ mod tests {
         ] {
             assert_eq!(is_lost(error), stuck, "{error}");
         }
+    }
+
+    #[test]
+    fn one_that_ran_is_told_as_stopped_and_as_what_the_engine_may_have_lost_track_of() {
+        let told = |status: &str, error: &str| {
+            let document = json!({
+                "Id": "a".repeat(64), "Name": "/web", "Image": format!("sha256:{}", "b".repeat(64)),
+                "State": {"Status": status, "ExitCode": 137, "Error": error},
+            });
+            let container = inspected_container(document, "web".parse().expect("a name"), &BTreeMap::new());
+            let container = container.expect("a container");
+            (container.status, container.managed.expect("ours").lost)
+        };
+        let lost = "task 0123: already exists";
+        assert_eq!(told("exited", lost), (LiveStatus::Exited(137), true));
+        assert_eq!(told("exited", "exec: \"nope\": not found"), (LiveStatus::Exited(137), false));
+        assert_eq!(told("created", lost), (LiveStatus::Stuck, false));
+        assert_eq!(told("running", lost), (LiveStatus::Running(Health::Unchecked), false));
     }
 
     #[test]

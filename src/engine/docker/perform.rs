@@ -22,6 +22,7 @@ use tokio::time::{Instant, sleep};
 
 use super::build::Order;
 use super::error::{failed, is_absent, is_already};
+use super::overtaken::again;
 use super::tags::{brings, image_id, pull_and_mark, tag, untag, untag_of};
 use super::{Session, build, files, on_base, podman, registry, save, target, transfer, wait};
 use crate::desired::{Ingredients, Recipe};
@@ -226,7 +227,7 @@ async fn make(
         }
         Ingredients::Build { build, context } => {
             let order = Order { build, sent: context.as_ref(), digest: &recipe.digest, tag };
-            build::build(engine, what, &order, progress).await
+            again(|| build::build(engine, what, &order, progress)).await
         }
     }
 }
@@ -304,9 +305,12 @@ async fn create_container(
         }
         body = podman::completed(&body);
     }
-    let docker = engine.sending(&body);
-    let created = docker.create_container(Some(options.build()), ContainerCreateBody::default()).await;
-    created.map(|_| ()).map_err(|error| failed(&engine.endpoint, what, error))
+    let (options, docker) = (options.build(), engine.sending(&body));
+    again(|| async {
+        let created = docker.create_container(Some(options.clone()), ContainerCreateBody::default()).await;
+        created.map(|_| ()).map_err(|error| failed(&engine.endpoint, what, error))
+    })
+    .await
 }
 
 /// Twelve characters that no other attempt or container has.

@@ -5,12 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE;
+use bollard::errors::Error;
 use bollard::models::ProgressDetail;
-use bollard::query_parameters::{CreateImageOptionsBuilder, PushImageOptionsBuilder};
+use bollard::query_parameters::CreateImageOptionsBuilder;
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use hyper::Method;
+use hyper::body::Bytes;
+use serde::Deserialize;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::connect::REGISTRY_AUTH;
 use super::credentials::{self, Credentials};
 use super::error::{broke_off, failed, is_absent};
 use super::layers::Layers;
@@ -83,8 +89,8 @@ async fn ask_for(engine: &Session, reference: &ImageReference) -> Option<AtRegis
 }
 
 /// Whether the registry said that it has no such tag.
-fn is_unknown(error: &bollard::errors::Error) -> bool {
-    matches!(error, bollard::errors::Error::DockerResponseServerError { message, .. }
+fn is_unknown(error: &Error) -> bool {
+    matches!(error, Error::DockerResponseServerError { message, .. }
         if message.contains("manifest unknown") || message.contains("name unknown"))
 }
 
@@ -143,16 +149,17 @@ pub(super) async fn push(
     progress: &Progress<'_>,
 ) -> Result<(), EngineError> {
     let what = format!("push {tag}");
-    let options = PushImageOptionsBuilder::new().tag(tag.tag().unwrap_or("latest")).build();
-    let repository = tag.repository();
     let Credentials { sent, trouble } = credentials::of(tag).await;
-    let answers = engine.docker.push_image(segment(&repository)?, Some(options), sent);
-    let answers = answers.map_ok(|info| Said {
-        status: info.status,
-        layer: String::new(),
-        detail: info.progress_detail,
-    });
-    follow(engine, &what, answers, trouble, progress).await
+    // Nobody is somebody without a name: an engine wants the header.
+    let login = serde_json::to_vec(&sent.unwrap_or_default())
+        .map_err(|error| EngineError::refused(format!("{what}: {error}")))?;
+    let query = serde_urlencoded::to_string([("tag", tag.tag().unwrap_or("latest"))])
+        .map_err(|error| EngineError::refused(format!("{what}: {error}")))?;
+    let path = format!("/images/{}/push?{query}", segment(&tag.repository())?);
+    let headers = vec![(REGISTRY_AUTH, URL_SAFE.encode(login))];
+    let answers =
+        engine.raw(&Method::POST, &path, raw::Sent { headers, body: bollard::body_full(Bytes::new()) })?;
+    follow(engine, &what, raw::lines(answers).map(|line| Said::of_push(&line?)), trouble, progress).await
 }
 
 /// One line of an engine's answer.
@@ -163,11 +170,33 @@ struct Said {
     detail: Option<ProgressDetail>,
 }
 
+impl Said {
+    /// A line about a push. bollard leaves the layer's id out, and two layers of one size would count as one.
+    fn of_push(line: &[u8]) -> Result<Self, Error> {
+        let line: Pushed = serde_json::from_slice(line)
+            .map_err(|error| Error::JsonDataError { message: error.to_string(), column: error.column() })?;
+        match line.error {
+            Some(error) => Err(Error::DockerStreamError { error }),
+            None => Ok(Self { status: line.status, layer: line.id.unwrap_or_default(), detail: line.detail }),
+        }
+    }
+}
+
+/// What an engine says of a push.
+#[derive(Deserialize)]
+struct Pushed {
+    id: Option<String>,
+    status: Option<String>,
+    error: Option<String>,
+    #[serde(rename = "progressDetail")]
+    detail: Option<ProgressDetail>,
+}
+
 /// Tells how far the layers are, until all are through. `trouble` is why no login was sent.
 async fn follow(
     engine: &Session,
     what: &str,
-    answers: impl Stream<Item = Result<Said, bollard::errors::Error>>,
+    answers: impl Stream<Item = Result<Said, Error>>,
     trouble: Option<String>,
     progress: &Progress<'_>,
 ) -> Result<(), EngineError> {
@@ -198,9 +227,26 @@ async fn follow(
 }
 
 /// The error of a pull or a push that may have begun.
-fn failed_midway(endpoint: &str, what: &str, error: bollard::errors::Error) -> EngineError {
+fn failed_midway(endpoint: &str, what: &str, error: Error) -> EngineError {
     if broke_off(&error) {
         return EngineError::refused(format!("{what}: the connection to the registry broke off"));
     }
     failed(endpoint, what, error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pushed_layer_has_its_id_and_an_error_in_the_stream_is_one() {
+        let said = |line: &str| {
+            Said::of_push(line.as_bytes()).map(|said| (said.status.unwrap_or_default(), said.layer))
+        };
+        let pushing = r#"{"status":"Pushing","progressDetail":{"current":512,"total":1024},"progress":"[=>]","id":"ab12"}"#;
+        assert_eq!(said(pushing).ok(), Some(("Pushing".to_owned(), "ab12".to_owned())));
+        let denied = r#"{"errorDetail":{"message":"denied"},"error":"denied"}"#;
+        assert!(matches!(said(denied), Err(Error::DockerStreamError { error }) if error == "denied"));
+        assert!(matches!(said("<html>"), Err(Error::JsonDataError { .. })));
+    }
 }

@@ -40,7 +40,7 @@ pub(super) async fn unmistaken(engine: &Session, target: &str) -> Result<Option<
 }
 
 /// Whether an engine could take a name for the beginning of an id.
-fn is_like_an_id(target: &str) -> bool {
+pub(super) fn is_like_an_id(target: &str) -> bool {
     target.len() < ID_DIGITS && target.bytes().all(|b| b.is_ascii_hexdigit())
 }
 

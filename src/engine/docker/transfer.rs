@@ -15,6 +15,7 @@ use tokio::io::AsyncReadExt;
 use tokio::time::sleep;
 
 use super::error::failed;
+use super::overtaken::again;
 use super::tags::one_at_a_time;
 use super::{Session, podman};
 use crate::assembly::{self, PaperImage};
@@ -39,10 +40,14 @@ pub(super) async fn load_papers(
         images.iter().map(|(image, tags)| (image, tags.clone())).collect();
     let archive = assembly::archive(&tagged)
         .map_err(|error| EngineError::refused(format!("the images cannot be packed: {error}")))?;
-    let options = ImportImageOptionsBuilder::new().quiet(true).build();
+    let archive = Bytes::from(archive);
     let _tags = one_at_a_time(engine).await;
-    let answers = engine.docker.import_image(options, bollard::body_full(archive.into()), None);
-    drain(engine, "load problem set images", answers).await
+    again(|| async {
+        let options = ImportImageOptionsBuilder::new().quiet(true).build();
+        let answers = engine.docker.import_image(options, bollard::body_full(archive.clone()), None);
+        drain(engine, "load problem set images", answers).await
+    })
+    .await
 }
 
 /// Loads an archive as `docker save` writes it.
@@ -52,13 +57,16 @@ pub(super) async fn load_archive(
     progress: &Progress<'_>,
 ) -> Result<(), EngineError> {
     let what = format!("load {}", archive.display());
-    let file = open(archive).await?;
-    let options = ImportImageOptionsBuilder::new().quiet(true).build();
-    let sent = Sent::of(&file).await;
     let _tags = one_at_a_time(engine).await;
-    let answers = engine.docker.import_image_stream(options, sent.chunks(file), None);
-    let loaded = sent.told_while(progress, drain(engine, &what, answers)).await;
-    sent.read_whole(archive, loaded)
+    again(|| async {
+        let file = open(archive).await?;
+        let options = ImportImageOptionsBuilder::new().quiet(true).build();
+        let sent = Sent::of(&file).await;
+        let answers = engine.docker.import_image_stream(options, sent.chunks(file), None);
+        let loaded = sent.told_while(progress, drain(engine, &what, answers)).await;
+        sent.read_whole(archive, loaded)
+    })
+    .await
 }
 
 /// Imports a file system's archive under a tag. `what` says it in an error.
@@ -251,6 +259,7 @@ mod tests {
         sent.told_while(&progress, sending).await;
         assert_eq!(*told.lock().unwrap(), ["sending 4Ki", "sent 1Ki of 4Ki", "sent 4Ki of 4Ki"]);
     }
+
     #[tokio::test]
     async fn law_2_what_is_another_file_by_now_is_not_sent_to_its_end() {
         let path = tempfile::NamedTempFile::new().unwrap().into_temp_path();

@@ -1,6 +1,5 @@
 //! Waits for containers: until they are well, have stayed up, or have run to their end. Only looks.
 
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,10 +12,10 @@ use tokio::time::{Instant, sleep};
 use super::observe::read;
 use super::perform::{LOOK, segment};
 use super::{Session, podman};
+use crate::engine::hidden::Hidden;
 use crate::engine::{EngineError, Progress, Stage};
 use crate::fields;
 use crate::plan::Await;
-use crate::resource::env::{looks_secret, without_passwords};
 
 /// How long a health check may take to come to a result at least, and how long a pass waits for a job.
 const HEALTH: Duration = Duration::from_mins(5);
@@ -31,8 +30,6 @@ const GOES_ON: Duration = Duration::from_mins(5);
 /// How many of a failed container's last lines are told, and how much of them.
 const LAST_LINES: &str = "5";
 const LAST_LINES_BYTES: usize = 2000;
-/// From how many bytes on a value is looked for in what a program said: `1` stands everywhere.
-const SECRET_MIN: usize = 3;
 
 /// Waits until a container is as far as it has to be. A failure tells the container's last output.
 pub(super) async fn until(
@@ -156,7 +153,7 @@ async fn glance(engine: &Session, container: &str) -> Result<Glance, EngineError
     let last_check = health
         .as_ref()
         .and_then(|health| health.log.as_ref()?.last()?.output.clone())
-        .and_then(|output| Some(fields::plain(&without(&secrets?, output.trim()))));
+        .and_then(|output| Some(fields::plain(&secrets?.without(output.trim()))));
     let check = answer.config.and_then(|config| config.healthcheck);
     Ok(Glance {
         id: answer.id.unwrap_or_default(),
@@ -278,7 +275,7 @@ async fn completed(engine: &Session, container: &str, wait: &Wait<'_>) -> Result
             ("exited" | "stopped", 0) => return Ok(()),
             ("exited" | "stopped" | "dead", _) => return glance.up(),
             _ if Instant::now() >= deadline => {
-                return Err(EngineError::refused(format!("it still runs after {} s", HEALTH.as_secs())));
+                return Err(EngineError::Undecided);
             }
             _ => wait.moment().await,
         }
@@ -301,30 +298,17 @@ async fn last_words(engine: &Session, container: &str) -> String {
             break;
         }
     }
-    let text = without(&secrets, &String::from_utf8_lossy(&bytes));
+    let text = secrets.without(&String::from_utf8_lossy(&bytes));
     let lines: Vec<String> = text.lines().map(|line| fields::plain(line.trim_end())).collect();
     if lines.is_empty() { String::new() } else { format!("; its last output: {}", lines.join(" | ")) }
 }
 
-/// The values of a container's variables that look secret, the longest first; also each of their lines alone, for
-/// that is how the end of a program's output repeats them.
-fn secrets(config: &ContainerConfig) -> Vec<String> {
-    let variables = config.env.iter().flatten().filter_map(|variable| variable.split_once('='));
-    let values = variables.filter(|(key, _)| looks_secret(key)).map(|(_, value)| value);
-    let mut secrets: Vec<String> = values
-        .flat_map(|value| std::iter::once(value).chain(value.lines()))
-        .map(|text| text.trim().to_owned())
-        .filter(|text| text.len() >= SECRET_MIN)
-        .collect();
-    secrets.sort_by(|a, b| (Reverse(a.len()), a).cmp(&(Reverse(b.len()), b)));
-    secrets.dedup();
-    secrets
-}
-
-/// What a program said, with nothing in it that a plan would hide (law 12).
-fn without(secrets: &[String], told: &str) -> String {
-    let told = secrets.iter().fold(told.to_owned(), |told, secret| told.replace(secret.as_str(), "(hidden)"));
-    without_passwords(&told).into_owned()
+/// What looks secret of all that a container was given.
+fn secrets(config: &ContainerConfig) -> Hidden {
+    let test = config.healthcheck.as_ref().map(|check| &check.test);
+    let words = config.entrypoint.iter().chain(&config.cmd).chain(test.into_iter().flatten());
+    let words: Vec<&str> = words.flatten().map(String::as_str).collect();
+    Hidden::of_container(config.env.iter().flatten().map(String::as_str), &words)
 }
 
 #[cfg(test)]
@@ -385,8 +369,13 @@ mod tests {
         };
         let config =
             env(&["TOKEN=hunter2", "PORT=4000", "TLS_KEY=-----BEGIN\nMIIEcanary\r\n  q==\n", "API_KEY=1"]);
+        let config = ContainerConfig {
+            cmd: Some(["app", "--secret=hunter3", "--pwd", "hunter4"].map(str::to_owned).to_vec()),
+            ..config
+        };
         let secrets = secrets(&config);
         for (told, shown) in [
+            ("bad secret hunter3, bad pwd: hunter4", "bad secret (hidden), bad pwd: (hidden)"),
             (
                 "FATAL: cannot connect to postgres://app:s3cret@db/x: timeout",
                 "FATAL: cannot connect to postgres://app:(hidden)@db/x: timeout",
@@ -396,7 +385,7 @@ mod tests {
             ("the key is\n-----BEGIN\nMIIEcanary\n  q==\n1", "the key is\n(hidden)\n(hidden)\n  (hidden)\n1"),
             ("key: \"-----BEGIN\\nMIIEcanary\\r\"", "key: \"(hidden)\\n(hidden)\\r\""),
         ] {
-            assert_eq!(without(&secrets, told), shown);
+            assert_eq!(secrets.without(told), shown);
         }
     }
 }

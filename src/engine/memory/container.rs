@@ -7,12 +7,14 @@ use serde_json::{Map, Value, json};
 use super::super::{EngineError, Scope};
 use super::image::Program;
 use super::world::{World, resource};
+use crate::diff::is_in_replacement;
 use crate::fields;
 use crate::observed::{EngineId, Health, LiveStatus, Managed, ObservedContainer, StartedAt};
 use crate::plan::{Await, Step};
 use crate::resource::health::HealthTest;
 use crate::resource::label;
 use crate::resource::name::{Kind, Name, Owner};
+use crate::resource::network::PREDEFINED;
 use crate::resource::port::{PortMapping, PublishedPort};
 use crate::resource::reference::ImageId;
 
@@ -31,26 +33,36 @@ pub enum Doing {
     Exited,
     /// Its program ended with an error.
     Failed,
-    /// It was never started, and cannot be.
+    /// It cannot be started: the engine was killed while starting it.
     Stuck,
+    /// Its program ended, and its last start failed as if it were stuck; the next one will not.
+    Stumbled,
     /// It could not be removed.
     Dead,
+    /// It is being removed.
+    Goes,
 }
 
 impl Doing {
     /// The engine's word for it.
-    const fn word(self) -> &'static str {
+    const fn word(self, ran: bool) -> &'static str {
         match self {
-            Self::Created | Self::Stuck => "created",
+            Self::Created => "created",
+            Self::Stuck if !ran => "created",
             Self::Running | Self::Sick => "running",
             Self::Paused => "paused",
-            Self::Exited | Self::Failed => "exited",
+            Self::Exited | Self::Failed | Self::Stuck | Self::Stumbled => "exited",
             Self::Dead => "dead",
+            Self::Goes => "removing",
         }
     }
 
     pub(super) const fn is_up(self) -> bool {
         matches!(self, Self::Running | Self::Sick | Self::Paused)
+    }
+
+    const fn is_lost(self) -> bool {
+        matches!(self, Self::Stuck | Self::Stumbled)
     }
 }
 
@@ -82,7 +94,7 @@ impl Container {
         json!({
             "Id": self.id.as_str(),
             "Image": self.image.as_str(),
-            "State": {"Status": self.doing.word()},
+            "State": {"Status": self.doing.word(self.started.is_some())},
             "Files": self.files,
             "Config": self.config,
             "HostConfig": self.host,
@@ -118,8 +130,10 @@ impl Container {
             Doing::Paused => LiveStatus::Paused,
             Doing::Exited => LiveStatus::Exited(0),
             Doing::Failed => LiveStatus::Exited(1),
-            Doing::Stuck => LiveStatus::Stuck,
+            Doing::Stuck if self.started.is_none() => LiveStatus::Stuck,
+            Doing::Stuck | Doing::Stumbled => LiveStatus::Exited(137),
             Doing::Dead => LiveStatus::Dead,
+            Doing::Goes => LiveStatus::Removing,
         }
     }
 }
@@ -135,17 +149,19 @@ impl World {
 
     pub(super) fn observe_container(&self, container: &Container, scope: &Scope) -> ObservedContainer {
         let mut inspection = container.inspection();
-        // What shares another container's network names it by id; a manifest by name.
+        // What shares another container's network names it by id; a manifest by its resource's name.
         let shared =
             inspection["HostConfig"]["NetworkMode"].as_str().and_then(|mode| mode.strip_prefix("container:"));
-        if let Some(other) =
-            shared.and_then(|id| self.containers.iter().find(|other| other.id.as_str() == id))
-        {
-            inspection["HostConfig"]["NetworkMode"] = json!(format!("container:{}", other.name));
+        let shared = shared.and_then(|id| self.containers.iter().find(|other| other.id.as_str() == id));
+        if let Some(other) = shared {
+            let resource = self.resource_of(other, &scope.owner);
+            let resource = resource.filter(|resource| !is_in_replacement(resource, &other.name));
+            let known_as = resource.map_or_else(|| other.name.clone(), |resource| resource.to_string());
+            inspection["HostConfig"]["NetworkMode"] = json!(format!("container:{known_as}"));
         }
         let anonymous = container.volumes.iter().filter(|(name, _)| fields::is_anonymous_volume(name));
         let ours = self.resource_of(container, &scope.owner);
-        let adopted = container.name.parse().ok().filter(|_| ours.is_none() && scope.adopts(&container.name));
+        let adopted = scope.adopted.get(&container.name).filter(|_| ours.is_none()).cloned();
         let managed = |resource| {
             let spec = container.config["Labels"][label::SPEC].as_str().unwrap_or_default();
             let created = label::spec_from(spec);
@@ -162,6 +178,7 @@ impl World {
                 files,
                 live,
                 started: container.started,
+                lost: container.started.is_some() && container.doing.is_lost(),
                 anonymous_volumes,
                 removes_itself: container.host["AutoRemove"] == true,
             })
@@ -302,11 +319,11 @@ impl World {
             Doing::Paused => {
                 return Err(EngineError::refused("cannot start a paused container, try unpause instead"));
             }
-            Doing::Dead => {
+            Doing::Dead | Doing::Goes => {
                 return Err(EngineError::refused("container is marked for removal and cannot be started"));
             }
             Doing::Stuck => return Err(EngineError::refused("task already exists")),
-            Doing::Created | Doing::Exited | Doing::Failed => {}
+            Doing::Created | Doing::Exited | Doing::Failed | Doing::Stumbled => {}
         }
         if let Some(network) = container.endpoints.keys().find(|network| !self.has_network(network)) {
             return Err(EngineError::refused(format!("network {network} not found")));
@@ -356,7 +373,7 @@ impl Container {
     /// What the engine keeps of an endpoint's settings: it adds the short id to the aliases.
     pub(super) fn endpoint(&self, network: &str, asked: &Value) -> Value {
         let mut aliases = asked["Aliases"].as_array().cloned().unwrap_or_default();
-        if !["bridge", "host", "none"].contains(&network) {
+        if !PREDEFINED.contains(&network) {
             aliases.push(json!(self.id.short()));
         }
         json!({"Aliases": aliases, "IPAMConfig": asked["IPAMConfig"]})

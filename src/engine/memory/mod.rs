@@ -6,6 +6,7 @@
 
 mod container;
 mod create;
+mod events;
 mod image;
 mod world;
 
@@ -32,6 +33,9 @@ pub struct MemoryEngine {
 #[derive(Debug, Default)]
 struct Inner {
     world: World,
+    listeners: events::Listeners,
+    /// How much was told; each takes a second.
+    told: i64,
     faults: Faults,
     /// The steps that were asked for, in words, in the order in which they began.
     log: Vec<String>,
@@ -79,7 +83,7 @@ impl MemoryEngine {
     /// # Errors
     /// As the engine refuses.
     pub fn by_hand(&self, step: &Step) -> Result<(), EngineError> {
-        self.lock().world.act(step)
+        self.lock().act(step)
     }
 
     /// Makes and starts a container that is nobody's business: `docker run -d --name NAME ...`.
@@ -212,7 +216,7 @@ impl MemoryEngine {
             _ => None,
         };
         if moment != Some(Moment::BeforeActing) {
-            inner.world.act(step)?;
+            inner.act(step)?;
         }
         if moment.is_some() { Err(EngineError::refused(format!("{step}: told to fail"))) } else { Ok(()) }
     }

@@ -71,8 +71,9 @@ async fn law_1_a_lost_or_unreadable_engine_is_an_error_and_not_an_empty_world() 
     let owner: Owner = "default".parse().expect("an owner");
     let scope = Scope {
         owner,
+        containers: std::collections::BTreeSet::new(),
         images: std::collections::BTreeSet::new(),
-        adopted: std::collections::BTreeSet::new(),
+        adopted: std::collections::BTreeMap::new(),
         at_registries: std::collections::BTreeSet::new(),
     };
     assert!(engine.observe(&scope).await.is_ok());

@@ -13,13 +13,10 @@ use crate::observed::{
 use crate::plan::Step;
 use crate::resource::label;
 use crate::resource::name::{Kind, Name, Owner, ResourceId};
-use crate::resource::network::{NetworkSpec, Subnet};
+use crate::resource::network::{NetworkSpec, PREDEFINED, Subnet};
 use crate::resource::platform::Platform;
 use crate::resource::reference::ImageReference;
 use crate::resource::volume::VolumeSpec;
-
-/// Networks that every engine has.
-const BUILT_IN: [&str; 3] = ["bridge", "host", "none"];
 
 /// Everything on the engine.
 #[derive(Debug, Default)]
@@ -83,7 +80,7 @@ impl World {
     }
 
     pub(super) fn has_network(&self, name: &str) -> bool {
-        BUILT_IN.contains(&name) || self.networks.contains_key(name)
+        PREDEFINED.contains(&name) || self.networks.contains_key(name)
     }
 
     /// The name of a network that is meant by its name or its id.
@@ -165,14 +162,15 @@ impl World {
     pub(super) fn observe(&self, scope: &Scope) -> Result<Observed, EngineError> {
         let used: BTreeSet<_> = (self.containers.iter())
             .filter(|container| {
-                self.resource_of(container, &scope.owner).is_some() || scope.adopts(&container.name)
+                self.resource_of(container, &scope.owner).is_some()
+                    || scope.adopted.contains_key(&container.name)
             })
             .map(|container| &container.image)
             .collect();
         let is_wanted = |image: &Image| {
             used.contains(&image.id) || image.references.iter().any(|at| scope.images.contains(at))
         };
-        let built_in = BUILT_IN.iter().enumerate().map(|(index, name)| {
+        let built_in = PREDEFINED.iter().enumerate().map(|(index, name)| {
             let id = format!("f{index:011x}").parse().map_err(EngineError::refused)?;
             Ok(ObservedNetwork {
                 id,

@@ -37,7 +37,7 @@ enum State {
 
 fn spec(text: &str) -> Result<Spec, Vec<String>> {
     let mut documents = parse::read(text);
-    read(&mut documents[0].root, &FieldPath::root().key("spec")).map_err(|faults| {
+    read(&mut documents[0].root, &FieldPath::root().key("spec")).whole().map_err(|faults| {
         let shown = faults.iter().map(|fault| {
             let hint = fault.hint.as_ref().map(|hint| format!(" [{hint}]")).unwrap_or_default();
             format!("{} {}: {}{hint}", fault.position, fault.path, fault.message)

@@ -7,7 +7,7 @@ use crate::diff::{
     ASIDE_SUFFIX, Act, Change, Collection, Need, NewContainer, Old, Operation, PREVIOUS_SUFFIX, Predecessor,
 };
 use crate::fields;
-use crate::plan::{Await, Step};
+use crate::plan::{Await, Node, Step};
 use crate::resource::container::{Condition, ContainerSpec, State};
 use crate::resource::label;
 use crate::resource::name::{Owner, ResourceId};
@@ -48,12 +48,21 @@ impl Builder<'_> {
                         if condition == Condition::Healthy { Await::Healthy } else { Await::Completed };
                     let awaited = self.awaited.get(&need.id).copied().unwrap_or_else(|| {
                         let step = Step::Await { container: need.id.name.to_string(), until };
-                        self.push(&change.id, step, ready)
+                        let job = ready.first().filter(|_| until == Await::Completed).copied();
+                        let awaited = self.push(&change.id, step, ready);
+                        if let Some(job) = job {
+                            // A job is done when it has run to its end, and fails if it does not.
+                            let changes = self.nodes[job].changes.clone();
+                            let resources = vec![need.id.clone()];
+                            self.nodes[awaited] = Node { resources, changes, ..self.nodes[awaited].clone() };
+                        }
+                        awaited
                     });
-                    // Who waits in vain has failed, not what is waited for.
-                    let waits_for = &mut self.nodes[awaited].resources;
+                    // Who waits in vain for another's health has failed, not what is waited for.
+                    let Node { resources: waits_for, changes, .. } = &mut self.nodes[awaited];
                     if !waits_for.contains(&need.id) && !waits_for.contains(&change.id) {
                         waits_for.push(change.id.clone());
+                        changes.push(self.current);
                     }
                     self.awaited.insert(need.id.clone(), awaited);
                     needs.push(awaited);
@@ -200,12 +209,13 @@ impl Builder<'_> {
         let target = container.id.as_str().to_owned();
         if let Some(before) = predecessor {
             let old = before.container.id.as_str().to_owned();
-            let back = vec![
+            let mut back = vec![
                 Step::Stop(target.clone()),
                 Step::RemoveContainer(target.clone()),
-                Step::Rename { container: old.clone(), to: id.name.to_string() },
-                Step::Start(old),
+                Step::Rename { container: old, to: id.name.to_string() },
             ];
+            // Its successor was to be started, and to prove itself.
+            back.extend(before.container.back(State::Running));
             if let Some(node) = last.filter(|node| matches!(self.nodes[*node].step, Step::Start(_))) {
                 self.nodes[node].rescue.clone_from(&back);
             }

@@ -22,17 +22,20 @@ use crate::resource::reference::ImageReference;
 /// past some dozens nothing is gained, and the first container waits longer.
 const BATCH: usize = 32;
 
-/// The steps of `changes`, without those of changes that wait. What was there before those in `left` is not put back.
+/// The steps of `changes`, without those of changes that wait, and what is to be told of those. What was there before those
+/// in `left` is not put back.
 pub(super) fn nodes<'a>(
     changes: &'a [Change],
     owner: &'a Owner,
     waiting: &BTreeMap<ResourceId, String>,
     left: &BTreeSet<&ResourceId>,
     interrupted: &BTreeSet<ResourceId>,
-) -> Vec<Node> {
+) -> (Vec<Node>, Vec<String>) {
     let mut builder = Builder {
         owner,
         nodes: Vec::new(),
+        notes: Vec::new(),
+        current: 0,
         ready: BTreeMap::new(),
         pulls: BTreeMap::new(),
         awaited: BTreeMap::new(),
@@ -44,7 +47,9 @@ pub(super) fn nodes<'a>(
             .collect(),
     };
     let tried = |change: &&Change| !waiting.contains_key(&change.id);
-    builder.load_papers(changes.iter().filter(tried));
+    let place =
+        |change: &Change| changes.iter().position(|one| std::ptr::eq(one, change)).unwrap_or_default();
+    builder.load_papers(changes.iter().enumerate().filter(|(_, change)| tried(change)));
     let (containers, rest): (Vec<&Change>, Vec<&Change>) =
         changes.iter().filter(tried).partition(|change| change.id.kind == Kind::Container);
     let (cleaning, rest): (Vec<&Change>, Vec<&Change>) =
@@ -55,20 +60,30 @@ pub(super) fn nodes<'a>(
     let (after, rest): (Vec<&Change>, Vec<&Change>) =
         rest.into_iter().partition(|change| after.contains(&change.id));
     for change in &containers {
+        builder.current = place(change);
         builder.step_aside(change);
     }
     for change in in_order(rest).into_iter().chain(in_order(containers)).chain(in_order(after)) {
+        builder.current = place(change);
         builder.change(change);
     }
     // What containers used goes after them.
     for change in in_order(cleaning) {
+        builder.current = place(change);
         builder.change(change);
     }
-    let held = changes.iter().filter(|change| waiting.contains_key(&change.id));
-    for change in held.filter(|change| !left.contains(&change.id)) {
-        builder.bring_back(change, interrupted.contains(&change.id));
+    let put_back: Vec<&Change> = changes.iter().filter(|change| !left.contains(&change.id)).collect();
+    for change in in_order(put_back) {
+        let untried = match &change.act {
+            Act::Block { instead_of, .. } => instead_of.as_deref(),
+            act => waiting.contains_key(&change.id).then_some(act),
+        };
+        if let Some(act) = untried {
+            builder.current = place(change);
+            builder.bring_back(&change.id, act, interrupted.contains(&change.id));
+        }
     }
-    builder.nodes
+    (builder.nodes, builder.notes)
 }
 
 fn is_snapshot(act: &Act) -> bool {
@@ -105,6 +120,10 @@ fn in_order(mut left: Vec<&Change>) -> Vec<&Change> {
 struct Builder<'a> {
     owner: &'a Owner,
     nodes: Vec<Node>,
+    /// What is told of what is put back.
+    notes: Vec<String>,
+    /// The change whose steps are being pushed.
+    current: usize,
     /// The nodes after which a resource is in order.
     ready: BTreeMap<ResourceId, Vec<usize>>,
     /// The nodes that pull images which no manifest describes.
@@ -131,30 +150,39 @@ impl Builder<'_> {
     ) -> usize {
         needs.sort_unstable();
         needs.dedup();
-        self.nodes.push(Node { step, resources: vec![id.clone()], needs, rescue });
+        self.nodes.push(Node {
+            step,
+            resources: vec![id.clone()],
+            changes: vec![self.current],
+            needs,
+            rescue,
+            instead: Vec::new(),
+        });
         self.nodes.len() - 1
     }
 
-    fn load_papers<'c>(&mut self, changes: impl Iterator<Item = &'c Change>) {
+    fn load_papers<'c>(&mut self, changes: impl Iterator<Item = (usize, &'c Change)>) {
         let loads: Vec<_> = changes
-            .filter_map(|change| match &change.act {
+            .filter_map(|(at, change)| match &change.act {
                 Act::LoadPaper { image, tags } => {
-                    Some((change.id.clone(), ((**image).clone(), tags.clone())))
+                    Some((at, change.id.clone(), ((**image).clone(), tags.clone())))
                 }
                 _ => None,
             })
             .collect();
         for batch in loads.chunks(BATCH) {
-            let resources: Vec<ResourceId> = batch.iter().map(|(id, _)| id.clone()).collect();
-            let images = batch.iter().map(|(_, image)| image.clone()).collect();
+            let resources: Vec<ResourceId> = batch.iter().map(|(_, id, _)| id.clone()).collect();
+            let images = batch.iter().map(|(_, _, image)| image.clone()).collect();
             for id in &resources {
                 self.ready.insert(id.clone(), vec![self.nodes.len()]);
             }
             self.nodes.push(Node {
                 step: Step::LoadPapers(images),
                 resources,
+                changes: batch.iter().map(|(at, ..)| *at).collect(),
                 needs: Vec::new(),
                 rescue: Vec::new(),
+                instead: Vec::new(),
             });
         }
     }
@@ -162,7 +190,7 @@ impl Builder<'_> {
     fn change(&mut self, change: &Change) {
         let id = &change.id;
         let last = match &change.act {
-            Act::LoadPaper { .. } | Act::Block(_) => None,
+            Act::LoadPaper { .. } | Act::Block { .. } => None,
             Act::LoadOnBase { image, mark, pull, .. } => {
                 let mut needs = self.ready_nodes(&change.needs);
                 if *pull {

@@ -1,12 +1,14 @@
 //! The steps that put a successor in a container's place. Whatever fails, the predecessor is there again
 //! (law 7).
 
+use std::collections::BTreeSet;
+
 use super::Builder;
 use super::container::create_body;
 use crate::diff::{Act, Change, NEXT_SUFFIX, NewContainer, Old, PREVIOUS_SUFFIX};
 use crate::plan::{Await, Step};
 use crate::resource::container::State;
-use crate::resource::name::ResourceId;
+use crate::resource::name::{Kind, ResourceId};
 
 /// What the parts of a replacement are called.
 struct Names {
@@ -62,13 +64,13 @@ impl Builder<'_> {
         let platform = container.spec.platform.clone();
         let create = Step::CreateContainer { name: names.next.clone(), body, platform };
         // What ran beside a predecessor that is down is gone by then.
-        let again = runs_on && !old.up && unproved.is_none() && container.state.is_up();
-        let again = again.then(|| Step::Start(names.old.clone()));
-        let made = self.push_with_rescue(id, create, needs, again.clone().into_iter().collect());
+        let is_alone = runs_on && !old.up && unproved.is_none();
+        let again = if is_alone { old.back(container.state) } else { Vec::new() };
+        let made = self.push_with_rescue(id, create, needs, again.clone());
         let joined = self.connect_more(id, &names.next, &container.spec, made);
         let joined = self.put_files(id, &names.next, container, joined);
         for node in &mut self.nodes[made + 1..] {
-            node.rescue = std::iter::once(names.drop_next()).chain(again.clone()).collect();
+            node.rescue = std::iter::once(names.drop_next()).chain(again.iter().cloned()).collect();
         }
         let runs = old.up || unproved.is_some_and(|unproved| unproved.up);
         let last = if container.starts_first(runs) {
@@ -79,7 +81,8 @@ impl Builder<'_> {
         self.remove_stopped(id, old, vec![last])
     }
 
-    /// The predecessor is stopped and put aside, then the successor is started and watched.
+    /// The predecessor is stopped and put aside, then the successor is started and watched. Where nobody misses its name
+    /// meanwhile it is put aside first: every call between the stop and the start keeps its users waiting.
     fn stop_first(
         &mut self,
         change: &Change,
@@ -89,11 +92,8 @@ impl Builder<'_> {
         mut last: usize,
     ) -> usize {
         let id = &change.id;
-        // One that an interrupted replacement stopped was up before, too.
-        let was_up = old.up || container.state.is_up();
         let with_restart = |steps: &[Step]| -> Vec<Step> {
-            let restart = was_up.then(|| Step::Start(names.old.clone()));
-            steps.iter().cloned().chain(restart).collect()
+            steps.iter().cloned().chain(old.back(container.state)).collect()
         };
         let waiting = match unproved {
             None => with_restart(&[names.drop_next()]),
@@ -104,23 +104,37 @@ impl Builder<'_> {
                 std::iter::once(names.drop_next()).chain(restart).collect()
             }
         };
+        // Also where it cannot be told whether it bears its name still.
+        let renamed = with_restart(&[names.drop_next(), names.rename_back()]);
+        let aside = Step::Rename { container: names.old.clone(), to: names.previous.clone() };
+        let mut is_aside = old.name == names.previous;
+        let mut before_aside = Vec::new();
+        if !beside_another(change) && old.comes_back(container.state, false) {
+            before_aside = self.before_start(change);
+            self.fall_back(id, old, before_aside.iter().copied().chain([last]));
+        }
         if old.up {
             let mut needs = self.before_start(change);
             needs.push(last);
-            last = self.push_with_rescue(id, Step::Stop(names.old.clone()), needs, waiting.clone());
+            if !is_aside && unproved.is_none() && old.may_go_aside_first() {
+                let back = vec![names.drop_next(), names.rename_back()];
+                needs = vec![self.push_with_rescue(id, aside.clone(), needs, back)];
+                is_aside = true;
+            }
+            let back = if is_aside && unproved.is_none() { &renamed } else { &waiting };
+            last = self.push_with_rescue(id, Step::Stop(names.old.clone()), needs, back.clone());
         }
         if let Some(unproved) = unproved {
             let mut needs = self.before_start(change);
             needs.push(last);
             last = self.make_room(id, unproved, needs, &waiting);
         }
-        if old.name != names.previous {
-            let step = Step::Rename { container: names.old.clone(), to: names.previous.clone() };
-            last = self.push_with_rescue(id, step, vec![last], waiting);
+        before_aside.push(last);
+        if !is_aside {
+            before_aside = vec![self.push_with_rescue(id, aside, before_aside, renamed.clone())];
         }
-        let renamed = with_restart(&[names.drop_next(), names.rename_back()]);
         let step = Step::Rename { container: names.next.clone(), to: names.name.clone() };
-        last = self.push_with_rescue(id, step, vec![last], renamed);
+        last = self.push_with_rescue(id, step, before_aside, renamed);
         if !container.state.starts() {
             return last;
         }
@@ -164,18 +178,20 @@ impl Builder<'_> {
             let again: Vec<Step> = again.into_iter().collect();
             last = self.make_room(id, unproved, vec![last], &undone(&again));
         }
-        let start_old = Step::Start(names.old.clone());
-        let stopped = undone(std::slice::from_ref(&start_old));
+        let back = old.back(container.state);
+        let stopped = undone(&back);
+        let renamed: Vec<Step> = std::iter::once(names.rename_back()).chain(back).collect();
+        let renamed = undone(&renamed);
         if old.up {
             last = self.push_with_rescue(id, Step::Stop(names.old.clone()), vec![last], stopped.clone());
         }
         // An interrupted replacement may have put it aside already.
         if old.name != names.previous {
             let aside = Step::Rename { container: names.old.clone(), to: names.previous.clone() };
-            last = self.push_with_rescue(id, aside, vec![last], stopped);
+            last = self.push_with_rescue(id, aside, vec![last], renamed.clone());
         }
         let step = Step::Rename { container: next, to: names.name.clone() };
-        self.push_with_rescue(id, step, vec![last], undone(&[names.rename_back(), start_old]))
+        self.push_with_rescue(id, step, vec![last], renamed)
     }
 
     /// One that has the place and has not proved itself gives it up. Until it is gone, every failure is
@@ -187,6 +203,22 @@ impl Builder<'_> {
             node.rescue = rescue.to_vec();
         }
         last
+    }
+
+    /// One that is down, and is to run, is started as it was where anything fails that has to be done before it is put aside.
+    fn fall_back(&mut self, id: &ResourceId, old: &Old, before: impl Iterator<Item = usize>) {
+        let mut instead: BTreeSet<usize> = BTreeSet::new();
+        let mut open: Vec<usize> = before.collect();
+        while let Some(node) = open.pop() {
+            if instead.insert(node) {
+                open.extend(&self.nodes[node].needs);
+            }
+        }
+        let mut needs = Vec::new();
+        for step in old.started_again() {
+            needs = vec![self.push(id, step, needs)];
+            self.nodes[needs[0]].instead = instead.iter().copied().collect();
+        }
     }
 
     /// Waits until the successor has proved itself.
@@ -207,27 +239,84 @@ impl Builder<'_> {
         proved
     }
 
-    /// A replacement that is not tried for now may have left its predecessor down or under another name.
-    /// One that is down for another reason is left.
-    pub(super) fn bring_back(&mut self, change: &Change, interrupted: bool) {
-        let Act::Replace { old, container, leftovers } = &change.act else { return };
-        let (id, target) = (&change.id, old.id.as_str().to_owned());
+    /// What a replacement that is not tried for now was to take the place of is down, or has another name: by another try
+    /// of it, or by anybody's hand. It is as its own manifest had it as long as that lasts.
+    pub(super) fn bring_back(&mut self, id: &ResourceId, act: &Act, interrupted: bool) {
+        let (old, others, next): (&Old, Vec<&Old>, State) = match act {
+            Act::Replace { old, container, leftovers } => (old, leftovers.iter().collect(), container.state),
+            // Its successor was to be started, and to prove itself.
+            Act::Alter { container, predecessor: Some(before), leftovers, .. } => {
+                (&before.container, leftovers.iter().chain([container]).collect(), State::Running)
+            }
+            _ => return,
+        };
+        let target = old.id.as_str().to_owned();
         let is = |one: &Old, suffix: &str| one.name == format!("{}{suffix}", id.name);
         let interrupted =
-            interrupted || is(old, PREVIOUS_SUFFIX) || leftovers.iter().any(|one| is(one, NEXT_SUFFIX));
+            interrupted || is(old, PREVIOUS_SUFFIX) || others.iter().any(|one| is(one, NEXT_SUFFIX));
+        // As long as it is up, it is what runs.
+        if others.iter().any(|one| one.up) {
+            return;
+        }
         let mut needs = Vec::new();
-        if let Some(unproved) = leftovers.iter().find(|one| one.name == id.name.as_str()) {
-            if unproved.up {
-                return;
-            }
+        if let Some(unproved) = others.iter().find(|one| one.name == id.name.as_str()) {
             needs = vec![self.remove_stopped(id, unproved, needs)];
         }
         if old.name != id.name.as_str() {
             let step = Step::Rename { container: target.clone(), to: id.name.to_string() };
             needs = vec![self.push(id, step, needs)];
         }
-        if !old.up && interrupted && container.state.is_up() {
-            self.push(id, Step::Start(target), needs);
+        if old.up || !old.is_to_run(next, interrupted) {
+            return;
         }
+        if let Some(why) = &old.hindered {
+            self.notes.push(format!("{id} is down, and is not started again as it was: {why}"));
+            return;
+        }
+        self.notes.push(format!("{id} is down: until it can be replaced it is started again as it was"));
+        // A namespace that it shares is started first.
+        if let Act::Replace { container, .. } = act {
+            let shared = container
+                .spec
+                .shares_with()
+                .map(|(_, owner)| ResourceId::new(Kind::Container, owner.clone()));
+            needs.extend(shared.filter_map(|owner| self.ready.get(&owner)).flatten());
+        }
+        for step in old.started_again() {
+            needs = vec![self.push(id, step, needs)];
+        }
+        self.ready.insert(id.clone(), needs);
+    }
+}
+
+/// Whether anything of its resource runs beside what a replacement takes the place of.
+fn beside_another(change: &Change) -> bool {
+    matches!(&change.act, Act::Replace { leftovers, .. } if leftovers.iter().any(|left| left.up))
+}
+
+impl Old {
+    /// Whether one that is down is to run, and can.
+    fn comes_back(&self, next: State, was_stopped_for_it: bool) -> bool {
+        !self.up && self.hindered.is_none() && self.is_to_run(next, was_stopped_for_it)
+    }
+
+    /// The steps after which one that a replacement stopped, be it one that was interrupted, does again what it did: none if
+    /// its own manifest had stopped it before.
+    pub(super) fn back(&self, next: State) -> Vec<Step> {
+        if self.up || self.is_to_run(next, true) { self.started_again() } else { Vec::new() }
+    }
+
+    /// The steps after which one that is down does again what it did.
+    fn started_again(&self) -> Vec<Step> {
+        let frozen = self.state == Some(State::Paused);
+        let start = Step::Start(self.id.as_str().to_owned());
+        let pause = frozen.then(|| Step::Pause(self.id.as_str().to_owned()));
+        std::iter::once(start).chain(pause).collect()
+    }
+
+    /// Whether one that runs may give up its name before it is stopped: nobody finds it by its name, and the next look knows
+    /// it by its labels, should nothing come after that.
+    const fn may_go_aside_first(&self) -> bool {
+        self.is_ours && !self.is_found_by_name
     }
 }

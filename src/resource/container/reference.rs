@@ -6,7 +6,7 @@ use crate::resource::bind::BindSource;
 use crate::resource::mount::MountSource;
 use crate::resource::name::Name;
 use crate::resource::namespace::{IpcMode, PidMode};
-use crate::resource::network::NetworkMode;
+use crate::resource::network::{NetworkMode, PREDEFINED};
 use crate::resource::violation::FieldPath;
 
 /// Something that a container needs.
@@ -25,7 +25,7 @@ pub enum Reference<'a> {
 pub enum Use {
     /// Its volumes: it has to be there.
     Volumes,
-    /// Its address: it has to be up.
+    /// Its address: it has to be up, and who is linked to it is linked to no other of its name.
     Link,
     /// A namespace of its: it has to be up, and who shares it has to follow it.
     Namespace,
@@ -33,8 +33,8 @@ pub enum Use {
     Service(Condition),
 }
 
-/// The engine's own networks, which no manifest describes.
-const PREDEFINED: [&str; 4] = ["bridge", "host", "none", "default"];
+/// What stands for one of the predefined networks, too.
+const DEFAULT: &str = "default";
 
 impl ContainerSpec {
     /// Everything that the spec names beside its image, by field.
@@ -49,7 +49,8 @@ impl ContainerSpec {
             references.push((root.key(field), Reference::Container(name, Use::Namespace)));
         }
         for (index, attachment) in self.networks.iter().enumerate() {
-            if !PREDEFINED.contains(&attachment.name.as_str()) {
+            let name = attachment.name.as_str();
+            if name != DEFAULT && !PREDEFINED.contains(&name) {
                 references.push((at("networks", index), Reference::Network(&attachment.name)));
             }
         }
@@ -74,6 +75,13 @@ impl ContainerSpec {
             }
         }
         references
+    }
+
+    /// The containers that this one is made for as they are, and not for others of their names: those whose namespaces it
+    /// shares, and those it is linked to. Each with its field's name, and as that says it.
+    pub fn made_for(&self) -> impl Iterator<Item = (&'static str, &Name, String)> {
+        let shared = self.shares_with().map(|(field, name)| (field, name, format!("container:{name}")));
+        shared.chain(self.links.iter().map(|link| ("links", &link.container, link.to_string())))
     }
 
     /// The containers whose namespaces this one shares, each with its field's name.

@@ -1,10 +1,12 @@
 //! Images that a builder makes. In: manifests. Out: [`Build`]. Never opens a file.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::secret::BuildSecret;
 use crate::resource::env::TextMap;
 use crate::resource::label;
 use crate::resource::notation::{NoLongForm, Notation, notation};
@@ -32,9 +34,13 @@ pub struct Build {
     /// The Dockerfile itself, instead of a file of the context.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dockerfile_inline: Option<String>,
-    /// Build arguments. They stay readable in the image's history: no place for secrets.
+    /// Build arguments. They stay readable in the image's history: no place for secrets, which have their own field.
     #[serde(default, skip_serializing_if = "TextMap::is_empty")]
     pub args: TextMap,
+    /// Secrets for the build's steps, by `BuildKit` alone: `RUN --mount=type=secret,id=npm`. They are in files or variables
+    /// of this host, and read when the image is built. As with Docker, they do not decide whether it is built.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<BuildSecret>,
     /// Labels of the image.
     #[serde(default, skip_serializing_if = "TextMap::is_empty")]
     pub labels: TextMap,
@@ -62,8 +68,7 @@ pub struct Build {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Builder {
-    /// `BuildKit` on Docker 23.0 and later, else the classic one; also the classic one where a base image needs a login,
-    /// and with the containerd image store, where `BuildKit` cannot read what it is sent.
+    /// `BuildKit` on Docker 23.0 and later and for a build with secrets, else the classic one.
     #[default]
     Auto,
     /// The classic one.
@@ -149,12 +154,15 @@ impl Build {
     /// Every rule that the fields break, with paths from `at`.
     pub(super) fn check(&self, at: &FieldPath) -> Vec<Violation> {
         let mut violations = label::check(&at.key("labels"), &self.labels);
+        if self.context.is_none() && self.dockerfile_inline.is_none() {
+            violations.push(
+                Violation::error(at.key("context"), "a build needs a context or a dockerfileInline")
+                    .concluded_from(["context", "dockerfileInline"].map(|field| at.key(field))),
+            );
+        }
         let mut refuse = |key: &str, message: &str| violations.push(Violation::error(at.key(key), message));
         if self.dockerfile.is_some() && self.dockerfile_inline.is_some() {
             refuse("dockerfileInline", "the Dockerfile is in the context or here, not both");
-        }
-        if self.context.is_none() && self.dockerfile_inline.is_none() {
-            refuse("context", "a build needs a context or a dockerfileInline");
         }
         if self.dockerfile_inline.is_some() && matches!(self.context, Some(Context::Remote(_))) {
             refuse("dockerfileInline", "the Dockerfile of an address is at that address");
@@ -176,6 +184,18 @@ impl Build {
         }
         if self.network.as_ref().is_some_and(|network| !is_name(network)) {
             refuse("network", "expected bridge, host, none or a network's name");
+        }
+        if self.builder == Builder::Classic && !self.secrets.is_empty() {
+            let message = "the classic builder knows no secrets";
+            violations.push(
+                Violation::error(at.key("secrets"), message)
+                    .with_hint("leave `builder` out, or write `builder: buildkit`"),
+            );
+        }
+        let mut ids = BTreeSet::new();
+        for (index, _) in self.secrets.iter().enumerate().filter(|(_, secret)| !ids.insert(&secret.id)) {
+            let path = at.key("secrets").index(index);
+            violations.push(Violation::error(path, "another secret has this id"));
         }
         for key in self.args.0.keys().filter(|key| key.is_empty() || key.contains(['=', '\0', '\n'])) {
             let path = at.key("args").key(&printable(key));

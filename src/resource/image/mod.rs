@@ -2,12 +2,14 @@
 
 mod build;
 mod push;
+mod secret;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::build::{Build, Builder, Context, DEFAULT_DOCKERFILE};
 pub use self::push::Push;
+pub use self::secret::{BuildSecret, SecretSource};
 use super::duration::Duration;
 use super::label::is_mark;
 use super::name::Name;
@@ -94,7 +96,8 @@ pub struct Import {
     /// The path of the tar archive, relative to this file; not compressed, so that what is in it can be looked at first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub archive: Option<String>,
-    /// Where the engine fetches the archive, instead: `https://example.org/rootfs.tar`. It is fetched once.
+    /// Where the engine fetches the archive, instead: `https://example.org/rootfs.tar`. It is fetched once, and unpacked by the
+    /// engine itself, whatever is in it: only an `archive` is looked through before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
     /// Dockerfile instructions for the image's config: `CMD ["/bin/sh"]`.
@@ -172,10 +175,14 @@ impl ImageSpec {
         let root = FieldPath::root();
         let mut violations = Vec::new();
         if self.source().is_none() {
-            violations.push(Violation::error(
-                root.clone(),
-                "an image has exactly one of pull, build, load, import and commit",
-            ));
+            let sources = ["pull", "build", "load", "import", "commit"].map(|source| root.key(source));
+            violations.push(
+                Violation::error(
+                    root.clone(),
+                    "an image has exactly one of pull, build, load, import and commit",
+                )
+                .concluded_from(sources),
+            );
         }
         let made = [
             ("a built image", self.build.is_some()),
@@ -184,7 +191,8 @@ impl ImageSpec {
         ];
         for (made, _) in made.into_iter().filter(|(_, is_made)| *is_made && self.tags.is_empty()) {
             let message = format!("{made} needs a tag to be found by");
-            violations.push(Violation::error(root.key("tags"), message));
+            let tags = root.key("tags");
+            violations.push(Violation::error(tags.clone(), message).concluded_from([tags]));
         }
         violations.extend(self.build.iter().flat_map(|build| build.check(&root.key("build"))));
         violations.extend(self.import.iter().flat_map(|import| import.check(&root.key("import"))));
@@ -194,7 +202,10 @@ impl ImageSpec {
         if let Some(pull) = &self.pull {
             if pull.check_every.is_some() && pull.policy != PullPolicy::Always {
                 let message = "only an image whose policy is Always is asked for again";
-                violations.push(Violation::error(root.key("pull").key("checkEvery"), message));
+                let pull = root.key("pull");
+                violations.push(
+                    Violation::error(pull.key("checkEvery"), message).concluded_from([pull.key("policy")]),
+                );
             }
             if pull.policy == PullPolicy::Always && pull.reference.tag().is_none() {
                 let message = "what a digest names never moves";
@@ -206,6 +217,7 @@ impl ImageSpec {
                 let message = "none of the tags names a registry";
                 violations.push(
                     Violation::error(root.key("push"), message)
+                        .concluded_from(["tags", "pull"].map(|field| root.key(field)))
                         .with_hint("write `push: {to: [registry.example/exam:1]}`"),
                 );
             }
@@ -213,7 +225,10 @@ impl ImageSpec {
             Push::To(to) => {
                 let path = root.key("push").key("to");
                 if to.is_empty() {
-                    violations.push(Violation::error(path.clone(), "expected at least one reference"));
+                    violations.push(
+                        Violation::error(path.clone(), "expected at least one reference")
+                            .concluded_from([path.clone()]),
+                    );
                 }
                 for (index, _) in to.iter().enumerate().filter(|(_, one)| one.tag().is_none()) {
                     violations.push(Violation::error(
@@ -258,7 +273,10 @@ impl Import {
                 ));
             }
             (None, None) => {
-                violations.push(Violation::error(at.key("archive"), "an import needs an archive or a url"));
+                violations.push(
+                    Violation::error(at.key("archive"), "an import needs an archive or a url")
+                        .concluded_from([at.key("archive"), at.key("url")]),
+                );
             }
             (None, Some(url)) => {
                 if let Err(why) = build::check_address(url) {

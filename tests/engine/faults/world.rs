@@ -1,8 +1,7 @@
-//! A host with about a dozen resources of every kind, and two sides that it can be on: two sets of manifests
-//! of which each makes, changes, replaces and removes something when the other one was there before. In:
-//! a side. Out: what is there, and whether it is all that should be. Never disturbs anything itself.
+//! A host with about a dozen resources of every kind, and somebody else's among them. In: what of it changes sides. Out:
+//! what is there, and whether it is all that should be. Never disturbs anything itself.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -14,27 +13,12 @@ use invigil::engine::docker::{DockerEngine, DockerReader};
 use invigil::execute::Outcomes;
 use serde_json::Value;
 
+use super::part::{Moved, Part, Side, Sides};
 use crate::proxy::{Proxy, ask, real_engine};
 use crate::support::{BUSYBOX, Host, docker, run};
 
 /// How long a program that was started may take.
 const PATIENCE: Duration = Duration::from_mins(1);
-
-/// Which set of manifests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
-    A,
-    B,
-}
-
-impl Side {
-    pub const fn other(self) -> Self {
-        match self {
-            Self::A => Self::B,
-            Self::B => Self::A,
-        }
-    }
-}
 
 /// The volume without a name that web has from its image.
 const ANONYMOUS: &str = "/anonymous of web";
@@ -47,12 +31,24 @@ pub struct World {
     pub proxy: Proxy,
     /// The engine itself, for the passes that are not disturbed.
     engine: DockerEngine,
-    side: Side,
+    sides: Sides,
     port: u16,
     subnets: [String; 4],
+    /// What there was when all was well, as far as the move that is made now has to leave it alone.
     facts: Facts,
+    /// What the engine had when all was well.
+    seen: Seen,
     /// After the host, whose containers use it.
     anonymous: Leftover,
+}
+
+/// What the engine has, as it tells it: containers whole, everything else as it is listed.
+#[derive(Default)]
+struct Seen {
+    containers: Vec<Value>,
+    networks: Vec<Value>,
+    volumes: Vec<Value>,
+    images: Vec<Value>,
 }
 
 /// A volume that bears no name of the test's.
@@ -116,25 +112,27 @@ impl World {
         let proxy = Proxy::start();
         let port = free_port();
         let engine = engine_at(&format!("unix://{}", real_engine().display()));
-        let (facts, anonymous) = (Facts::new(), Leftover::default());
-        let mut world = Self { host, proxy, engine, side: Side::A, port, subnets, facts, anonymous };
+        let (facts, seen, anonymous) = (Facts::new(), Seen::default(), Leftover::default());
+        let mut world = Self { host, proxy, engine, sides: Sides::A, port, subnets, facts, seen, anonymous };
         world.write();
         world.settle(1).await.expect("the first side is made");
         docker(&["exec", &world.host.name("web"), "sh", "-c", "echo answers > /anonymous/a"]);
-        world.facts = world.look().await;
+        world.seen = world.look().await;
+        world.facts = world.facts(&world.seen, Moved::Whole);
         world.anonymous.0 = world.facts[ANONYMOUS].trim_matches('"').to_owned();
         world
     }
 
-    pub const fn side(&self) -> Side {
-        self.side
+    pub const fn sides(&self) -> Sides {
+        self.sides
     }
 
-    /// Writes the other side's manifests.
-    pub async fn turn(&mut self) {
-        self.side = self.side.other();
+    /// Writes the manifests of the other side of what is moved.
+    pub async fn turn(&mut self, moved: Moved) {
+        self.facts = self.facts(&self.seen, moved);
+        self.sides.turn(moved);
         self.write();
-        if self.side == Side::B {
+        if moved.has(Part::Web) && self.sides.of(Part::Web) == Side::B {
             // Volumes are never removed: for side B to make one, somebody has to take it away.
             let volume = format!("/volumes/{}", self.host.name("more"));
             let (status, told) = ask(&real_engine(), "DELETE", &volume).await.expect("the engine answers");
@@ -143,105 +141,7 @@ impl World {
     }
 
     fn write(&self) {
-        let side = if self.side == Side::A { "a" } else { "b" };
-        let web = self.port;
-        let [net, keep, more, _] = &self.subnets;
-        let manifest = |kind: &str, name: &str, spec: &str| {
-            format!(
-                "---\napiVersion: invigil/v1\nkind: {kind}\nmetadata: {{name: '@{name}'}}\nspec: {spec}\n"
-            )
-        };
-        let sleep = "command: [sleep, '100000'], stopSignal: SIGKILL";
-        let limits = match self.side {
-            Side::A => "restartPolicy: 'no', resources: {memory: 32Mi}",
-            Side::B => "restartPolicy: unless-stopped, resources: {memory: 48Mi}",
-        };
-        let mut text = [
-            manifest("Network", "net", &format!("{{labels: {{side: {side}}}, subnets: [{{subnet: {net}}}]}}")),
-            manifest("Network", "keep", &format!("{{internal: true, subnets: [{{subnet: {keep}}}]}}")),
-            manifest("Volume", "data", "{}"),
-            manifest(
-                "ProblemSet",
-                "paper",
-                &format!(
-                    "{{title: T, items: [{{id: '1', type: short_answer, prompt: side {side}, key: {{reference: r}}}}]}}"
-                ),
-            ),
-            manifest(
-                "Image",
-                "imported",
-                &format!("{{import: {{archive: rootfs.tar, changes: ['LABEL side={side} of=@']}}, tags: ['@imported:v1']}}"),
-            ),
-            manifest(
-                "Container",
-                "still",
-                &format!("{{image: '{BUSYBOX}', {sleep}, networks: ['@net']}}"),
-            ),
-            manifest(
-                "Container",
-                "limits",
-                &format!("{{image: '{BUSYBOX}', {sleep}, networkMode: none, {limits}}}"),
-            ),
-            manifest(
-                "Container",
-                "again",
-                &format!(
-                    "{{image: '{BUSYBOX}', {sleep}, networkMode: none, restartToken: {side}, \
-                      files: [{{path: /etc/side, content: {side}, onChange: restart}}]}}"
-                ),
-            ),
-            manifest(
-                "Container",
-                "web",
-                &format!(
-                    "{{image: '@withvolume', {sleep}, networks: ['@keep'], ports: ['127.0.0.1:{web}:80'], \
-                      binds: ['@data:/data'], env: {{SIDE: {side}}}, files: [{{path: /etc/side, content: {side}}}], \
-                      collect: [{{path: /etc/side, to: .kept}}]}}"
-                ),
-            ),
-            manifest(
-                "Container",
-                "swift",
-                &format!("{{image: '{BUSYBOX}', {sleep}, networkMode: none, update: {{order: startFirst}}, env: {{SIDE: {side}}}}}"),
-            ),
-            manifest(
-                "Container",
-                "idle",
-                &format!("{{image: '{BUSYBOX}', {sleep}, networks: ['@keep', '@net'], state: created, env: {{SIDE: {side}}}}}"),
-            ),
-        ]
-        .concat();
-        match self.side {
-            Side::A => {
-                text += &manifest(
-                    "Container",
-                    "seat",
-                    "{problemSet: '@paper', networkMode: none, healthcheck: {test: [NONE]}}",
-                );
-            }
-            Side::B => {
-                text += &manifest(
-                    "Network",
-                    "more",
-                    &format!("{{internal: true, subnets: [{{subnet: {more}}}]}}"),
-                );
-                text += &manifest("Volume", "more", "{}");
-                text += &manifest("Image", "loaded", "{load: {archive: saved.tar}, tags: ['@loaded:v1']}");
-                text += &manifest(
-                    "Container",
-                    "after",
-                    &format!(
-                        "{{image: '{BUSYBOX}', {sleep}, networks: ['@more'], dependsOn: ['@web'], binds: ['@more:/m']}}"
-                    ),
-                );
-                text += &manifest(
-                    "Container",
-                    "tiny",
-                    "{image: '@loaded:v1', command: [x], networkMode: none, state: created}",
-                );
-            }
-        }
-        self.host.write("world.yaml", &text);
+        self.host.write("world.yaml", &self.sides.manifests(self.port, &self.subnets));
     }
 
     /// One pass in this process, through the proxy.
@@ -345,12 +245,23 @@ impl World {
         name.trim_start_matches('/').strip_prefix(&self.host.prefix)?.strip_prefix('-')
     }
 
-    /// What no pass between the sides may change: who runs and for how long, and where data is.
-    async fn look(&self) -> Facts {
+    async fn look(&self) -> Seen {
+        let list = |listed: Value| listed.as_array().cloned().unwrap_or_default();
+        Seen {
+            containers: self.containers().await,
+            networks: list(self.get("/networks").await),
+            volumes: list(self.get("/volumes").await["Volumes"].take()),
+            images: list(self.get("/images/json").await),
+        }
+    }
+
+    /// What a pass that moves only this may not change: who runs and for how long, where data is, and everything
+    /// of the parts that stay.
+    fn facts(&self, seen: &Seen, moved: Moved) -> Facts {
         let mut facts = Facts::new();
-        for document in self.containers().await {
-            let name = self.own(document["Name"].as_str().unwrap_or_default()).unwrap_or_default().to_owned();
-            if ["theirs", "still", "limits"].contains(&name.as_str()) {
+        for document in &seen.containers {
+            let name = self.own(document["Name"].as_str().unwrap_or_default()).unwrap_or_default();
+            if Part::of_container(name).is_none_or(|part| !moved.has(part)) {
                 facts.insert(
                     format!("container {name}"),
                     format!("{} {}", document["Id"], document["State"]["StartedAt"]),
@@ -365,15 +276,29 @@ impl World {
         }
         // A successor that is not there yet has no mounts.
         let anonymous = self.facts.get(ANONYMOUS).or(facts.get(ANONYMOUS)).cloned();
-        for volume in self.get("/volumes").await["Volumes"].as_array().into_iter().flatten() {
+        for volume in &seen.volumes {
             let name = self.own(volume["Name"].as_str().unwrap_or_default());
             if matches!(name, Some("theirs" | "data")) || Some(volume["Name"].to_string()) == anonymous {
                 facts.insert(format!("volume {}", volume["Name"]), volume["CreatedAt"].to_string());
             }
         }
-        for network in self.get("/networks").await.as_array().into_iter().flatten() {
-            if matches!(self.own(network["Name"].as_str().unwrap_or_default()), Some("theirs" | "keep")) {
+        for network in &seen.networks {
+            let stays = match self.own(network["Name"].as_str().unwrap_or_default()) {
+                Some("theirs" | "keep") => true,
+                Some("net") => !moved.has(Part::Network),
+                Some("more") => !moved.has(Part::Web),
+                _ => false,
+            };
+            if stays {
                 facts.insert(format!("network {}", network["Name"]), network["Id"].to_string());
+            }
+        }
+        for image in &seen.images {
+            for tag in image["RepoTags"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+                let own = self.own(tag);
+                if own.is_some_and(|own| own.starts_with("withvolume") || !moved.has(Part::Images)) {
+                    facts.insert(format!("image {tag}"), image["Id"].to_string());
+                }
             }
         }
         facts
@@ -385,9 +310,10 @@ impl World {
     /// Nothing that nobody asked to change was touched. Of web and its predecessor never both run, and one
     /// of them does where the pass could put right what it had begun (law 7). Of swift, whose successor
     /// starts first, one runs whatever happens.
-    pub async fn wrongs_after(&self, alive: bool) -> Vec<String> {
-        let mut wrongs = self.changed_facts(&self.look().await, false);
-        let containers = self.containers().await;
+    pub async fn wrongs_after(&self, moved: Moved, alive: bool) -> Vec<String> {
+        let seen = self.look().await;
+        let mut wrongs = self.changed_facts(&self.facts(&seen, moved), false);
+        let containers = seen.containers;
         let up = |wanted: &str| {
             let is_it = |document: &&Value| {
                 let name = self.own(document["Name"].as_str().unwrap_or_default()).unwrap_or_default();
@@ -428,99 +354,60 @@ impl World {
     }
 
     /// What is wrong once the passes have nothing left to do.
-    pub async fn wrongs(&self) -> Vec<String> {
-        let mut wrongs = self.changed_facts(&self.look().await, true);
+    pub async fn wrongs(&mut self, moved: Moved) -> Vec<String> {
+        let seen = self.look().await;
+        let mut wrongs = self.changed_facts(&self.facts(&seen, moved), true);
         let mut differ = |what: &str, found: Vec<String>, expected: &[&str]| {
             if found != expected {
                 wrongs.push(format!("{what}: {found:?} and not {expected:?}"));
             }
         };
-        let containers = self.containers().await;
-        let (running, networks): (&[&str], &[&str]) = match self.side {
-            Side::A => (
-                &[
-                    "again running",
-                    "idle created",
-                    "limits running",
-                    "seat running",
-                    "still running",
-                    "swift running",
-                    "theirs running",
-                    "web running",
-                ],
-                &["keep", "net", "theirs"],
-            ),
-            Side::B => (
-                &[
-                    "after running",
-                    "again running",
-                    "idle created",
-                    "limits running",
-                    "still running",
-                    "swift running",
-                    "theirs running",
-                    "tiny created",
-                    "web running",
-                ],
-                &["keep", "more", "net", "theirs"],
-            ),
-        };
-        differ("containers", self.names(&containers), running);
-        let env: BTreeSet<String> = containers
-            .iter()
-            .flat_map(|document| document["Config"]["Env"].as_array().cloned().unwrap_or_default())
-            .filter_map(|value| value.as_str().filter(|value| value.starts_with("SIDE=")).map(str::to_owned))
-            .collect();
-        let side = if self.side == Side::A { "SIDE=a" } else { "SIDE=b" };
-        let inside = docker(&["exec", &self.host.name("again"), "cat", "/etc/side"]);
-        differ("the file", vec![inside], &[if self.side == Side::A { "a" } else { "b" }]);
-        differ("environments", env.into_iter().collect(), &[side]);
-        let listed = self.get("/networks").await;
-        let mut found: Vec<String> = listed
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(|network| self.own(network["Name"].as_str()?).map(str::to_owned))
-            .collect();
-        found.sort();
-        differ("networks", found, networks);
-        self.image_wrongs(&mut wrongs).await;
+        differ("containers", self.names(&seen.containers), &self.sides.containers());
+        let mut environments = Vec::new();
+        for document in &seen.containers {
+            let name = self.own(document["Name"].as_str().unwrap_or_default()).unwrap_or_default();
+            let values = document["Config"]["Env"].as_array().into_iter().flatten().filter_map(Value::as_str);
+            let sides = values.filter(|value| value.starts_with("SIDE="));
+            environments.extend(sides.map(|side| format!("{name} {side}")));
+        }
+        environments.sort();
+        let expected = self.sides.environments();
+        differ("environments", environments, &expected.iter().map(String::as_str).collect::<Vec<_>>());
+        if moved.has(Part::Again) {
+            let inside = docker(&["exec", &self.host.name("again"), "cat", "/etc/side"]);
+            differ("the file", vec![inside], &[self.sides.file()]);
+        }
+        let names = seen.networks.iter().filter_map(|network| network["Name"].as_str());
+        let mut networks: Vec<String> = names.filter_map(|name| self.own(name)).map(str::to_owned).collect();
+        networks.sort();
+        differ("networks", networks, &self.sides.networks());
+        differ("tags", self.tags(&seen.images), &self.sides.tags());
+        let of = format!("{}-", self.host.prefix);
+        let imported: Vec<&Value> = seen.images.iter().filter(|image| image["Labels"]["of"] == of).collect();
+        if imported.len() != 1 {
+            wrongs.push(format!("there is not one imported image: {imported:#?}"));
+        }
+        self.seen = seen;
         wrongs
     }
 
-    /// The tags of this world's images, the marks' ids left out, and how many imported images there are.
-    async fn image_wrongs(&self, wrongs: &mut Vec<String>) {
-        let listed = self.get("/images/json").await;
-        let images: Vec<&Value> = listed.as_array().into_iter().flatten().collect();
+    /// The tags of this world's images, the marks' ids left out.
+    fn tags(&self, images: &[Value]) -> Vec<String> {
         let mut tags: Vec<String> = images
             .iter()
-            .flat_map(|image| image["RepoTags"].as_array().cloned().unwrap_or_default())
-            .filter_map(|tag| tag.as_str().filter(|tag| tag.contains(&self.host.prefix)).map(str::to_owned))
+            .flat_map(|image| image["RepoTags"].as_array().into_iter().flatten())
+            .filter_map(|tag| tag.as_str().filter(|tag| tag.contains(&self.host.prefix)))
             .map(|tag| match tag.strip_prefix("io.invigil.owner/") {
                 Some(mark) => {
                     format!("mark of {}", self.host.shown(mark.split(['/', ':']).nth(1).unwrap_or(mark)))
                 }
-                None => self.host.shown(&tag),
+                None => self.host.shown(tag),
             })
             .collect();
         tags.sort();
         // An image that was being marked when the program died may bear the mark of that attempt, too.
         tags.dedup();
-        let mut expected = vec!["@imported:v1", "@paper:latest", "@withvolume:latest"];
-        expected.extend(["mark of @imported", "mark of @paper"]);
-        if self.side == Side::B {
-            expected.extend(["@loaded:v1", "mark of @loaded"]);
-        }
-        expected.sort_unstable();
-        if tags != expected {
-            wrongs.push(format!("tags: {tags:?} and not {expected:?}"));
-        }
-        let imported =
-            images.iter().filter(|image| image["Labels"]["of"] == format!("{}-", self.host.prefix));
-        let count = imported.count();
-        if count != 1 {
-            wrongs.push(format!("{count} imported images"));
-        }
+        tags
     }
 }
 

@@ -6,8 +6,10 @@ mod rows;
 use futures_util::{StreamExt, stream};
 
 use rows::{ROWS, Row};
+use serde_json::Value;
 
 use crate::faults::engine_at;
+use crate::proxy::Proxy;
 use crate::spare::Spare;
 use crate::support::{BUSYBOX, Host, docker, export, in_place, is_left_out, is_podman};
 
@@ -66,6 +68,14 @@ fn spec(row: &Row, fields: &str) -> String {
     format!("{{image: '{BUSYBOX}'{command}{signal}{state}, {fields}}}")
 }
 
+/// The volume that a plan names, by another name in each run.
+fn without_id(plan: &str) -> String {
+    match plan.split_once("in the volume ") {
+        Some((before, after)) => format!("{before}in the volume ID{}", &after[12..]),
+        None => plan.to_owned(),
+    }
+}
+
 async fn walk(row: &'static Row) {
     let host = Host::new("field").await;
     host.container("c", &spec(row, row.set));
@@ -82,7 +92,7 @@ async fn walk(row: &'static Row) {
     }
     exported(&host, row).await;
     host.container("c", &spec(row, row.change));
-    let plan = host.apply().await;
+    let plan = without_id(&host.apply().await);
     let verb = row.plan.split_once('\n').map_or(row.plan, |(verb, _)| verb);
     let counted = verb.split(' ').next().unwrap_or_default();
     assert_eq!(
@@ -154,6 +164,18 @@ fn every_flag_of_docker_run_is_a_field_or_has_a_reason() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_an_engine_says_in_other_words_is_no_difference() {
+    let host = Host::new("words").await;
+    let fields = "entrypoint: [''], workingDir: '/tmp//a/../', shmSize: 0";
+    host.container(
+        "c",
+        &format!("{{image: '{BUSYBOX}', command: [sleep, '100000'], stopSignal: SIGKILL, {fields}}}"),
+    );
+    host.apply().await;
+    assert_eq!(host.inspect("c", "{{.Config.WorkingDir}} {{.HostConfig.ShmSize}}"), "/tmp 67108864");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn links_and_volumes_of_another_container_are_fields_too() {
     if is_left_out("links_and_volumes_of_another_container_are_fields_too") {
         return;
@@ -177,20 +199,74 @@ async fn links_and_volumes_of_another_container_are_fields_too() {
     assert_eq!(host.inspect("c", "{{json .HostConfig.Links}}"), "null");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_linked_to_a_container_that_is_made_anew_is_made_anew_with_it() {
+    if is_left_out("who_is_linked_to_a_container_that_is_made_anew_is_made_anew_with_it") {
+        return;
+    }
+    let host = Host::new("linked").await;
+    let one = format!("image: '{BUSYBOX}', command: [sleep, '1000'], stopSignal: SIGKILL");
+    let other = host.name("other");
+    host.container("other", &format!("{{{one}, env: {{A: '1'}}}}"));
+    host.container("c", &format!("{{{one}, links: ['{other}:db']}}"));
+    host.apply().await;
+    host.container("other", &format!("{{{one}, env: {{A: '2'}}}}"));
+    assert_eq!(
+        host.apply().await,
+        "container/@c  replace\n  links   @other:db -> @other:db, which is made anew\n\
+         container/@other  replace\n  env.A   1 -> 2\n\nPlan: 2 to replace; 0 unchanged.\n"
+    );
+    let address = host.inspect("other", "{{.NetworkSettings.Networks.bridge.IPAddress}}");
+    let hosts = docker(&["exec", &host.name("c"), "cat", "/etc/hosts"]);
+    let known = hosts.lines().find(|line| line.split_whitespace().any(|word| word == "db"));
+    assert_eq!(known.and_then(|line| line.split_whitespace().next()), Some(address.as_str()), "{hosts}");
+    docker(&["rm", "-f", &other]);
+    let plan = host.apply().await;
+    assert!(plan.ends_with("\n\nPlan: 1 to create, 1 to replace; 0 unchanged.\n"), "{plan}");
+    assert_eq!(plan.matches("  links   ").count(), 1, "{plan}");
+}
+
 /// What a kernel has no means for, the engine leaves out with a warning. That is no difference: a new
 /// container would be no other.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_kernel_cannot_do_is_no_difference() {
-    let host = Host::new("kernel").await;
+async fn what_the_kernel_cannot_do_is_asked_for_and_is_no_difference() {
+    let (host, proxy) = (Host::new("kernel").await, Proxy::start());
+    let engine = engine_at(&proxy.endpoint());
     let one = format!("image: '{BUSYBOX}', command: [sleep, '1000'], stopSignal: SIGKILL, state: created");
-    host.container(
-        "c",
-        &format!("{{{one}, resources: {{memory: 64Mi, blkioWeight: 300, oomKillDisable: true, blkioWeightDevice: ['/dev/loop0:200']}}}}"),
+    let of = |resources: &str| host.container("c", &format!("{{{one}, resources: {{{resources}}}}}"));
+    let asked = |body: &Value| {
+        let limits = if body["HostConfig"].is_object() { &body["HostConfig"] } else { body };
+        format!("{} {} {}", limits["BlkioWeight"], limits["BlkioWeightDevice"], limits["OomKillDisable"])
+    };
+    // What was asked of the engine, by the last part of each call's path.
+    let pass = async || {
+        proxy.reset();
+        let (_, outcomes) = host.pass(&engine, 8).await.expect("a pass");
+        assert!(outcomes.is_success(), "{outcomes:?}");
+        assert_eq!(host.plan().await, "Nothing to do; 1 unchanged.\n");
+        let call =
+            |path: String| path.split('?').next().and_then(|path| path.rsplit('/').next()).map(str::to_owned);
+        let bodies = proxy.bodies().into_iter();
+        bodies.map(|(path, body)| (call(path).expect("a call"), asked(&body))).collect::<Vec<_>>()
+    };
+    let made = |limits: &str| vec![("create".to_owned(), limits.to_owned())];
+    of("memory: 64Mi, blkioWeight: 300, oomKillDisable: true, blkioWeightDevice: ['/dev/loop0:200']");
+    assert_eq!(pass().await, made(r#"300 [{"Path":"/dev/loop0","Weight":200}] true"#));
+    of(
+        "memoryReservation: 32Mi, blkioWeight: 400, oomKillDisable: false, blkioWeightDevice: ['/dev/loop0:100']",
     );
-    host.apply().await;
-    host.container("c", &format!("{{{one}}}"));
-    host.apply().await;
+    assert_eq!(pass().await, made(r#"400 [{"Path":"/dev/loop0","Weight":100}] false"#));
+    of("cpus: 0.5");
+    assert_eq!(pass().await, made("null null null"));
     assert_eq!(host.inspect("c", "{{.HostConfig.BlkioWeight}} {{.HostConfig.Memory}}"), "0 0");
+    // Asked for once, in place; where that comes to nothing, so would asking again.
+    of("cpus: 0.5, blkioWeight: 300");
+    assert_eq!(pass().await, [("update".to_owned(), "300 null null".to_owned())]);
+    of("cpus: 0.5, blkioWeight: 500");
+    assert_eq!(pass().await.len(), usize::from(host.inspect("c", "{{.HostConfig.BlkioWeight}}") != "0"));
+    of("cpus: 0.5");
+    pass().await;
+    assert_eq!(host.inspect("c", "{{.HostConfig.BlkioWeight}}"), "0");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -260,4 +336,38 @@ async fn limits_that_change_in_place_keep_the_container() {
         "container/@c  update in place\n  resources.pidsLimit   99 -> 20\n  restartPolicy         no -> always\n\n\
          Plan: 1 to update; 0 unchanged.\n"
     );
+}
+
+/// A limit of swap that was set in place, or by hand, is seen as one that was set at the creation is.
+#[tokio::test(flavor = "multi_thread")]
+async fn swap_that_was_changed_in_place_or_by_hand_goes_back() {
+    let host = Host::new("swap").await;
+    let limited = |limits: &str| {
+        let spec = "command: [sleep, '1000'], stopSignal: SIGKILL";
+        host.container("c", &format!("{{image: '{BUSYBOX}', {spec}, resources: {{{limits}}}}}"));
+    };
+    let swap = || host.inspect("c", "{{.HostConfig.Memory}} {{.HostConfig.MemorySwap}}");
+    let changed = |from: &str, to: &str| {
+        let told = format!("resources.memorySwap   {from} -> {to}");
+        in_place(&format!("container/@c  update in place\n  {told}\n\nPlan: 1 to update; 0 unchanged.\n"))
+    };
+    limited("memory: 64Mi");
+    host.apply().await;
+    let id = host.inspect("c", "{{.Id}}");
+    // As much swap as memory is what silence says.
+    assert_eq!(swap(), "67108864 134217728");
+    limited("memory: 64Mi, memorySwap: 96Mi");
+    assert_eq!(host.apply().await, changed("128Mi", "96Mi"));
+    limited("memory: 64Mi");
+    assert_eq!(host.apply().await, changed("96Mi", "128Mi"));
+    assert_eq!(swap(), "67108864 134217728");
+    if is_podman() {
+        return;
+    }
+    for by_hand in ["160m", "-1"] {
+        docker(&["update", "--memory-swap", by_hand, &host.name("c")]);
+        let there = if by_hand == "-1" { "-1" } else { "160Mi" };
+        assert_eq!(host.apply().await, changed(there, "128Mi"));
+    }
+    assert_eq!((swap(), host.inspect("c", "{{.Id}}")), ("67108864 134217728".to_owned(), id));
 }

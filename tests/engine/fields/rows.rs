@@ -203,7 +203,7 @@ pub const ROWS: &[Row] = &[
         "{{.HostConfig.Memory}}",
         "67108864",
         "resources: {memory: 256Mi}",
-        "update in place\n  resources.memory   64Mi -> 256Mi",
+        "update in place\n  resources.memory       64Mi -> 256Mi\n  resources.memorySwap   128Mi -> 512Mi",
         "268435456",
     ),
     row(
@@ -338,7 +338,7 @@ pub const ROWS: &[Row] = &[
         "{{json .Config.Volumes}}",
         r#"{"/data":{}}"#,
         "volumes: [/data2]",
-        "replace\n  volumes   /data -> /data2",
+        "replace   what is at /data stays in the volume ID\n  volumes   /data -> /data2",
         r#"{"/data2":{}}"#,
     ),
     row(

@@ -3,6 +3,8 @@
 
 mod context;
 mod output;
+mod secrets;
+mod session;
 mod trace;
 
 use std::collections::{BTreeMap, HashMap};
@@ -18,10 +20,13 @@ use hyper::body::Bytes;
 use tokio::task::JoinHandle;
 
 use self::output::Output;
+use self::session::{BuildSession, Given};
 use super::connect::BUILD_LOGINS;
+use super::credentials::{self, Credentials, Troubles};
 use super::error::{failed, in_plain_words};
-use super::{Session, credentials, podman, raw};
+use super::{Session, podman, raw};
 use crate::desired::Sent;
+use crate::engine::hidden::Hidden;
 use crate::engine::{EngineError, Progress};
 use crate::resource::image::{Build, Builder, Context};
 use crate::resource::label::SOURCE;
@@ -46,35 +51,51 @@ pub(super) async fn build(
     order: &Order<'_>,
     progress: &Progress<'_>,
 ) -> Result<(), EngineError> {
+    let refused = |why: &str| EngineError::refused(format!("{what}: {why}"));
     if engine.is_podman && order.sent.is_none() {
-        return Err(EngineError::refused(format!("{what}: {}", podman::FETCHES_NOTHING)));
+        return Err(refused(podman::FETCHES_NOTHING));
     }
-    let logins = logins(order.sent).await;
-    let options = options(order, builder(engine, order.build.builder, &logins).await);
-    let query = serde_urlencoded::to_string(options)
-        .map_err(|error| EngineError::refused(format!("{what}: {error}")))?;
-    let (body, sending) = match order.sent {
-        Some(sent) => {
-            let (body, sending) = context::stream_of(sent.clone());
-            (bollard::body_try_stream(body), Some(sending))
+    if engine.is_podman && order.build.network.as_deref().is_some_and(|network| network != "host") {
+        return Err(refused(podman::BUILDS_ON_HOST));
+    }
+    if engine.is_podman && !order.build.secrets.is_empty() {
+        return Err(refused(podman::GIVES_NO_SECRETS));
+    }
+    let secrets = secrets::read(&order.build.secrets).await.map_err(|why| refused(&why))?;
+    let mut output =
+        Output::hiding(Hidden::of(secrets.values().filter_map(|secret| std::str::from_utf8(secret).ok())));
+    let version = builder(engine, order.build);
+    let mut options = options(order, version);
+    let mut call =
+        Call { headers: vec![("content-type", "application/x-tar".to_owned())], ..Call::default() };
+    if matches!(version, BuilderVersion::BuilderBuildKit) {
+        let given = Given::new(secrets, order.sent.cloned());
+        options.remote = given.context_address().or(options.remote);
+        call.session = Some(BuildSession::open(engine, what, given).await?);
+    } else {
+        let (logins, troubles) = logins(order.sent).await;
+        call.troubles = troubles;
+        if !logins.is_empty() {
+            let text = serde_json::to_vec(&logins).map_err(|error| refused(&error.to_string()))?;
+            call.headers.push((BUILD_LOGINS, URL_SAFE.encode(text)));
         }
-        None => (bollard::body_full(Bytes::new()), None),
-    };
-    let mut headers = vec![("content-type", "application/x-tar".to_owned())];
-    if !logins.is_empty() {
-        let text = serde_json::to_vec(&logins).map_err(|error| EngineError::refused(error.to_string()))?;
-        headers.push((BUILD_LOGINS, URL_SAFE.encode(text)));
+        if let Some(sent) = order.sent {
+            let (body, sending) = context::stream_of(sent.clone());
+            call.body = Some(bollard::body_try_stream(body));
+            call.sending = Some(sending);
+        }
     }
-    let sent = raw::Sent { headers, body };
+    // bollard knows no session.
+    let session = call.session.as_ref().map(|session| format!("&session={}", session.id)).unwrap_or_default();
+    let query = serde_urlencoded::to_string(options).map_err(|error| refused(&error.to_string()))? + &session;
+    let body = call.body.unwrap_or_else(|| bollard::body_full(Bytes::new()));
+    let sent = raw::Sent { headers: call.headers, body };
     let mut lines =
         std::pin::pin!(raw::lines(engine.raw(&Method::POST, &format!("/build?{query}"), sent)?));
-    let mut output = Output::default();
     let mut failure = None;
     while let Some(line) = lines.next().await {
         let heard = match line {
-            Ok(line) => output
-                .hear(&line, progress)
-                .map_err(|why| EngineError::refused(format!("{what}: {}", in_plain_words(&why)))),
+            Ok(line) => output.hear(&line, progress).map_err(|why| refused(&in_plain_words(&why))),
             Err(error) => Err(failed(&engine.endpoint, what, error)),
         };
         if let Err(error) = heard {
@@ -83,41 +104,41 @@ pub(super) async fn build(
         }
     }
     // The engine sees only that its reading was broken off.
-    if let Some(why) = broken_off(sending).await {
-        return Err(EngineError::refused(format!("{what}: {why}")));
+    let in_session = call.session.as_ref().and_then(BuildSession::broken_off);
+    if let Some(why) = broken_off(call.sending).await.or(in_session) {
+        return Err(refused(&why));
     }
     match failure {
         None => Ok(()),
         Some(EngineError::Refused { sentence }) => {
-            Err(EngineError::refused(format!("{sentence}{}", output.last_words())))
+            let in_session = call.session.as_ref().map(BuildSession::login_troubles).unwrap_or_default();
+            let (before, last) = (call.troubles.words() + &in_session, output.last_words());
+            Err(EngineError::refused(format!("{sentence}{before}{last}")))
         }
         Some(other) => Err(other),
     }
 }
 
-/// The builder that is asked. `BuildKit` takes logins only by way of a session of its own protocol, so an image
-/// whose bases need one is left to the classic builder. So is every image on an engine with the containerd image
-/// store: there `BuildKit` cannot read a context that is sent with the call (seen on Docker 26.1).
-async fn builder(
-    engine: &Session,
-    wanted: Builder,
-    logins: &HashMap<String, DockerCredentials>,
-) -> BuilderVersion {
-    match wanted {
-        Builder::BuildKit => BuilderVersion::BuilderBuildKit,
-        Builder::Auto
-            if engine.prefers_buildkit() && logins.is_empty() && !has_containerd_store(engine).await =>
-        {
-            BuilderVersion::BuilderBuildKit
-        }
-        Builder::Auto | Builder::Classic => BuilderVersion::BuilderV1,
-    }
+/// What goes with the call, and what the engine asks for beside it.
+#[derive(Default)]
+struct Call {
+    headers: Vec<(&'static str, String)>,
+    body: Option<raw::Body>,
+    sending: Option<JoinHandle<io::Result<()>>>,
+    session: Option<BuildSession>,
+    /// Of the logins that are sent along.
+    troubles: Troubles,
 }
 
-/// Whether an engine keeps its images in containerd's store; taken for so where it does not say.
-async fn has_containerd_store(engine: &Session) -> bool {
-    let Ok(info) = engine.docker.info().await else { return true };
-    info.driver_status.iter().flatten().flatten().any(|word| word.starts_with("io.containerd.snapshotter"))
+/// The builder that is asked. Every engine that Invigil knows has `BuildKit`, but those before Docker 23.0 take it only
+/// where it is asked for; Podman has its own, whatever is asked for, which is sent what the classic one is.
+fn builder(engine: &Session, build: &Build) -> BuilderVersion {
+    let is_buildkit = match build.builder {
+        Builder::BuildKit => true,
+        Builder::Auto => engine.prefers_buildkit() || !build.secrets.is_empty(),
+        Builder::Classic => false,
+    };
+    if is_buildkit && !engine.is_podman { BuilderVersion::BuilderBuildKit } else { BuilderVersion::BuilderV1 }
 }
 
 fn options(order: &Order<'_>, version: BuilderVersion) -> BuildImageOptions {
@@ -155,15 +176,15 @@ fn pairs(texts: &BTreeMap<String, String>) -> HashMap<&str, &str> {
     texts.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect()
 }
 
-/// The credentials for the registries that the base images come from.
-async fn logins(sent: Option<&Sent>) -> HashMap<String, DockerCredentials> {
-    let mut logins = HashMap::new();
+/// The credentials for the registries that the base images come from. `BuildKit` asks for them in its session.
+async fn logins(sent: Option<&Sent>) -> (HashMap<String, DockerCredentials>, Troubles) {
+    let (mut logins, mut troubles) = (HashMap::new(), Troubles::default());
     for base in sent.iter().flat_map(|sent| &sent.bases) {
-        if let Some(login) = credentials::of(base).await.sent {
-            logins.insert(login.serveraddress.clone().unwrap_or_default(), login);
-        }
+        let Credentials { sent, trouble } = credentials::of(base).await;
+        logins.extend(sent.map(|login| (login.serveraddress.clone().unwrap_or_default(), login)));
+        troubles.note(base.domain(), trouble);
     }
-    logins
+    (logins, troubles)
 }
 
 /// Why a context could not be sent as it was to be; `None` if it was.

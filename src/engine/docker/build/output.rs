@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use super::super::layers::Layers;
 use super::trace::StatusResponse;
+use crate::engine::hidden::Hidden;
 use crate::engine::{Progress, Stage};
 use crate::fields::plain;
 use crate::resource::env::without_secrets;
@@ -47,9 +48,16 @@ pub(super) struct Output {
     told: BTreeMap<String, String>,
     /// The base image that is being pulled.
     layers: Layers,
+    /// The build's secrets.
+    hidden: Hidden,
 }
 
 impl Output {
+    /// Nothing yet, and nothing of this ever.
+    pub(super) fn hiding(hidden: Hidden) -> Self {
+        Self { hidden, ..Self::default() }
+    }
+
     /// Takes in one line.
     ///
     /// # Errors
@@ -58,7 +66,7 @@ impl Output {
         // What cannot be read is no step's: the builder goes on.
         let Ok(line) = serde_json::from_slice::<Line>(line) else { return Ok(()) };
         if let Some(error) = line.error {
-            return Err(plain(&without_secrets(error.trim())));
+            return Err(self.shown(error.trim()));
         }
         if line.id.as_deref() == Some(TRACE) {
             let trace = line.aux.as_ref().and_then(|aux| STANDARD.decode(aux.as_str()?).ok());
@@ -69,7 +77,7 @@ impl Output {
         }
         for text in line.stream.iter().flat_map(|text| text.lines()) {
             // The classic builder shows what went to stderr in red.
-            let text = plain(strip_str(text).to_string().trim_end());
+            let text = self.shown(strip_str(text).to_string().trim_end());
             // Podman's builder writes it large.
             if let Some(step) = text.strip_prefix("Step ").or_else(|| text.strip_prefix("STEP ")) {
                 progress(Stage::of(format!("step {}", step.replacen(" :", ":", 1))));
@@ -94,7 +102,7 @@ impl Output {
         for vertex in &trace.vertexes {
             let is_new = vertex.started.is_some() && !self.told.contains_key(&vertex.digest);
             if is_new && !vertex.name.starts_with("[internal]") {
-                let name = plain(&vertex.name);
+                let name = self.shown(&vertex.name);
                 progress(Stage::of(&name));
                 self.keep(&name);
                 self.told.insert(vertex.digest.clone(), name);
@@ -102,7 +110,8 @@ impl Output {
         }
         for log in &trace.logs {
             for line in String::from_utf8_lossy(&log.msg).lines() {
-                self.keep(&plain(strip_str(line).to_string().trim_end()));
+                let line = self.shown(strip_str(line).to_string().trim_end());
+                self.keep(&line);
             }
         }
     }
@@ -114,7 +123,12 @@ impl Output {
         if self.last.len() == LAST_LINES {
             self.last.pop_front();
         }
-        self.last.push_back(without_secrets(line));
+        self.last.push_back(line.to_owned());
+    }
+
+    /// What may be told of a text. What is hidden is known as it was written, with its tabs.
+    fn shown(&self, text: &str) -> String {
+        plain(&without_secrets(&self.hidden.without(text)))
     }
 
     /// The end of what it said, for a sentence.

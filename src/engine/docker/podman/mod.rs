@@ -33,6 +33,13 @@ pub(super) const VERSION: &str = "4.3.";
 pub(super) const FETCHES_NOTHING: &str =
     "Podman fetches no build context: name a directory or an archive on this host";
 
+/// Why a build gets no secrets: its compatible API has no session.
+pub(super) const GIVES_NO_SECRETS: &str = "Podman's API gives a build no secrets: use Docker for this image";
+
+/// Why a build says no network but the host's: its programs would be on that one all the same.
+pub(super) const BUILDS_ON_HOST: &str =
+    "Podman builds in the host's network: say `network: host`, or leave it out";
+
 /// Whether Podman says something of a push before it has asked the registry.
 pub(super) fn is_own_word(status: &str) -> bool {
     status.starts_with("The push refers to repository")

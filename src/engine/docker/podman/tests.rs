@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
@@ -32,7 +32,7 @@ fn differences(inspection: &Value, spec: &ContainerSpec) -> Vec<String> {
     // No label holds a variable's value.
     spec.env.0.values_mut().for_each(|value| *value = "1".to_owned());
     let image = fields::read_image(&image_config());
-    let differences = fields::differences(&spec, Some(&created), &live, Some(&image));
+    let differences = fields::differences(&spec, Some(&created), &live, Some(&image), &BTreeSet::new());
     let told = differences.iter().flat_map(fields::Difference::told);
     told.map(|told| format!("{}: {:?} -> {:?}", told.field, told.from, told.to)).collect()
 }
@@ -217,7 +217,7 @@ fn another_limit_takes_a_new_container_where_the_engine_cannot_change_it() {
         let changes = diff(desired, &observed, &owner, Budget::default());
         Plan::new(changes, &owner, &BTreeMap::new()).to_text(&Palette::default())
     };
-    let limit = "\n  resources.memory   64Mi -> 65Mi\n";
+    let limit = "\n  resources.memory       64Mi -> 65Mi\n  resources.memorySwap   128Mi -> 130Mi\n";
     assert_eq!(
         plan(&desired, false).split_once("\n\n").unwrap().0,
         format!("container/fx-web  update in place{}", limit.trim_end())

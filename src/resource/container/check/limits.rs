@@ -68,11 +68,9 @@ impl Resources {
                 violations
                     .push(Violation::error(path.key("count"), "count and deviceIds exclude each other"));
             }
-            if request.capabilities.is_empty() && request.driver.is_none() {
-                violations.push(
-                    Violation::error(path, "devices are requested by driver or by capabilities")
-                        .with_hint("for GPUs: capabilities: [[gpu]]"),
-                );
+            if request.count.is_some_and(|count| count < -1) {
+                violations
+                    .push(Violation::error(path.key("count"), "it is a number of devices, or -1 for all"));
             }
         }
         violations
@@ -98,7 +96,10 @@ impl Resources {
         }
         match (self.memory, self.memory_swap) {
             (None, Some(MemorySwap::Size(_))) => {
-                violations.push(Violation::error(root.key("memorySwap"), "memorySwap needs memory"));
+                violations.push(
+                    Violation::error(root.key("memorySwap"), "memorySwap needs memory")
+                        .concluded_from([root.key("memory")]),
+                );
             }
             (Some(memory), Some(MemorySwap::Size(both))) if both < memory => {
                 violations.push(Violation::error(

@@ -2,6 +2,7 @@
 //! Never looks at other manifests or at the host.
 
 mod files;
+mod kernel;
 mod limits;
 mod network;
 
@@ -26,7 +27,10 @@ impl ContainerSpec {
         let mut violations = label::check(&root.key("labels"), &self.labels);
         match (&self.image, &self.problem_set) {
             (None, None) => {
-                violations.push(Violation::error(root.clone(), "a container needs an image or a problemSet"));
+                violations.push(
+                    Violation::error(root.clone(), "a container needs an image or a problemSet")
+                        .concluded_from([root.key("image"), root.key("problemSet")]),
+                );
             }
             (Some(_), Some(_)) => {
                 violations.push(Violation::error(
@@ -44,6 +48,7 @@ impl ContainerSpec {
         violations.extend(self.check_texts(&root));
         violations.extend(self.check_targets(&root));
         violations.extend(self.check_files(&root));
+        violations.extend(self.check_sysctls(&root));
         violations.extend(self.check_network(&root));
         violations.extend(self.resources.check(&root.key("resources")));
         violations.extend(self.check_times(&root));
@@ -62,6 +67,10 @@ impl ContainerSpec {
                 root.key("workingDir"),
                 format!("`{}` is not an absolute path in the container", dir.escape_debug()),
             ));
+        }
+        // Which users there are, the image says.
+        if self.user.as_ref().is_some_and(|user| user.contains(char::is_control)) {
+            violations.push(Violation::error(root.key("user"), "it is not printable"));
         }
         // RFC 1123, and what the kernel takes.
         let hostname_ok = |name: &String| {
@@ -121,10 +130,19 @@ impl ContainerSpec {
         targets
             .filter_map(|(field, index, target)| {
                 let first = seen.insert(target, (field, index))?;
-                Some(Violation::error(
-                    field.split('.').fold(root.clone(), |path, key| path.key(key)).index(index),
-                    format!("`{}` is already the target of {}[{}]", target.escape_debug(), first.0, first.1),
-                ))
+                let list = |field: &str| field.split('.').fold(root.clone(), |path, key| path.key(key));
+                Some(
+                    Violation::error(
+                        list(field).index(index),
+                        format!(
+                            "`{}` is already the target of {}[{}]",
+                            target.escape_debug(),
+                            first.0,
+                            first.1
+                        ),
+                    )
+                    .concluded_from([list(first.0)]),
+                )
             })
             .collect()
     }

@@ -15,6 +15,15 @@ use crate::resource::violation::{FieldPath, Violation};
 const PORTS_MAX: usize = 65_535;
 
 impl ContainerSpec {
+    /// Whether more ports are published than a host has, which is an error of its own.
+    pub(crate) fn publishes_too_many(&self) -> bool {
+        self.published_count() > PORTS_MAX
+    }
+
+    fn published_count(&self) -> usize {
+        self.ports.iter().map(PortMapping::count).sum()
+    }
+
     pub(super) fn check_network(&self, root: &FieldPath) -> Vec<Violation> {
         let mut violations = Vec::new();
         let own_namespace = match &self.network_mode {
@@ -84,7 +93,7 @@ impl ContainerSpec {
 
     fn check_ports(&self, root: &FieldPath) -> Vec<Violation> {
         let counts = [
-            ("ports", "published", self.ports.iter().map(PortMapping::count).sum::<usize>()),
+            ("ports", "published", self.published_count()),
             ("expose", "exposed", self.expose.iter().map(ExposedPorts::count).sum()),
         ];
         let too_many: Vec<Violation> = counts

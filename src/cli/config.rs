@@ -1,0 +1,90 @@
+//! `invigil config`: what every setting is, and where that comes from. Looks at no engine.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Args;
+use serde_json::{Map, Value, json};
+
+use super::print;
+use super::settings::{Configuration, InForce, Origin};
+use super::views::{DocumentForm, Table, json, yaml};
+use crate::daemon::notification::WebhookUrl;
+use crate::resource::env::without_passwords;
+
+/// The version of the JSON form.
+const FORMAT_VERSION: u32 = 1;
+
+#[derive(Debug, Args)]
+pub(super) struct ConfigArgs {
+    /// The form
+    #[arg(short, long, value_name = "FORM", default_value = "text")]
+    output: DocumentForm,
+}
+
+pub(super) fn config(args: &ConfigArgs, configuration: &Configuration, all: &[InForce]) -> Result<ExitCode> {
+    let file = configuration.shown();
+    print(&match args.output {
+        DocumentForm::Text => text(&file, all),
+        DocumentForm::Json => json(&document(&file, configuration.bytes.is_some(), all)),
+        DocumentForm::Yaml => yaml(&document(&file, configuration.bytes.is_some(), all))?,
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The values, for people and without passwords.
+fn values(one: &InForce) -> Vec<String> {
+    let shown = |value: &str| match (one.setting.key.as_str(), value.parse::<WebhookUrl>()) {
+        // Its path may be known to two only.
+        ("notify.webhook.url", Ok(url)) => url.to_string(),
+        _ => without_passwords(value).into_owned(),
+    };
+    one.values.iter().map(|value| shown(&value.to_string_lossy())).collect()
+}
+
+fn text(file: &str, all: &[InForce]) -> String {
+    let mut table = Table::new(["SETTING", "VALUE", "FROM"]);
+    for one in all {
+        table.row([one.setting.key.clone(), values(one).join(", "), from(file, one)]);
+    }
+    table.to_text()
+}
+
+fn from(file: &str, one: &InForce) -> String {
+    match one.from {
+        Origin::Flag => one.setting.flag(),
+        Origin::Environment => one.setting.variable(),
+        Origin::File(position) => format!("{file}:{position}"),
+        Origin::Default => "default".to_owned(),
+    }
+}
+
+fn document(file: &str, is_there: bool, all: &[InForce]) -> Value {
+    let one = |one: &InForce| {
+        let mut values = values(one);
+        let value = match values.len() {
+            _ if one.setting.is_list() => json!(values),
+            1 => json!(values.remove(0)),
+            _ => Value::Null,
+        };
+        let source = match one.from {
+            Origin::Flag => "flag",
+            Origin::Environment => "environment",
+            Origin::File(_) => "file",
+            Origin::Default => "default",
+        };
+        let shown = json!({
+            "value": value,
+            "source": source,
+            "from": from(file, one),
+            "flag": one.setting.flag(),
+            "variable": one.setting.variable(),
+        });
+        (one.setting.key.clone(), shown)
+    };
+    json!({
+        "formatVersion": FORMAT_VERSION,
+        "file": is_there.then_some(file),
+        "settings": all.iter().map(one).collect::<Map<_, _>>(),
+    })
+}

@@ -1,0 +1,307 @@
+use std::pin::pin;
+
+use futures_util::{FutureExt, Stream, StreamExt};
+use serde_json::{Value, json};
+use tokio::time::{advance, sleep};
+
+use super::*;
+use crate::daemon::traces::Traced;
+use crate::engine::memory::{MemoryEngine, Program};
+use crate::engine::{EngineError, Events, Heard, Observe, Perform, Scope};
+use crate::plan::Step;
+use crate::resource::label;
+
+fn owner() -> Owner {
+    "exam".parse().unwrap()
+}
+
+fn touch(second: i64, id: &str, manner: Manner) -> Touch {
+    Touch {
+        time: Timestamp::from_second(second).unwrap(),
+        kind: Kind::Container,
+        id: id.to_owned(),
+        name: id.to_owned(),
+        labelled: (owner(), format!("container/{id}").parse().unwrap()),
+        manner,
+    }
+}
+
+fn kill() -> Manner {
+    Manner::Kill("SIGTERM".to_owned())
+}
+
+fn told(settled: &Settled) -> Vec<String> {
+    settled.touches.iter().map(|touch| format!("{} {touch}", touch.id)).collect()
+}
+
+/// What has settled of these, some time after the last.
+async fn sifted(touches: &[Touch]) -> Vec<String> {
+    let sift = Sift::new(owner(), Timestamp::UNIX_EPOCH);
+    for touch in touches {
+        sift.saw(touch.clone(), |_| false);
+    }
+    sift.settled().await;
+    advance(SETTLES_SIGNAL).await;
+    told(&sift.take(&Traces::default(), false, true))
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_a_part_of_something_is_told_with_it_alone() {
+    let one = |manner| touch(1, "web", manner);
+    let restart = [kill(), kill(), Manner::Stop, Manner::Restart].map(one);
+    assert_eq!(sifted(&restart).await, ["web restart"]);
+    assert_eq!(sifted(&[kill(), Manner::Remove].map(one)).await, ["web remove"]);
+    assert_eq!(sifted(&[Manner::Pause, Manner::Commit, Manner::Unpause].map(one)).await, ["web commit"]);
+    assert_eq!(sifted(&[Manner::Pause, Manner::Unpause].map(one)).await, ["web pause", "web unpause"]);
+    let others = [touch(1, "web", kill()), touch(1, "db", Manner::Stop)];
+    assert_eq!(sifted(&others).await, ["web kill: SIGTERM", "db stop"]);
+    // Killed, once it was stopped and somebody else had started it.
+    let later = [touch(1, "web", Manner::Stop), touch(2, "web", kill())];
+    assert_eq!(sifted(&later).await, ["web stop", "web kill: SIGTERM"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_that_takes_its_ten_seconds_is_one_thing_and_what_happens_meanwhile_is_told_in_time() {
+    let (sift, traces) = (Sift::new(owner(), Timestamp::UNIX_EPOCH), Traces::default());
+    let now = || told(&sift.take(&traces, false, true));
+    let saw = |second, manner| sift.saw(touch(second, "web", manner), |_| false);
+    saw(1, kill());
+    let begun = Instant::now();
+    let mut settled = pin!(sift.settled());
+    assert!(settled.as_mut().now_or_never().is_none());
+    saw(2, Manner::CopyIn);
+    settled.await;
+    assert_eq!((now(), begun.elapsed().as_secs()), (vec!["web copy in".to_owned()], SETTLES.as_secs()));
+    sleep(Duration::from_secs(8)).await;
+    saw(11, Manner::Kill("SIGKILL".to_owned()));
+    saw(11, Manner::Stop);
+    sift.settled().await;
+    assert_eq!(now(), ["web stop"]);
+    // A signal after which nothing ends is told all the same.
+    saw(20, kill());
+    sift.settled().await;
+    assert_eq!(now(), ["web kill: SIGTERM"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn law_8_what_bears_the_label_of_another_owner_is_not_looked_at() {
+    let sift = Sift::new(owner(), Timestamp::UNIX_EPOCH);
+    let mut other = touch(1, "web", Manner::Stop);
+    other.labelled.0 = "somebody".parse().unwrap();
+    sift.saw(other, |_| false);
+    assert!(sift.settled().now_or_never().is_none());
+    advance(SETTLES).await;
+    assert_eq!(sift.take(&Traces::default(), true, true), Settled::default());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_engine_that_ends_is_not_somebody_who_stops_its_containers() {
+    let stop = || touch(1, "web", Manner::Stop);
+    let sift = Sift::new(owner(), Timestamp::UNIX_EPOCH);
+    sift.saw(stop(), |_| false);
+    sift.saw(touch(1, "db", Manner::Exec("sh".to_owned())), |_| false);
+    sift.settled().await;
+    assert_eq!(told(&sift.take(&Traces::default(), false, false)), ["db exec: sh"]);
+    // It was back before anybody asked.
+    sift.saw(stop(), |_| false);
+    sift.lost();
+    assert_eq!(told(&sift.take(&Traces::default(), true, true)), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_told_once_more_on_another_connection_is_known() {
+    let sift = Sift::new(owner(), Timestamp::from_second(10).unwrap());
+    let stop = |second| sift.saw(touch(second, "web", Manner::Stop), |_| false);
+    let count = || sift.take(&Traces::default(), true, true).touches.len();
+    // Before the daemon began.
+    stop(9);
+    assert_eq!(count(), 0);
+    stop(20);
+    sift.listening();
+    stop(20);
+    assert_eq!(count(), 1);
+    stop(21);
+    assert_eq!(count(), 1);
+    // However the clock was set meanwhile.
+    advance(REPEATS).await;
+    stop(5);
+    assert_eq!(count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_finds_no_room_is_counted() {
+    let sift = Sift::new(owner(), Timestamp::UNIX_EPOCH);
+    for _ in 0..KEPT_MAX + 7 {
+        sift.saw(touch(1, "web", Manner::CopyIn), |_| false);
+    }
+    let settled = sift.take(&Traces::default(), true, true);
+    assert_eq!((settled.touches.len(), settled.more), (KEPT_MAX, 7));
+}
+
+/// Steps through the daemon's engine, which leave traces, and by hand, which do not.
+struct Stage {
+    engine: MemoryEngine,
+    traces: Traces,
+}
+
+fn create(name: &str, labels: &Value) -> Step {
+    let body = json!({"Image": "busybox:1", "Labels": labels, "HostConfig": {}});
+    Step::CreateContainer { name: name.to_owned(), body, platform: None }
+}
+
+fn ours(name: &str) -> Step {
+    create(name, &json!({label::OWNER: "exam", label::RESOURCE: format!("container/{name}")}))
+}
+
+impl Stage {
+    fn new() -> Self {
+        let engine = MemoryEngine::default();
+        let reference = "busybox:1".parse().unwrap();
+        engine.publish(&reference, json!({}), Program::Runs);
+        engine.by_hand(&Step::Pull { reference, platform: None, digest: None, mark: None }).unwrap();
+        Self { engine, traces: Traces::default() }
+    }
+
+    async fn does(&self, step: &Step) {
+        Traced::new(&self.engine, &self.traces).perform(step, &|_| {}).await.unwrap();
+    }
+
+    async fn looks(&self) {
+        let scope = Scope {
+            owner: owner(),
+            containers: [].into(),
+            images: [].into(),
+            adopted: [].into(),
+            at_registries: [].into(),
+        };
+        Traced::new(&self.engine, &self.traces).observe(&scope).await.unwrap();
+    }
+
+    /// What is told of what was done meanwhile.
+    fn told(&self, mut events: impl Stream<Item = Result<Heard, EngineError>> + Unpin) -> Vec<String> {
+        let sift = Sift::new(owner(), Timestamp::UNIX_EPOCH - jiff::SignedDuration::from_secs(1));
+        while let Some(Some(Ok(heard))) = events.next().now_or_never() {
+            heard.touch.into_iter().for_each(|touch| sift.saw(touch, |touch| self.traces.are_of(touch)));
+        }
+        told(&sift.take(&self.traces, true, true))
+            .iter()
+            .filter_map(|told| Some(told.split_once(' ')?.1.to_owned()))
+            .collect()
+    }
+}
+
+/// Each thing that can be done to a container, the last of which removes it.
+fn steps(web: &str) -> Vec<Step> {
+    let web = || web.to_owned();
+    vec![
+        Step::Put { container: web(), files: Vec::new() },
+        Step::Start(web()),
+        Step::Pause(web()),
+        Step::Unpause(web()),
+        Step::Signal { container: web(), signal: "SIGHUP".to_owned() },
+        Step::Update { container: web(), body: json!({"Memory": 1 << 26}) },
+        Step::Collect { container: web(), path: "/a".to_owned(), archive: "/b".into() },
+        Step::Restart(web()),
+        Step::Rename { container: web(), to: "other".to_owned() },
+        Step::Rename { container: "other".to_owned(), to: web() },
+        Step::Stop(web()),
+        Step::RemoveContainer(web()),
+    ]
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_daemon_does_is_nobodys_from_outside_and_the_same_by_hand_is() {
+    let stage = Stage::new();
+    let mut events = pin!(stage.engine.events());
+    stage.does(&ours("web")).await;
+    for step in steps("web") {
+        stage.does(&step).await;
+    }
+    assert_eq!(stage.told(events.as_mut()), [""; 0]);
+
+    // A signal may be told of some moments longer.
+    sleep(Duration::from_secs(6)).await;
+    stage.engine.by_hand(&ours("web")).unwrap();
+    let mut told = Vec::new();
+    for step in steps("web") {
+        stage.engine.by_hand(&step).unwrap();
+        told.extend(stage.told(events.as_mut()));
+    }
+    assert_eq!(
+        told,
+        [
+            "copy in",
+            "pause",
+            "unpause",
+            "kill: SIGHUP",
+            "update",
+            "copy out",
+            "restart",
+            "rename: web -> other",
+            "rename: other -> web",
+            "stop",
+            "remove",
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_the_daemon_does_one_thing_others_who_do_another_are_seen() {
+    let stage = Stage::new();
+    let mut events = pin!(stage.engine.events());
+    stage.does(&ours("web")).await;
+    stage.does(&ours("db")).await;
+    stage.does(&Step::Start("web".to_owned())).await;
+    stage.does(&Step::Pause("web".to_owned())).await;
+    stage.engine.by_hand(&Step::Unpause("web".to_owned())).unwrap();
+    stage.engine.by_hand(&Step::Start("db".to_owned())).unwrap();
+    stage.engine.by_hand(&Step::Pause("db".to_owned())).unwrap();
+    assert_eq!(stage.told(events.as_mut()), ["unpause", "pause"]);
+    // Nor is the same again taken for what the daemon has done.
+    stage.engine.by_hand(&Step::Pause("web".to_owned())).unwrap();
+    assert_eq!(stage.told(events.as_mut()), ["pause"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_is_the_daemons_for_as_long_as_it_takes() {
+    let stage = Stage::new();
+    let mut events = pin!(stage.engine.events());
+    stage.does(&ours("web")).await;
+    stage.does(&Step::Start("web".to_owned())).await;
+    stage.engine.slow_down(Duration::from_mins(10));
+    stage.does(&Step::Stop("web".to_owned())).await;
+    assert_eq!(stage.told(events.as_mut()), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_look_reads_of_containers_that_never_ran_is_the_daemons() {
+    let stage = Stage::new();
+    let mut events = pin!(stage.engine.events());
+    let read = |name: &str| Step::Collect {
+        container: name.to_owned(),
+        path: "/a".to_owned(),
+        archive: "/b".into(),
+    };
+    for name in ["web", "new"] {
+        stage.engine.by_hand(&ours(name)).unwrap();
+    }
+    stage.engine.by_hand(&Step::Start("web".to_owned())).unwrap();
+    stage.looks().await;
+    stage.engine.by_hand(&read("new")).unwrap();
+    assert_eq!(stage.told(events.as_mut()), [""; 0]);
+    stage.engine.by_hand(&read("web")).unwrap();
+    assert_eq!(stage.told(events.as_mut()), ["copy out"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn law_8_who_has_our_labels_from_an_image_is_not_ours() {
+    let stage = Stage::new();
+    stage.engine.by_hand(&ours("web")).unwrap();
+    let image = "somebodys:1".parse().unwrap();
+    stage.engine.commit("web", &image).unwrap();
+    stage.engine.run_foreign("copy", json!({"Image": "somebodys:1", "HostConfig": {}})).unwrap();
+    stage.looks().await;
+    let mut events = pin!(stage.engine.events());
+    stage.engine.by_hand(&Step::Pause("copy".to_owned())).unwrap();
+    assert_eq!(stage.told(events.as_mut()), [""; 0]);
+}

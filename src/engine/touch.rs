@@ -1,0 +1,117 @@
+//! What was done to something on an engine, by whomever. In: nothing. Out: plain values. Says neither who did it nor whether
+//! anybody may.
+
+use std::fmt;
+
+use jiff::Timestamp;
+
+use crate::resource::name::{Kind, Owner, ResourceId};
+use crate::resource::printable::printable;
+
+/// The longest text of a touch that is kept, in characters.
+const TEXT_MAX: usize = 100;
+
+/// One thing that was done to something of an Invigil's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Touch {
+    /// When, by the engine's clock.
+    pub time: Timestamp,
+    /// What kind of thing it was done to.
+    pub kind: Kind,
+    /// The engine's id of it.
+    pub id: String,
+    /// Its name, after what was done.
+    pub name: String,
+    /// Whose it is by its labels, and which resource. Who runs an image that was committed from a container of ours has
+    /// these labels, too.
+    pub labelled: (Owner, ResourceId),
+    /// What was done.
+    pub manner: Manner,
+}
+
+/// What was done to something. What a program was told is left out: it may hold secrets (law 12).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Manner {
+    /// A program was run in it.
+    Exec(String),
+    /// Files were put into it.
+    CopyIn,
+    /// Files were taken out of it.
+    CopyOut,
+    /// Somebody reads, and may write, what its program does.
+    Attach,
+    /// An image was made of it.
+    Commit,
+    /// Its program was sent a signal.
+    Kill(String),
+    /// Its program was ended.
+    Stop,
+    /// Its program was ended, and started again.
+    Restart,
+    /// Its program was frozen.
+    Pause,
+    /// Its program goes on.
+    Unpause,
+    /// It has another name now than this one.
+    Rename(String),
+    /// Its limits or its restart policy were changed.
+    Update,
+    /// It was removed.
+    Remove,
+}
+
+impl Manner {
+    /// In a word or two.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Exec(_) => "exec",
+            Self::CopyIn => "copy in",
+            Self::CopyOut => "copy out",
+            Self::Attach => "attach",
+            Self::Commit => "commit",
+            Self::Kill(_) => "kill",
+            Self::Stop => "stop",
+            Self::Restart => "restart",
+            Self::Pause => "pause",
+            Self::Unpause => "unpause",
+            Self::Rename(_) => "rename",
+            Self::Update => "update",
+            Self::Remove => "remove",
+        }
+    }
+}
+
+impl Touch {
+    /// What else is to be said of it: a program, a signal, a name before and after.
+    pub fn detail(&self) -> Option<String> {
+        let text = match &self.manner {
+            Manner::Exec(text) | Manner::Kill(text) => text.clone(),
+            Manner::Rename(from) => format!("{from} -> {}", self.name),
+            _ => return None,
+        };
+        let short: String = text.chars().take(TEXT_MAX).collect();
+        Some(printable(&short).into_owned())
+    }
+}
+
+/// `exec: sh`.
+impl fmt::Display for Touch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.manner.as_str())?;
+        self.detail().map_or(Ok(()), |detail| write!(f, ": {detail}"))
+    }
+}
+
+/// What an engine says while it is listened to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heard {
+    /// Whether something happened that an observation could show.
+    pub moved: bool,
+    /// What was done to something that bears an Invigil's labels.
+    pub touch: Option<Touch>,
+}
+
+impl Heard {
+    /// That it listens from now on.
+    pub const LISTENING: Self = Self { moved: false, touch: None };
+}

@@ -1,0 +1,163 @@
+//! The configuration: what is in force, where it comes from, and what is wrong with it.
+
+use super::{GOOD, Test};
+
+/// The line of a setting.
+fn line(test: &Test, setting: &str) -> String {
+    let output = test.run();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let line = text.lines().find(|line| line.split_whitespace().next() == Some(setting));
+    let words: Vec<&str> =
+        line.unwrap_or_else(|| panic!("no {setting} in\n{text}")).split_whitespace().collect();
+    words.join(" ").replace(&test.dir.path().display().to_string(), "DIR")
+}
+
+#[test]
+fn a_flag_wins_over_the_environment_which_wins_over_the_file_which_wins_over_the_default() {
+    let configured = |arguments: &[&str]| {
+        Test::new(&[&["config", "--config", "config.yaml"], arguments].concat())
+            .file("config.yaml", "interval: 20s\nmanifests: exams\n")
+    };
+    assert_eq!(
+        line(&configured(&["--interval", "5s"]).env("INVIGIL_INTERVAL", "10s"), "interval"),
+        "interval 5s --interval"
+    );
+    assert_eq!(
+        line(&configured(&[]).env("INVIGIL_INTERVAL", "10s"), "interval"),
+        "interval 10s INVIGIL_INTERVAL"
+    );
+    assert_eq!(line(&configured(&[]), "interval"), "interval 20s config.yaml:1:11");
+    assert_eq!(line(&configured(&[]), "owner"), "owner default default");
+    assert_eq!(line(&configured(&[]), "examServer"), "examServer - default");
+    // A relative path starts from the file's own directory.
+    assert_eq!(line(&configured(&[]), "manifests"), "manifests DIR/exams config.yaml:2:12");
+    assert_eq!(line(&configured(&["here"]), "manifests"), "manifests here PATH");
+    // The environment names the file, too.
+    let test =
+        Test::new(&["config"]).env("INVIGIL_CONFIG", "config.yaml").file("config.yaml", "owner: room-2\n");
+    assert_eq!(line(&test, "owner"), "owner room-2 config.yaml:1:8");
+}
+
+#[test]
+fn of_a_webhook_that_is_told_the_path_is_not_shown() {
+    let test = Test::new(&["config", "--config", "config.yaml"])
+        .file("config.yaml", "notify:\n  webhook: {url: 'https://example.org/T0/canary'}\n");
+    assert_eq!(line(&test, "notify.webhook.url"), "notify.webhook.url https://example.org config.yaml:2:18");
+}
+
+#[test]
+fn what_is_in_force_is_there_for_programs_too_and_passwords_are_not() {
+    let output = Test::new(&["config", "-o", "json", "--config", "config.yaml"])
+        .file("config.yaml", "host: tcp://exam:hunter2@10.0.0.5:2375\n")
+        .run();
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        document["settings"]["host"],
+        serde_json::json!({
+            "value": "tcp://exam:(hidden)@10.0.0.5:2375",
+            "source": "file",
+            "from": "config.yaml:1:7",
+            "flag": "--host",
+            "variable": "DOCKER_HOST",
+        })
+    );
+    assert_eq!(document["settings"]["examServer"]["value"], serde_json::Value::Null);
+    assert_eq!(document["formatVersion"], 1);
+    assert_eq!(document["file"], "config.yaml");
+}
+
+#[test]
+fn commands_do_what_the_configuration_says() {
+    Test::new(&["validate", "--config", "config.yaml"])
+        .file("config.yaml", "manifests: m\n")
+        .file("m/v.yaml", GOOD)
+        .says(0, "1 valid manifest, 0 errors, 0 warnings\n", "");
+    Test::new(&["status"]).env("INVIGIL_CONFIG", "config.yaml").file("config.yaml", "owner: room-2\n").says(
+        1,
+        "",
+        "error: no daemon of owner room-2 runs on this host\n\
+         hint: start it with `invigil run`, or name another owner with --owner; `invigil plan` needs no daemon\n",
+    );
+    Test::new(&["ping", "--config", "config.yaml"]).file("config.yaml", "host: unix:///nowhere.sock\n").says(
+        1,
+        "",
+        "error: no engine answers at unix:///nowhere.sock: there is no socket /nowhere.sock\n\
+             hint: is the engine running, and may you use it? DOCKER_HOST says where it is looked for\n",
+    );
+}
+
+#[test]
+fn a_wrong_configuration_is_told_whole_by_every_command_that_takes_settings() {
+    for command in ["validate", "plan", "run", "status", "config"] {
+        Test::new(&[command, "--config", "config.yaml"])
+            .file("config.yaml", "ownr: room-2\nmaxRemovals: -1\n")
+            .says(
+                1,
+                "",
+                "config.yaml:1:1: ownr: unknown setting `ownr`\n  hint: did you mean `owner`?\n\
+                 config.yaml:2:14: maxRemovals: expected a whole number, found -1\n",
+            );
+    }
+}
+
+#[test]
+fn a_configuration_that_was_named_and_is_not_there_is_an_error() {
+    let told = "error: cannot read the configuration nowhere.yaml: No such file or directory (os error 2)\n\
+                hint: `--config` or INVIGIL_CONFIG names another; with /dev/null there is none\n";
+    Test::new(&["validate", "--config", "nowhere.yaml"]).says(1, "", told);
+    Test::new(&["validate"]).env("INVIGIL_CONFIG", "nowhere.yaml").says(1, "", told);
+    Test::new(&["validate", "m", "--config", "/dev/null"]).file("m/v.yaml", GOOD).says(
+        0,
+        "1 valid manifest, 0 errors, 0 warnings\n",
+        "",
+    );
+}
+
+#[test]
+fn help_is_the_same_whatever_the_configuration_says() {
+    let plain = Test::new(&["run", "--help"]).run();
+    let configured = Test::new(&["run", "--help"])
+        .env("INVIGIL_CONFIG", "config.yaml")
+        .file("config.yaml", "owner: room-2\n")
+        .run();
+    assert_eq!(plain.stdout, configured.stdout);
+}
+
+#[test]
+fn manifests_come_from_one_place_and_of_two_the_louder_one_counts() {
+    Test::new(&["run", "exams", "--git", "https://forge.example/exams.git"]).says(
+        1,
+        "",
+        "error: a directory of manifests and a Git repository are given\n\
+         hint: leave one out: PATH, INVIGIL_MANIFESTS, `manifests`; or --git, INVIGIL_GIT_URL, `git.url`\n",
+    );
+    Test::new(&["run", "--config", "config.yaml"])
+        .file("config.yaml", "manifests: exams\ngit:\n  url: https://forge.example/exams.git\n")
+        .says(
+            1,
+            "",
+            "error: a directory of manifests and a Git repository are given\n\
+             hint: leave one out: PATH, INVIGIL_MANIFESTS, `manifests`; or --git, INVIGIL_GIT_URL, `git.url`\n",
+        );
+}
+
+#[test]
+fn a_webhook_without_a_repository_is_an_error() {
+    Test::new(&["run", "exams", "--webhook-secret-file", "secret"])
+        .file("secret", "a secret of a forge\n")
+        .says(
+            1,
+            "",
+            "error: a webhook has a secret, but there is no Git repository that it could have fetched\n\
+         hint: name the repository (--git, INVIGIL_GIT_URL, `git.url`), or leave the secret out\n",
+        );
+}
+
+#[test]
+fn law_12_a_password_in_a_repositorys_address_is_not_told_where_the_address_is_wrong() {
+    let output = Test::new(&["run", "--git", "https://slq:hunter2@forge.example/x?y"]).run();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("an address of a repository has no `?` and no `#`"), "{told}");
+    assert!(!told.contains("hunter2"), "{told}");
+}

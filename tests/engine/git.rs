@@ -1,0 +1,284 @@
+//! `invigil run --git` on a real engine: what is committed runs, and what may not, or cannot be fetched, changes nothing.
+
+use std::ffi::OsStr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::daemon::{Daemon, look, running};
+use crate::repository::git;
+use crate::support::{Host, docker, sleeper};
+
+/// A bare repository beside a host whose manifests' directory is somebody's clone of it.
+struct Forge {
+    home: tempfile::TempDir,
+}
+
+impl Forge {
+    fn of(host: &Host) -> Self {
+        let forge = Self { home: tempfile::tempdir().expect("a directory") };
+        let bare = forge.bare();
+        git(
+            host.path(),
+            &["init", "--quiet", "--bare", "--initial-branch=main", bare.to_str().expect("text")],
+        );
+        git(host.path(), &["init", "--quiet", "--initial-branch=main"]);
+        std::fs::write(host.path().join(".gitignore"), ".state\n").expect("a file");
+        forge
+    }
+
+    fn bare(&self) -> PathBuf {
+        self.home.path().join("exams.git")
+    }
+
+    /// Commits and pushes everything, and gives the commit's short id.
+    fn commit(&self, host: &Host, message: &str) -> String {
+        git(host.path(), &["add", "--all"]);
+        git(host.path(), &["commit", "--quiet", "--allow-empty", "-m", message]);
+        self.push(host)
+    }
+
+    fn push(&self, host: &Host) -> String {
+        let bare = self.bare();
+        git(host.path(), &["push", "--quiet", "--force", bare.to_str().expect("text"), "HEAD:main"]);
+        git(host.path(), &["rev-parse", "--short=12", "HEAD"])
+    }
+
+    fn daemon(&self, host: &Host, more: &[&str]) -> Daemon {
+        let (bare, state) = (self.bare(), host.state());
+        let mut arguments = vec![
+            OsStr::new("--git"),
+            bare.as_os_str(),
+            "--every".as_ref(),
+            "1s".as_ref(),
+            "--state-dir".as_ref(),
+        ];
+        arguments.push(state.as_os_str());
+        arguments.extend(more.iter().map(OsStr::new));
+        Daemon::start_without_manifests(host, &arguments)
+    }
+}
+
+/// What the daemon says of its repository.
+fn source(host: &Host) -> serde_json::Value {
+    let output = Command::new(env!("CARGO_BIN_EXE_invigil"))
+        .args(["status", "-o", "json", "--owner", &host.prefix])
+        .output()
+        .expect("invigil");
+    let status: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    status["source"].clone()
+}
+
+/// What a command says that needs no daemon.
+fn invigil(host: &Host, arguments: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_invigil"))
+        .args(arguments)
+        .args(["--owner", &host.prefix, "--state-dir"])
+        .arg(host.state())
+        .output()
+        .expect("invigil");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// What `invigil status` shows to people.
+fn invigil_status(host: &Host) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_invigil"))
+        .args(["status", "--owner", &host.prefix])
+        .output()
+        .expect("invigil");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn is_running(host: &Host, revision: &str) -> bool {
+    source(host)["running"]["commit"].as_str().is_some_and(|commit| commit.starts_with(revision))
+}
+
+fn wanted(host: &Host) -> (String, String) {
+    let source = source(host);
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    (text(&source["wanted"]["subject"]), text(&source["wanted"]["refused"]))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_committed_runs_and_only_what_changed_is_touched() {
+    let host = Host::new("git").await;
+    let forge = Forge::of(&host);
+    host.container("c", &sleeper(", env: {A: '1'}"));
+    host.container("d", &sleeper(""));
+    let first = forge.commit(&host, "first");
+    let daemon = forge.daemon(&host, &[]);
+    daemon.until("both run", || running(&host, "c") && running(&host, "d"));
+    daemon.until("it says so", || is_running(&host, &first));
+    let d = look(&host, "d", "{{.Id}} {{.State.StartedAt}}");
+    let c = look(&host, "c", "{{.Id}}");
+
+    // A commit that changes no manifest is no work.
+    host.write("README", "more\n");
+    let second = forge.commit(&host, "second");
+    daemon.until("it runs", || is_running(&host, &second));
+    host.container("c", &sleeper(", env: {A: '2'}"));
+    let third = forge.commit(&host, "third");
+    daemon.until("the change is there", || {
+        is_running(&host, &third) && look(&host, "c", "{{.Id}}") != c && running(&host, "c")
+    });
+    assert_eq!(look(&host, "d", "{{.Id}} {{.State.StartedAt}}"), d);
+    daemon.until("it has proved itself", || daemon.said("action=\"replace\"") == 1);
+
+    // The journal is written beside everything else.
+    daemon.until("the journal tells it", || {
+        let log = invigil(&host, &["log", "-o", "json"]);
+        let entries = log.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"));
+        let of_third = entries
+            .filter(|entry| entry["revision"].as_str().is_some_and(|revision| revision.starts_with(&third)));
+        of_third.map(|entry| entry["what"]["event"].clone()).eq(["runs", "pass", "done"])
+    });
+    assert_eq!(daemon.said(&format!("revision=\"{third}\"")), 2, "it runs, and something is done for it");
+    let current = host.state().join("git").join(&host.prefix).join("current");
+    let planned = invigil(&host, &["plan", current.to_str().expect("text")]);
+    assert!(planned.ends_with(&format!("Revision {third} of the manifests.\n")), "{planned}");
+
+    // The repository is away: told once, and everything goes on.
+    let away = forge.home.path().join("away");
+    std::fs::rename(forge.bare(), &away).expect("a renamed directory");
+    daemon.until("it is told", || daemon.said("cannot be fetched") == 1);
+    let fetched = source(&host)["fetched"].clone();
+    docker(&["rm", "-f", &host.name("d")]);
+    daemon.until("it is there again", || running(&host, "d"));
+    assert_eq!(daemon.said("cannot be fetched"), 1, "once, not at each poll");
+
+    // So does a start without it.
+    daemon.ends();
+    docker(&["rm", "-f", &host.name("c")]);
+    let daemon = forge.daemon(&host, &[]);
+    daemon.until("it comes back from what ran last", || running(&host, "c") && is_running(&host, &third));
+    daemon.until("it is told", || {
+        source(&host)["trouble"].as_str().is_some_and(|why| why.contains("cannot be fetched"))
+    });
+    assert_ne!(fetched, serde_json::Value::Null);
+    std::fs::rename(&away, forge.bare()).expect("a renamed directory");
+    daemon.until("it is told", || daemon.said("the repository is well again") == 1);
+
+    // A removed manifest is a removed container.
+    host.remove("d.yaml");
+    let fourth = forge.commit(&host, "fourth");
+    daemon.until("it is gone", || is_running(&host, &fourth) && look(&host, "d", "{{.Id}}").is_empty());
+    assert!(running(&host, "c"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_repository_is_waited_for_and_holds_up_no_start() {
+    let host = Host::new("git-empty").await;
+    let forge = Forge::of(&host);
+    let daemon = forge.daemon(&host, &[]);
+    daemon.until("the service is up", || daemon.said(" ready") == 1);
+    let status = invigil_status(&host);
+    let why = format!("No revision runs yet: {} has no branch or tag main\n", forge.bare().display());
+    assert!(status.contains(&why), "{status}");
+    assert_eq!(daemon.said("no revision runs yet"), 1);
+    host.container("c", &sleeper(""));
+    let first = forge.commit(&host, "first");
+    daemon.until("it runs", || running(&host, "c") && is_running(&host, &first));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn law_2_what_was_emptied_or_rewritten_is_refused_and_what_ran_goes_on() {
+    let host = Host::new("git-refused").await;
+    let forge = Forge::of(&host);
+    host.container("c", &sleeper(""));
+    forge.commit(&host, "first");
+    host.container("d", &sleeper(""));
+    let second = forge.commit(&host, "second");
+    let daemon = forge.daemon(&host, &[]);
+    daemon.until("both run", || running(&host, "c") && running(&host, "d"));
+    let both = [look(&host, "c", "{{.Id}}"), look(&host, "d", "{{.Id}}")];
+
+    host.remove("c.yaml");
+    host.remove("d.yaml");
+    forge.commit(&host, "emptied");
+    let refused = |subject: &str, why: &str| {
+        let (wanted, told) = wanted(&host);
+        wanted == subject && told.starts_with(why)
+    };
+    daemon.until("it is refused", || refused("emptied", "there is no manifest"));
+    git(host.path(), &["reset", "--quiet", "--hard", "HEAD~2"]);
+    forge.push(&host);
+    daemon.until("it is refused", || refused("first", "its history was rewritten or went back"));
+    let told = source(&host)["wanted"]["refused"].as_str().unwrap_or_default().to_owned();
+    assert!(told.contains("--allow-rewritten-history"), "{told}");
+    assert!(is_running(&host, &second));
+    assert_eq!(both, [look(&host, "c", "{{.Id}}"), look(&host, "d", "{{.Id}}")]);
+    let status = invigil_status(&host);
+    assert!(status.contains(&format!("Revision {second} (second, ")), "{status}");
+    assert!(status.contains(" is refused: its history was rewritten"), "{status}");
+    let current = host.state().join("git").join(&host.prefix).join("current");
+    let plan = |more: &[&str]| invigil(&host, &[&["plan", current.to_str().expect("text")], more].concat());
+    let planned = plan(&[]);
+    let last: Vec<&str> = planned.lines().skip(planned.lines().count() - 2).collect();
+    assert_eq!(last[0], format!("Revision {second} of the manifests."), "{planned}");
+    assert!(last[1].contains(" (first, ") && last[1].contains(" is refused: its history was"), "{planned}");
+    let planned: serde_json::Value = serde_json::from_str(&plan(&["-o", "json"])).expect("JSON");
+    assert_eq!(planned["wantedRevision"]["subject"], "first", "{planned}");
+
+    // Allowed, it is a change like any other.
+    daemon.ends();
+    let daemon = forge.daemon(&host, &["--allow-rewritten-history"]);
+    daemon.until("d is gone", || look(&host, "d", "{{.Id}}").is_empty() && running(&host, "c"));
+    assert_eq!(look(&host, "c", "{{.Id}}"), both[0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn law_3_a_commit_with_a_wrong_manifest_runs_without_it_and_the_journal_tells_what_is_wrong() {
+    let host = Host::new("git-wrong").await;
+    let forge = Forge::of(&host);
+    host.container("c", &sleeper(""));
+    forge.commit(&host, "first");
+    let daemon = forge.daemon(&host, &[]);
+    daemon.until("it runs", || running(&host, "c"));
+    let c = look(&host, "c", "{{.Id}} {{.State.StartedAt}}");
+    host.container("c", &sleeper(", ports: ['99999:1']"));
+    host.container("d", &sleeper(""));
+    let second = forge.commit(&host, "second");
+    daemon.until("the other one runs", || running(&host, "d"));
+    let log = || invigil(&host, &["log"]);
+    daemon.until("the journal tells it", || {
+        let log = log();
+        let told = log.lines().find(|line| line.contains("wrong in the manifests: ")).unwrap_or_default();
+        told.contains(" c.yaml:4:") && told.contains("99999") && told.ends_with(&format!(" [{second}]"))
+    });
+    assert_eq!(look(&host, "c", "{{.Id}} {{.State.StartedAt}}"), c);
+    host.container("c", &sleeper(""));
+    let third = forge.commit(&host, "third");
+    daemon.until("and that it is over", || log().contains(&format!("the manifests hold again [{third}]\n")));
+    assert_eq!(log().matches("wrong in the manifests").count(), 1, "{}", log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repository_behind_ssh_is_fetched_by_the_hosts_ssh_which_asks_nobody() {
+    let host = Host::new("git-ssh").await;
+    let forge = Forge::of(&host);
+    host.container("c", &sleeper(""));
+    let first = forge.commit(&host, "first");
+    // In ssh's place: what it is asked for is done here.
+    let (bin, asked) = (forge.home.path().join("bin"), forge.home.path().join("asked"));
+    std::fs::create_dir(&bin).expect("a directory");
+    let script =
+        format!("#!/bin/sh\necho \"$*\" >>{}\nfor last; do :; done\nexec sh -c \"$last\"\n", asked.display());
+    std::fs::write(bin.join("ssh"), script).expect("a file");
+    std::fs::set_permissions(bin.join("ssh"), std::fs::Permissions::from_mode(0o755)).expect("a mode");
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").expect("a path"));
+    let url = format!("git@forge.example:{}", forge.bare().display());
+    let state = host.state();
+    let arguments: [&OsStr; 6] = [
+        "--git".as_ref(),
+        url.as_ref(),
+        "--every".as_ref(),
+        "1s".as_ref(),
+        "--state-dir".as_ref(),
+        state.as_os_str(),
+    ];
+    let daemon = Daemon::start_with_path(&host, &arguments, &path);
+    daemon.until("it runs", || running(&host, "c") && is_running(&host, &first));
+    let asked = std::fs::read_to_string(asked).expect("a file");
+    assert!(asked.contains("-o BatchMode=yes"), "{asked}");
+    assert!(asked.contains("git@forge.example git-upload-pack"), "{asked}");
+}
