@@ -1,5 +1,6 @@
-//! Law 11 where the engine is killed in the middle of a restart: it may start that container never again. In: a container
-//! with data of its own, and an engine that is killed just as the program is started anew. Out: it runs, with its data.
+//! Law 11 where the engine is killed in the middle of a start: it may start that container never again. In: a container
+//! with data of its own, and an engine that is killed just as the program is started anew, or what such a one left behind.
+//! Out: it runs, with its data.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::faults::{engine_at, say};
 use crate::spare::Spare;
-use crate::support::{BUSYBOX, Host};
+use crate::support::{BUSYBOX, Host, sleeper};
 
 /// How often the engine is killed, each time a little later after the new program is there, until it has lost one.
 const ATTEMPTS: u64 = 60;
@@ -124,4 +125,43 @@ async fn law_11_a_container_that_its_engine_lost_in_a_restart_is_made_again_with
         assert_eq!(spare.docker(&["exec", &web, "cat", "/etc/side"]), "notes");
     }
     panic!("the engine lost no container in {ATTEMPTS} attempts: this proves nothing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn law_11_where_a_start_left_its_directory_behind_the_container_is_made_again_with_its_data() {
+    let spare = Spare::new();
+    let engine = engine_at(&spare.endpoint());
+    let host = Host::new("bundle").await;
+    let wanted = |state: &str| {
+        host.container("new", &sleeper(&format!(", networkMode: none, state: {state}")));
+        host.container("old", &sleeper(", networkMode: none, volumes: [/anonymous]"));
+    };
+    wanted("created");
+    assert!(host.pass(&engine, 8).await.expect("a pass").1.is_success());
+    let (new, old) = (host.name("new"), host.name("old"));
+    let id = |name: &str| spare.docker(&["inspect", "--type", "container", "--format", "{{.Id}}", name]);
+    let ids = [id(&new), id(&old)];
+    spare.docker(&["exec", &old, "sh", "-c", "echo answers > /anonymous/a"]);
+    spare.docker(&["stop", "--time", "0", &old]);
+    let bundles = "exec/containerd/daemon/io.containerd.runtime.v2.task/moby";
+    for id in &ids {
+        let bundle = spare.socket.with_file_name(bundles).join(id);
+        std::fs::create_dir(&bundle).unwrap_or_else(|error| panic!("{}: {error}", bundle.display()));
+    }
+    wanted("running");
+    let mut plans = Vec::new();
+    for failing in [2, 1, 0] {
+        let (plan, outcomes) = host.pass(&engine, 8).await.expect("a pass");
+        plans.push(host.shown(&plan.to_text(&invigil::plan::Palette::default())));
+        assert_eq!(outcomes.failed.len(), failing, "{}{:?}", plans.join("\n"), outcomes.failed);
+        for why in outcomes.failed.values() {
+            assert!(why.contains("file exists"), "{why}");
+        }
+    }
+    // One that holds nothing is made again at once, one that ran is tried once more.
+    assert!(plans[1].contains(&format!("container/@new  replace   {LOST}\n")), "{}", plans[1]);
+    assert!(plans[2].contains(&format!("container/@old  replace   {LOST}\n")), "{}", plans[2]);
+    assert_eq!(spare.docker(&["ps", "-q"]).lines().count(), 2, "{}", plans.join("\n"));
+    assert!(id(&new) != ids[0] && id(&old) != ids[1]);
+    assert_eq!(spare.docker(&["exec", &old, "cat", "/anonymous/a"]), "answers");
 }

@@ -76,13 +76,19 @@ fn status(word: &str, health: &str, exit_code: i64, what: &str) -> Result<LiveSt
 }
 
 /// What an engine says of a container that it was starting when it was killed, for ever after: the program is there,
-/// and is nobody's.
+/// and is nobody's, or nothing is there but its directory (containerd's `NewBundle` makes it, and never takes one over).
 fn is_lost(error: &str) -> bool {
     let task = error.split("task ").skip(1).any(|rest| {
         let id = rest.trim_start_matches(|character: char| character.is_ascii_hexdigit());
         id.len() < rest.len() && id.trim_start_matches(':').trim_start().starts_with("already exists")
     });
-    task || error.contains("container with given ID already exists") || error.contains("id already in use")
+    let directory = error.split("mkdir ").skip(1).any(|rest| {
+        let path = rest.split_once(": file exists").map(|(path, _)| path);
+        path.is_some_and(|path| path.contains("/io.containerd.runtime."))
+    });
+    task || directory
+        || error.contains("container with given ID already exists")
+        || error.contains("id already in use")
 }
 
 /// A container from the engine's list: as much as is needed of one that is not ours.
@@ -314,6 +320,11 @@ mod tests {
             ("container with given ID already exists", true),
             ("failed to create task for container: Unit docker-0123.scope already exists", false),
             ("id already in use", true),
+            (
+                "failed to start shim: mkdir /run/io.containerd.runtime.v2.task/moby/0123: file exists: unknown",
+                true,
+            ),
+            ("error while creating mount source path '/srv': mkdir /srv: file exists", false),
             ("listen tcp 0.0.0.0:80: bind: address already in use", false),
             ("exec: \"nope\": executable file not found in $PATH", false),
             ("", false),
