@@ -1,14 +1,16 @@
-//! What of the host itself a plan depends on: ports that processes hold, sources of binds and of builds' secrets, memory, room on the
-//! engine's disk. In: the engine's socket and what is wanted. Out: [`HostFacts`]. Looks only; of an engine on another host
+//! What of the host itself a plan depends on: ports that processes hold, sources of binds and of builds' secrets, directories that
+//! cannot be written in, memory, room on the engine's disk. In: the engine's socket and what is wanted. Out: [`HostFacts`]. Looks only; of an engine on another host
 //! nothing is known.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::io;
+use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use rustix::fs::Access;
+use rustix::io::Errno;
 use tokio::net::UnixStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -42,7 +44,7 @@ pub async fn look(socket: &Path, desired: &Desired) -> HostFacts {
         memory: total_memory(),
         ..HostFacts::default()
     });
-    let (facts, absent_paths) = tokio::join!(facts, absent(paths, is_absent, LOOK));
+    let (facts, absent_paths) = tokio::join!(facts, which(paths, is_absent, LOOK));
     // A panic in there is no fact about the host.
     HostFacts { absent_paths, ..facts.unwrap_or_default() }
 }
@@ -51,30 +53,34 @@ pub async fn look(socket: &Path, desired: &Desired) -> HostFacts {
 pub async fn absent_below(containers: &[ObservedContainer]) -> BTreeSet<String> {
     let down = containers.iter().filter(|container| !container.status.is_up());
     let specs = down.filter_map(|container| container.managed.as_ref()?.created.as_ref());
-    absent(specs.flat_map(ContainerSpec::required_paths).map(str::to_owned).collect(), is_absent, LOOK).await
+    which(specs.flat_map(ContainerSpec::required_paths).map(str::to_owned).collect(), is_absent, LOOK).await
 }
 
-/// The paths that are not there. One whose look does not come back is not absent (law 1), and it is not
-/// looked at again until it does: each such look keeps a thread.
-async fn absent(
-    paths: BTreeSet<String>,
-    is_absent: fn(&str) -> bool,
-    patience: Duration,
-) -> BTreeSet<String> {
+/// The directories in which what is taken out of containers is to be kept, and in which nothing can be written.
+pub async fn unwritable(desired: &Desired, containers: &[ObservedContainer]) -> BTreeSet<String> {
+    let wanted = desired.containers.values().map(|container| &container.spec);
+    let created = containers.iter().filter_map(|container| container.managed.as_ref()?.created.as_ref());
+    let directories = wanted.chain(created).flat_map(|spec| &spec.collect).map(|collect| collect.to.clone());
+    which(directories.collect(), is_unwritable, LOOK).await
+}
+
+/// The paths of which something holds. Of one whose look does not come back it does not (law 1), and it is not looked at
+/// again until it does: each such look keeps a thread.
+async fn which(paths: BTreeSet<String>, holds: fn(&str) -> bool, patience: Duration) -> BTreeSet<String> {
     let mut left: VecDeque<String> = paths.into_iter().filter(|path| !hangs(path)).collect();
-    let mut absent = BTreeSet::new();
+    let mut found = BTreeSet::new();
     while !left.is_empty() && hanging().len() < HANGING_MAX {
         let (sender, mut answers) = mpsc::unbounded_channel();
         let paths = left.clone();
         let looking = tokio::task::spawn_blocking(move || {
             // Nobody listens any more to a look that took too long.
-            paths.iter().all(|path| sender.send(is_absent(path)).is_ok());
+            paths.iter().all(|path| sender.send(holds(path)).is_ok());
         });
         loop {
             let answer = timeout(patience, answers.recv()).await;
             let Some(path) = left.pop_front() else { break };
             match answer {
-                Ok(Some(true)) => drop(absent.insert(path)),
+                Ok(Some(true)) => drop(found.insert(path)),
                 Ok(Some(false)) => {}
                 // A panic in there is no fact about the host.
                 Ok(None) => break,
@@ -85,7 +91,7 @@ async fn absent(
             }
         }
     }
-    absent
+    found
 }
 
 /// The looks that have not come back, of all passes of this process.
@@ -146,7 +152,30 @@ async fn engine_process(socket: &Path) -> Option<i32> {
 
 /// What cannot be looked at is not absent (law 1).
 fn is_absent(path: &str) -> bool {
-    matches!(std::fs::symlink_metadata(path), Err(error) if error.kind() == std::io::ErrorKind::NotFound)
+    matches!(std::fs::symlink_metadata(path), Err(error) if error.kind() == ErrorKind::NotFound)
+}
+
+/// Whether a directory cannot be written in, or cannot be made where it is not there. What cannot be looked at can (law 1).
+fn is_unwritable(path: &str) -> bool {
+    let mut there = Path::new(path);
+    loop {
+        return match std::fs::metadata(there) {
+            Ok(metadata) => {
+                let may = Access::WRITE_OK | Access::EXEC_OK;
+                !metadata.is_dir() || matches!(rustix::fs::access(there, may), Err(Errno::ROFS | Errno::ACCESS))
+            }
+            // A file has the place of a directory.
+            Err(error) if error.kind() == ErrorKind::NotADirectory => true,
+            Err(error) if error.kind() == ErrorKind::NotFound => match there.parent() {
+                Some(parent) => {
+                    there = parent;
+                    continue;
+                }
+                None => false,
+            },
+            Err(_) => false,
+        };
+    }
 }
 
 /// proc(5): `MemTotal:       16318412 kB`.
@@ -166,7 +195,7 @@ fn held_ports(process: i32) -> Option<Vec<HeldPort>> {
         match std::fs::read_to_string(path) {
             Ok(text) => ports.extend(text.lines().skip(1).filter_map(|line| held_port(line, protocol))),
             // A kernel without IPv6.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound && table.ends_with('6') => {}
+            Err(error) if error.kind() == ErrorKind::NotFound && table.ends_with('6') => {}
             Err(_) => return None,
         }
     }
@@ -245,18 +274,18 @@ mod tests {
         };
         let paths = || ["/dead/a", "/dead/b", "/gone", "/there"].map(str::to_owned).into();
         let patience = Duration::from_millis(50);
-        assert_eq!(absent(paths(), is_absent, patience).await, ["/gone".to_owned()].into());
+        assert_eq!(which(paths(), is_absent, patience).await, ["/gone".to_owned()].into());
         assert!(hangs("/dead/a") && hangs("/dead/b") && !hangs("/there"));
         // Not looked at again: nothing more hangs.
         let begun = std::time::Instant::now();
-        assert_eq!(absent(paths(), is_absent, Duration::from_mins(1)).await, ["/gone".to_owned()].into());
+        assert_eq!(which(paths(), is_absent, Duration::from_mins(1)).await, ["/gone".to_owned()].into());
         assert!(begun.elapsed() < Duration::from_mins(1));
         assert_eq!(hanging().len(), 2);
         ANSWERS.store(true, Ordering::Relaxed);
         while hangs("/dead/a") || hangs("/dead/b") {
             tokio::time::sleep(patience).await;
         }
-        let all = absent(paths(), is_absent, Duration::from_mins(1)).await;
+        let all = which(paths(), is_absent, Duration::from_mins(1)).await;
         assert_eq!(all.into_iter().collect::<Vec<_>>(), ["/dead/a", "/dead/b", "/gone"]);
     }
 

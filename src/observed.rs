@@ -99,6 +99,8 @@ pub struct HostFacts {
     pub ports: Option<Vec<HeldPort>>,
     /// Sources of binds, and files of builds' secrets, that are certainly not there.
     pub absent_paths: BTreeSet<String>,
+    /// Directories to be kept in what is taken out of containers, in which certainly nothing can be written.
+    pub unwritable: BTreeSet<String>,
     /// All memory, in bytes.
     pub memory: Option<u64>,
     /// Why nothing of ours is to be changed, if the host is suspended.

@@ -164,6 +164,7 @@ async fn observe<E: Observe>(
     let observed = observed?;
     if setup.socket.is_some() {
         host.absent_paths.extend(host::absent_below(&observed.containers).await);
+        host.unwritable = host::unwritable(desired, &observed.containers).await;
     }
     let suspension = setup.suspension.clone();
     host.suspended =

@@ -1,7 +1,8 @@
-//! Networks. One that changed is made anew, and its containers are taken off it and put on it again.
+//! Networks. One that changed is made anew, and its containers are taken off it and put on it again. None is taken apart for
+//! addresses that are not free.
 
 use super::{Act, Changes, Member, Need, Operation, told};
-use crate::desired::Desired;
+use crate::desired::{Desired, Removals};
 use crate::fields::{self, network_differences};
 use crate::observed::{EngineId, Observed, ObservedContainer, ObservedNetwork};
 use crate::resource::name::{Kind, Name, ResourceId};
@@ -56,6 +57,64 @@ pub(super) fn diff(desired: &Desired, observed: &Observed, changes: &mut Changes
             changes.waiting.insert(id.clone(), why);
         }
         changes.push(id, act, reasons, Vec::new());
+    }
+    let_addresses_be_free(desired, observed, changes);
+}
+
+/// What a change is going to make, and in whose place.
+fn made(act: &Act) -> Option<(&NetworkSpec, Option<&EngineId>)> {
+    match act {
+        Act::CreateNetwork(spec) => Some((spec, None)),
+        Act::ReplaceNetwork { old, spec, .. } => Some((spec, Some(old))),
+        _ => None,
+    }
+}
+
+/// A network is not made, nor one taken apart for it, with addresses that another one goes on having (law 6); one that another
+/// change gives them up is waited for.
+fn let_addresses_be_free(desired: &Desired, observed: &Observed, changes: &mut Changes) {
+    let ids: Vec<ResourceId> = changes.changes.iter().map(|change| change.id.clone()).collect();
+    for id in ids.into_iter().filter(|id| id.kind == Kind::Network) {
+        for holder in &observed.networks {
+            let change = changes.changes.iter().find(|change| change.id == id);
+            let Some((spec, old)) = change.and_then(|change| made(&change.act)) else { break };
+            let overlap = spec.overlap(&holder.spec).filter(|_| old != Some(&holder.id));
+            let Some((wanted, held)) = overlap else { continue };
+            let gives_up = |other: &&super::Change| match made(&other.act) {
+                Some((becomes, Some(old))) => *old == holder.id && spec.overlap(becomes).is_none(),
+                _ => false,
+            };
+            let giver = changes.changes.iter().find(gives_up).map(|change| change.id.clone());
+            let waits_for_this = giver.as_ref().is_some_and(|giver| changes.has_to_follow(giver, &id));
+            if let Some(giver) = giver.filter(|_| !waits_for_this) {
+                changes.let_follow(&id, giver);
+                continue;
+            }
+            let goes = holder.resource.as_ref().is_some_and(|name| !desired.networks.contains_key(name))
+                && desired.removals == Removals::Allowed;
+            let first = match (goes, on(holder, observed).is_empty()) {
+                (true, true) => ", which goes first",
+                (true, false) => ", which goes once no container is on it: take them off it first",
+                (false, _) if waits_for_this => ", which waits for this one: give one of them other addresses first",
+                (false, _) => "",
+            };
+            let why = format!(
+                "{} overlaps with {} of the network {}{first}",
+                wanted.subnet,
+                held.subnet,
+                fields::plain(&holder.name)
+            );
+            if goes && on(holder, observed).is_empty() {
+                changes.soon.insert(id.clone());
+            }
+            if let Some(change) = changes.changes.iter_mut().find(|change| change.id == id) {
+                // Nobody is reconnected.
+                change.reasons.retain(|reason| !reason.field.is_empty());
+                change.block(why);
+            }
+            changes.waiting.remove(&id);
+            break;
+        }
     }
 }
 

@@ -1,8 +1,9 @@
 //! What has to be so before a container is touched or an image built (law 6), as far as the host itself says: free ports,
-//! sources of binds, files with a build's secrets. Also what is no error but worth knowing.
+//! sources of binds, files with a build's secrets, directories for what is taken out of containers. Also what is no error but worth knowing.
 
-use super::{Act, Changes, port};
+use super::{Act, Changes, Collection, Operation, port};
 use crate::desired::Desired;
+use crate::fields;
 use crate::observed::{HeldPort, HostFacts, Observed, ObservedContainer};
 use crate::resource::container::Reference;
 use crate::resource::name::{Kind, Name, ResourceId};
@@ -30,7 +31,8 @@ pub(super) fn diff(desired: &Desired, observed: &Observed, changes: &mut Changes
         }
     }
     for change in &mut changes.changes {
-        if let Some(why) = missing_secret(&change.act, &observed.host) {
+        let why = missing_secret(&change.act, &observed.host);
+        if let Some(why) = why.or_else(|| no_place_to_keep(&change.act, &observed.host)) {
             change.block(why);
         }
     }
@@ -52,6 +54,31 @@ fn missing_secret(act: &Act, host: &HostFacts) -> Option<String> {
     let path = recipe.secret_files().find(|path| host.absent_paths.contains(path))?;
     Some(format!(
         "{path} of the build's secrets is not on this host: put it there, or correct `build.secrets`"
+    ))
+}
+
+/// A directory in which nothing can be kept of what is to be taken out of a container before it goes, or as it has ended.
+fn no_place_to_keep(act: &Act, host: &HostFacts) -> Option<String> {
+    let collections: Vec<&Collection> = match act {
+        Act::Remove(old) => old.iter().flat_map(|old| &old.collect).collect(),
+        Act::Replace { old, leftovers, .. } => {
+            leftovers.iter().chain([old]).flat_map(|old| &old.collect).collect()
+        }
+        Act::Alter { operations, .. } => {
+            let taken = operations.iter().filter_map(|operation| match operation {
+                Operation::Collect(one) => Some(one),
+                _ => None,
+            });
+            taken.collect()
+        }
+        _ => return None,
+    };
+    let no_place = |one: &&Collection| host.unwritable.iter().find(|place| one.archive.starts_with(place));
+    let (one, place) = collections.iter().find_map(|one| Some((one, no_place(one)?)))?;
+    Some(format!(
+        "{} cannot be kept: nothing can be written in {}; make it writable, or let `collect` name another directory",
+        fields::plain(&one.path),
+        fields::plain(place)
     ))
 }
 

@@ -84,6 +84,7 @@ pub(super) fn check(drafts: &[Draft<'_>], mut findings: Findings<'_>) -> BTreeSe
     check_names(drafts, &mut findings);
     check_image_names(drafts, &mut findings);
     claims::check_ports(&readable, &mut findings);
+    claims::check_subnets(&readable, &mut findings);
     claims::check_previous_names(drafts, &mut findings);
     let tags = claims::check_tags(drafts, &readable, &mut findings);
     let references = references::of(&readable, &tags);

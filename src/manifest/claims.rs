@@ -1,8 +1,10 @@
-//! What only one can have: a port of the host, an image's tag, a container that is renamed. In: documents. Out: every second claim,
+//! What only one can have: a port of the host, a range of addresses, an image's tag, a container that is renamed. In: documents. Out: every second claim,
 //! naming the first. Both are left as they are: which one is wrong is not for a program to say.
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
+
+use ipnet::IpNet;
 
 use super::Spec;
 use super::check::{Findings, Readable};
@@ -68,6 +70,34 @@ pub(super) fn check_ports(readable: &[Readable<'_, '_>], findings: &mut Findings
                 findings.contested(this.draft, &path, message, other.draft, None);
                 findings.invalid.extend(other.id().cloned());
             }
+        }
+    }
+}
+
+/// No two networks have the same addresses.
+pub(super) fn check_subnets(readable: &[Readable<'_, '_>], findings: &mut Findings<'_>) {
+    let mut claims: Vec<(IpNet, usize, usize)> = Vec::new();
+    for (claimant, this) in readable.iter().enumerate() {
+        let Spec::Network(network) = this.spec else { continue };
+        let ranges = network.subnets.iter().enumerate().filter(|_| network.shares_addresses());
+        claims.extend(ranges.filter_map(|(index, subnet)| Some((subnet.range()?.trunc(), claimant, index))));
+    }
+    // A range is in another one or beside it: in this order, what it is in comes just before it.
+    claims.sort();
+    let mut around: Vec<(IpNet, usize)> = Vec::new();
+    for (range, claimant, index) in claims {
+        while around.last().is_some_and(|(outer, _)| !outer.contains(&range)) {
+            around.pop();
+        }
+        let (this, outer) = (readable.get(claimant), around.last().copied());
+        around.push((range, claimant));
+        let path = FieldPath::root().key("spec").key("subnets").index(index);
+        let (Some(this), Some((outer, holder))) = (this, outer) else { continue };
+        let Some(other) = readable.get(holder).filter(|other| !is_one(this.id(), other.id())) else { continue };
+        if this.draft.is_read(&path) {
+            let message = format!("{range} overlaps with {outer} of {}", other.draft.shown());
+            findings.contested(this.draft, &path, message, other.draft, None);
+            findings.invalid.extend(other.id().cloned());
         }
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -87,18 +88,44 @@ pub struct Subnet {
 impl Subnet {
     /// Whether an address is one of the subnet's.
     pub fn contains(&self, address: IpAddr) -> bool {
-        let Some((network, bits)) = cidr(&self.subnet) else { return false };
-        match (network, address) {
-            (IpAddr::V4(network), IpAddr::V4(address)) => {
-                let mask = u32::MAX.checked_shl(32 - u32::from(bits)).unwrap_or(0);
-                network.to_bits() & mask == address.to_bits() & mask
-            }
-            (IpAddr::V6(network), IpAddr::V6(address)) => {
-                let mask = u128::MAX.checked_shl(128 - u32::from(bits)).unwrap_or(0);
-                network.to_bits() & mask == address.to_bits() & mask
-            }
-            _ => false,
+        self.range().is_some_and(|range| range.contains(&address))
+    }
+
+    /// Its addresses, if they can be read.
+    pub fn range(&self) -> Option<IpNet> {
+        self.subnet.parse().ok()
+    }
+
+    /// Whether any address is one of both.
+    fn overlaps(&self, other: &Self) -> bool {
+        let (Some(one), Some(other)) = (self.range(), other.range()) else { return false };
+        one.contains(&other.network()) || other.contains(&one.network())
+    }
+
+    /// The rules that one of its ranges breaks.
+    fn check_ranges(&self, path: &FieldPath) -> Vec<Violation> {
+        let mut violations = Vec::new();
+        for (key, text) in [("subnet", Some(&self.subnet)), ("ipRange", self.ip_range.as_ref())] {
+            let Some(text) = text else { continue };
+            let message = match (text.parse::<IpNet>(), self.range()) {
+                (Err(_), _) => {
+                    format!("`{}` is not a range of addresses (like 172.30.0.0/16)", text.escape_debug())
+                }
+                // Docker 20.10 takes it, 26.1 does not.
+                (Ok(range), _) if range.trunc() != range => {
+                    let message = format!("{range} is an address in a range");
+                    let hint = format!("write {}", range.trunc());
+                    violations.push(Violation::error(path.key(key), message).with_hint(hint));
+                    continue;
+                }
+                (Ok(range), Some(subnet)) if !subnet.trunc().contains(&range) => {
+                    format!("{range} is not in {subnet}")
+                }
+                _ => continue,
+            };
+            violations.push(Violation::error(path.key(key), message));
         }
+        violations
     }
 }
 
@@ -114,16 +141,14 @@ impl NetworkSpec {
         }
         for (index, subnet) in self.subnets.iter().enumerate() {
             let path = FieldPath::root().key("subnets").index(index);
-            for (key, range) in [("subnet", Some(&subnet.subnet)), ("ipRange", subnet.ip_range.as_ref())] {
-                if let Some(range) = range.filter(|range| cidr(range).is_none()) {
-                    violations.push(Violation::error(
-                        path.key(key),
-                        format!(
-                            "`{}` is not a range of addresses (like 172.30.0.0/16)",
-                            range.escape_debug()
-                        ),
-                    ));
-                }
+            violations.extend(subnet.check_ranges(&path));
+            let before = self.subnets.iter().take(index).find(|before| before.overlaps(subnet));
+            if let Some(before) = before {
+                let message = format!("{} overlaps with {}", subnet.subnet, before.subnet);
+                violations.push(
+                    Violation::error(path.key("subnet"), message)
+                        .concluded_from([FieldPath::root().key("subnets")]),
+                );
             }
             if let Some(gateway) = subnet.gateway.filter(|gateway| !subnet.contains(*gateway)) {
                 violations.push(Violation::error(
@@ -142,15 +167,23 @@ impl NetworkSpec {
         }
         violations
     }
-}
 
-/// The address and the number of bits of `172.30.0.0/16`.
-fn cidr(text: &str) -> Option<(IpAddr, u8)> {
-    let (address, bits) = text.split_once('/')?;
-    let address: IpAddr = address.parse().ok()?;
-    let longest = if address.is_ipv4() { 32 } else { 128 };
-    let bits = bits.parse::<u8>().ok().filter(|bits| *bits <= longest)?;
-    Some((address, bits))
+    /// Whether its addresses are of those that all networks of a host divide among themselves: not those of a swarm, nor what
+    /// somebody else's program gives out.
+    pub fn shares_addresses(&self) -> bool {
+        self.driver.as_deref() != Some("overlay")
+            && self.ipam.driver.as_deref().is_none_or(|driver| driver == "default")
+    }
+
+    /// A subnet of this network, and one of another, of which an engine refuses the later one: `Pool overlaps with other one
+    /// on this address space`.
+    pub fn overlap<'a>(&'a self, other: &'a Self) -> Option<(&'a Subnet, &'a Subnet)> {
+        if !self.shares_addresses() || !other.shares_addresses() {
+            return None;
+        }
+        let pairs = self.subnets.iter().flat_map(|one| other.subnets.iter().map(move |two| (one, two)));
+        pairs.into_iter().find(|(one, two)| one.overlaps(two))
+    }
 }
 
 /// What a container's network namespace is. Shown in Docker's notation.

@@ -517,51 +517,6 @@ async fn law_7_a_predecessor_comes_back_when_its_successor_cannot_start() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn law_6_what_the_host_itself_lacks_is_told_before_anything_stops() {
-    let host = Host::new("law6").await;
-    host.container("c", &sleeper(""));
-    host.apply().await;
-    let kept = host.inspect("c", "{{.Id}} {{.State.StartedAt}}");
-    let absent = host.path().join("not-mounted");
-    host.container("c", &sleeper(&format!(", binds: ['{}:/data']", absent.display())));
-    assert_eq!(
-        host.plan().await.lines().next().expect("a line"),
-        format!(
-            "container/@c  blocked   {} is not on this host: make it, or write the bind out with createHostPath: true",
-            absent.display()
-        )
-    );
-    host.try_apply().await;
-    assert_eq!(host.inspect("c", "{{.Id}} {{.State.StartedAt}}"), kept);
-    assert!(!absent.exists(), "the engine was not even asked");
-    host.container(
-        "c",
-        &sleeper(&format!(
-            ", binds: [{{source: '{}', target: /data, createHostPath: true}}]",
-            absent.display()
-        )),
-    );
-    host.apply().await;
-    assert!(absent.is_dir());
-
-    // Where the engine publishes ports: in its own network, which need not be ours.
-    let httpd = ["httpd", "-f", "-p", "127.0.0.1:28199"];
-    let squatter = host.name("squatter");
-    docker(&[&["run", "-d", "--rm", "--name", &squatter, "--network", "host", BUSYBOX][..], &httpd].concat());
-    let kept = host.inspect("c", "{{.Id}} {{.State.StartedAt}}");
-    host.container("c", &sleeper(", ports: ['28199:80']"));
-    std::thread::sleep(std::time::Duration::from_millis(300));
-    assert_eq!(
-        host.plan().await.lines().next().expect("a line"),
-        "container/@c  blocked   port 28199 is already taken on this host (by a process that is no container)"
-    );
-    host.try_apply().await;
-    assert_eq!(host.inspect("c", "{{.Id}} {{.State.StartedAt}}"), kept);
-    docker(&["kill", &squatter]);
-    host.apply().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_shared_network_namespace_is_seen_as_it_is() {
     let host = Host::new("share").await;
     host.container("a", &sleeper(""));

@@ -26,6 +26,7 @@ mod on_base;
 mod operations;
 mod ownership;
 mod page;
+mod preflight;
 #[path = "../proxy/mod.rs"]
 mod proxy;
 #[path = "../receiver/mod.rs"]

@@ -235,6 +235,9 @@ fn happen(engine: &MemoryEngine, line: &str, directory: &Path) {
         ["host", "lacks", path] => engine.on_host(|host| {
             host.absent_paths.insert((*path).to_owned());
         }),
+        ["host", "cannot", "write", "in", path] => engine.on_host(|host| {
+            host.unwritable.insert((*path).to_owned());
+        }),
         ["host", "has", free, "of", needed, "free"] => engine.on_host(|host| {
             let bytes = |text: &str| text.parse::<ByteSize>().expect("a size").bytes();
             let directory = "/var/lib/docker".to_owned();
@@ -331,6 +334,11 @@ fn docker(engine: &MemoryEngine, command: &[&str]) -> Result<(), EngineError> {
         ["network", "create", name] => engine.by_hand(&Step::CreateNetwork {
             name: name.parse().expect("a name"),
             spec: Box::default(),
+            labels: json!({}),
+        }),
+        ["network", "create", name, subnet] => engine.by_hand(&Step::CreateNetwork {
+            name: name.parse().expect("a name"),
+            spec: serde_json::from_value(json!({"subnets": [{"subnet": subnet}]})).expect("a network"),
             labels: json!({}),
         }),
         ["network", "connect", network, name] => engine.by_hand(&Step::Connect {

@@ -115,6 +115,9 @@ impl World {
         if self.has_network(name.as_str()) {
             return Err(EngineError::refused(format!("network with name {name} already exists")));
         }
+        if self.networks.values().any(|other| spec.overlap(&other.spec).is_some()) {
+            return Err(EngineError::refused("Pool overlaps with other one on this address space"));
+        }
         let id = self.next_id()?;
         let mut spec = spec.clone();
         spec.driver.get_or_insert_with(|| "bridge".to_owned());

@@ -249,11 +249,12 @@ impl Builder<'_> {
                 None
             }
             Act::CreateNetwork(spec) => {
-                let step = self.create_network(id, spec);
-                Some(self.push(id, step, Vec::new()))
+                let needs = self.ready_nodes(&change.needs);
+                Some(self.push(id, self.create_network(id, spec), needs))
             }
             Act::ReplaceNetwork { old, was, spec, members } => {
-                let joined = self.replace_network(id, old.as_str(), was, spec, members);
+                let before = self.ready_nodes(&change.needs);
+                let joined = self.replace_network(id, old.as_str(), was, spec, members, before);
                 self.ready.insert(id.clone(), joined);
                 None
             }

@@ -9,8 +9,8 @@ use crate::resource::name::ResourceId;
 use crate::resource::network::NetworkSpec;
 
 impl Builder<'_> {
-    /// Takes the members off a network, makes it anew and joins them again. Until it is there, every
-    /// failure brings the old one back with everybody on it. The nodes after which all are joined.
+    /// Takes the members off a network, makes it anew and joins them again, after the nodes `before`. Until it is there,
+    /// every failure brings the old one back with everybody on it. The nodes after which all are joined.
     pub(super) fn replace_network(
         &mut self,
         id: &ResourceId,
@@ -18,6 +18,7 @@ impl Builder<'_> {
         was: &NetworkSpec,
         spec: &NetworkSpec,
         members: &[Member],
+        before: Vec<usize>,
     ) -> Vec<usize> {
         let join = |member: &Member, network: &str, endpoint: &Value| Step::Connect {
             container: member.container.as_str().to_owned(),
@@ -30,15 +31,15 @@ impl Builder<'_> {
         // By its id as long as it is there: an engine may have two networks of one name.
         let (name, all_back) = (id.name.as_str(), back_on(old));
         // One after the other, so that whoever failed knows who is off by then.
-        let mut last = None;
+        let mut needs = before;
         for (index, member) in members.iter().enumerate() {
             let step =
                 Step::Disconnect { container: member.container.as_str().to_owned(), network: old.to_owned() };
             let back = all_back.get(..=index).unwrap_or_default().to_vec();
-            last = Some(self.push_with_rescue(id, step, last.into_iter().collect(), back));
+            needs = vec![self.push_with_rescue(id, step, needs, back)];
         }
         let remove = Step::RemoveNetwork(old.to_owned());
-        let removed = self.push_with_rescue(id, remove, last.into_iter().collect(), all_back);
+        let removed = self.push_with_rescue(id, remove, needs, all_back);
         let again = std::iter::once(self.create_network(id, was)).chain(back_on(name)).collect();
         let create = self.create_network(id, spec);
         let made = self.push_with_rescue(id, create, vec![removed], again);
