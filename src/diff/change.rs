@@ -378,6 +378,15 @@ impl Act {
         }
     }
 
+    /// Whether what it is done to runs, and goes on if it is not done.
+    pub fn leaves_up(&self) -> bool {
+        match self {
+            Self::Replace { old: there, .. } | Self::Alter { container: there, .. } => there.up,
+            Self::Block { instead_of: Some(act), .. } => act.leaves_up(),
+            _ => false,
+        }
+    }
+
     /// Whether a change in place stops what is there, or takes something away beside it.
     pub fn takes_on_the_way(&self) -> bool {
         match self {

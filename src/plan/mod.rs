@@ -14,6 +14,7 @@ pub use text::{Palette, action, because, detail};
 
 use crate::diff::{Act, Change, Changes, Need, Operation, Unwell};
 use crate::observed::{Applied, EngineId};
+use crate::resource::container::Condition;
 use crate::resource::label::is_pulled_for_containers;
 use crate::resource::name::{Kind, Owner, ResourceId};
 
@@ -170,11 +171,15 @@ fn keep_used_images(changes: &mut Changes, waiting: &BTreeMap<ResourceId, String
     changes.withheld.dedup();
 }
 
-/// Whether a container is there with what it needs: its image, its volumes and its networks, however those should be changed.
-fn has(change: &Change, need: &Need) -> bool {
+/// Whether a container is there with what it needs: its image, its volumes and its networks, however those should be changed;
+/// and those beside it that only have to run, and do.
+fn has(change: &Change, need: &Need, runs_on: &BTreeSet<&ResourceId>) -> bool {
     let joins = |one: &Operation| matches!(one, Operation::Connect { .. });
     let is_there = matches!(&change.act, Act::Alter { operations, .. } if !operations.iter().any(joins));
-    is_there && need.id.kind != Kind::Container
+    let waits_for_more = |condition| !matches!(condition, Some(Condition::Started | Condition::Healthy));
+    is_there
+        && (need.id.kind != Kind::Container
+            || (runs_on.contains(&need.id) && !waits_for_more(need.condition)))
 }
 
 /// The changes that are not tried: held ones, and those that need a held or blocked one.
@@ -193,12 +198,14 @@ fn waiting(changes: &[Change], held: &BTreeMap<ResourceId, String>) -> BTreeMap<
     let waits = |id: &ResourceId, waiting: &BTreeMap<ResourceId, String>| {
         made.contains(id) && waiting.contains_key(id)
     };
+    let runs_on: BTreeSet<&ResourceId> =
+        changes.iter().filter(|change| change.act.leaves_up()).map(|change| &change.id).collect();
     loop {
         let before = waiting.len();
         for change in
             changes.iter().filter(|change| !matches!(change.act, Act::Block { .. } | Act::Untag { .. }))
         {
-            let mut needs = change.needs.iter().filter(|need| !has(change, need));
+            let mut needs = change.needs.iter().filter(|need| !has(change, need, &runs_on));
             let cause = needs.find(|need| blocked.contains(&need.id) || waits(&need.id, &waiting));
             if let Some(cause) = cause.filter(|_| !waiting.contains_key(&change.id)) {
                 waiting.insert(change.id.clone(), format!("waits for {}", cause.id));

@@ -267,4 +267,5 @@ cases!(
     tag_that_was_set_on_an_image_that_was_there_moves,
     unpaused_by_hand_is_paused,
     updated_by_hand_is_put_right,
+    who_needs_a_container_that_runs_is_started_while_that_ones_change_is_blocked,
 );
