@@ -162,7 +162,8 @@ fn is_unwritable(path: &str) -> bool {
         return match std::fs::metadata(there) {
             Ok(metadata) => {
                 let may = Access::WRITE_OK | Access::EXEC_OK;
-                !metadata.is_dir() || matches!(rustix::fs::access(there, may), Err(Errno::ROFS | Errno::ACCESS))
+                !metadata.is_dir()
+                    || matches!(rustix::fs::access(there, may), Err(Errno::ROFS | Errno::ACCESS))
             }
             // A file has the place of a directory.
             Err(error) if error.kind() == ErrorKind::NotADirectory => true,

@@ -235,6 +235,8 @@ pub struct ObservedContainer {
     pub stranger: Option<Box<Managed>>,
     /// Whose label it bears, if it is another Invigil's.
     pub other_owner: Option<String>,
+    /// Whose network it shares, if it is not ours: of ours, [`Managed::live`] says it.
+    pub network_of: Option<EngineId>,
 }
 
 /// What is known of a container that bears our labels.

@@ -95,7 +95,9 @@ fn let_addresses_be_free(desired: &Desired, observed: &Observed, changes: &mut C
             let first = match (goes, on(holder, observed).is_empty()) {
                 (true, true) => ", which goes first",
                 (true, false) => ", which goes once no container is on it: take them off it first",
-                (false, _) if waits_for_this => ", which waits for this one: give one of them other addresses first",
+                (false, _) if waits_for_this => {
+                    ", which waits for this one: give one of them other addresses first"
+                }
                 (false, _) => "",
             };
             let why = format!(
@@ -296,6 +298,7 @@ mod tests {
             managed: None,
             stranger: None,
             other_owner: None,
+            network_of: None,
         };
         let containers = vec![
             container("elsewhere", Some(id('b'))),

@@ -1,10 +1,10 @@
 //! What has to be so before a container is touched or an image built (law 6), as far as the host itself says: free ports,
 //! sources of binds, files with a build's secrets, directories for what is taken out of containers. Also what is no error but worth knowing.
 
-use super::{Act, Changes, Collection, Operation, port};
+use super::{Act, Change, Changes, Collection, Operation, port};
 use crate::desired::Desired;
 use crate::fields;
-use crate::observed::{HeldPort, HostFacts, Observed, ObservedContainer};
+use crate::observed::{EngineId, HeldPort, HostFacts, Observed, ObservedContainer};
 use crate::resource::container::Reference;
 use crate::resource::name::{Kind, Name, ResourceId};
 use crate::resource::port::PublishedPort;
@@ -37,6 +37,31 @@ pub(super) fn diff(desired: &Desired, observed: &Observed, changes: &mut Changes
         }
     }
     changes.warnings.extend(too_much_memory(desired, &observed.host));
+    let cut_off: Vec<String> = changes.changes.iter().flat_map(|change| cut_off(change, observed)).collect();
+    changes.warnings.extend(cut_off);
+}
+
+/// Who is not ours, and shares the network of a container that is stopped: it is left without one, and nobody restarts it.
+fn cut_off<'a>(change: &'a Change, observed: &'a Observed) -> impl Iterator<Item = String> + 'a {
+    let stops = |one: &Operation| matches!(one, Operation::Stop | Operation::Restart);
+    let stopped: Vec<&EngineId> = match &change.act {
+        Act::Remove(old) => old.iter().filter(|old| old.up).map(|old| &old.id).collect(),
+        Act::Replace { old, .. } if old.up => vec![&old.id],
+        Act::Alter { container, operations, .. } if container.up && operations.iter().any(stops) => {
+            vec![&container.id]
+        }
+        _ => Vec::new(),
+    };
+    let shares = move |one: &&ObservedContainer| {
+        one.status.is_up() && one.network_of.as_ref().is_some_and(|owner| stopped.contains(&owner))
+    };
+    observed.containers.iter().filter(shares).map(|one| {
+        let (name, id) = (fields::plain(&one.name), &change.id);
+        format!(
+            "container/{name}, which Invigil did not make, shares the network of {id}, and is left without one when that is \
+             stopped: restart it afterwards"
+        )
+    })
 }
 
 /// The source of a bind that is not there. The engine would make an empty directory in its place, or refuse.

@@ -93,7 +93,9 @@ pub(super) fn check_subnets(readable: &[Readable<'_, '_>], findings: &mut Findin
         around.push((range, claimant));
         let path = FieldPath::root().key("spec").key("subnets").index(index);
         let (Some(this), Some((outer, holder))) = (this, outer) else { continue };
-        let Some(other) = readable.get(holder).filter(|other| !is_one(this.id(), other.id())) else { continue };
+        let Some(other) = readable.get(holder).filter(|other| !is_one(this.id(), other.id())) else {
+            continue;
+        };
         if this.draft.is_read(&path) {
             let message = format!("{range} overlaps with {outer} of {}", other.draft.shown());
             findings.contested(this.draft, &path, message, other.draft, None);

@@ -233,6 +233,7 @@ cases!(
     renamed_container_whose_new_one_is_there_is_removed,
     replaced_base_goes_after_what_was_built_on_it,
     replaced_by_an_image_committed_from_ours_stays_ours,
+    replaced_container_cuts_off_who_is_not_ours_and_shares_its_network,
     replaced_container_gives_its_answers_before_it_goes,
     replaced_container_goes_after_who_leaves_its_network,
     replaced_container_keeps_its_anonymous_volume,

@@ -526,6 +526,15 @@ async fn a_shared_network_namespace_is_seen_as_it_is() {
         host.inspect("b", "{{.HostConfig.NetworkMode}}"),
         format!("container:{}", host.inspect("a", "{{.Id}}"))
     );
+
+    // Nobody restarts somebody else's program, which has to be told.
+    let (spy, owner) = (host.name("spy"), format!("container:{}", host.name("a")));
+    docker(&["run", "-d", "--name", &spy, "--network", &owner, BUSYBOX, "sleep", "1000"]);
+    host.container("a", &sleeper(", env: {A: '1'}"));
+    let told = "container/@spy, which Invigil did not make, shares the network of container/@a, and is left without one";
+    assert!(host.plan().await.contains(told), "{}", host.plan().await);
+    docker(&["rm", "-f", &spy]);
+    assert!(!host.plan().await.contains(told));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -53,7 +53,8 @@ async fn law_6_a_network_is_not_taken_apart_for_addresses_that_another_one_has()
     let lab = host.name("lab");
     let net = |subnet: &str| {
         let spec = format!("{{subnets: [{{subnet: {subnet}}}]}}");
-        let manifest = format!("apiVersion: invigil/v1\nkind: Network\nmetadata: {{name: '@net'}}\nspec: {spec}\n");
+        let manifest =
+            format!("apiVersion: invigil/v1\nkind: Network\nmetadata: {{name: '@net'}}\nspec: {spec}\n");
         host.write("net.yaml", &manifest);
     };
     docker(&["network", "create", "--subnet", "10.98.16.0/20", &lab]);

@@ -341,5 +341,6 @@ pub fn removing(name: &str) -> ObservedContainer {
         managed: Some(Box::new(managed)),
         stranger: None,
         other_owner: None,
+        network_of: None,
     }
 }

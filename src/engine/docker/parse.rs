@@ -105,7 +105,13 @@ pub(super) fn listed_container(document: &Value) -> Result<ObservedContainer, En
         managed: None,
         stranger: None,
         other_owner: document["Labels"][label::OWNER].as_str().map(fields::plain),
+        network_of: shared_network(&document["HostConfig"]),
     })
+}
+
+/// Whose network it is, by a container's host configuration.
+fn shared_network(host_config: &Value) -> Option<EngineId> {
+    text(host_config, "NetworkMode").strip_prefix("container:")?.parse().ok()
 }
 
 /// The ports in the engine's list: `[{"IP": "0.0.0.0", "PrivatePort": 80, "PublicPort": 8080, "Type": "tcp"}]`.
@@ -237,6 +243,7 @@ pub(super) fn inspected_container(
         })),
         stranger: None,
         other_owner: None,
+        network_of: None,
     })
 }
 

@@ -198,6 +198,14 @@ impl World {
                 .as_str()
                 .filter(|_| ours.is_none())
                 .map(str::to_owned),
+            network_of: container.host["NetworkMode"]
+                .as_str()
+                .filter(|_| ours.is_none())
+                .and_then(|mode| mode.strip_prefix("container:"))
+                .and_then(|owner| {
+                    self.containers.iter().find(|one| one.name == owner || one.id.as_str() == owner)
+                })
+                .map(|owner| owner.id.clone()),
         }
     }
 
