@@ -5,6 +5,7 @@
 //! containerd's. Docker 20.10, Docker 26.1 with containerd's store and Podman 4.3 were seen to give the
 //! foretold ids, with tags and without.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
@@ -18,7 +19,8 @@ use crate::resource::reference::{ImageId, ImageReference};
 /// One archive for an image load, with these images and their tags.
 ///
 /// Guarantees: a layer that several images share is in it once, and the order of `images` and of their
-/// tags does not matter. Fails where a reference is no tag but a digest, which nothing can be loaded as.
+/// tags does not matter. Fails where a reference is no tag but a digest, which nothing can be loaded as; and where the exam
+/// server's program cannot be had any more.
 pub fn archive(images: &[(&PaperImage, Vec<ImageReference>)]) -> io::Result<Vec<u8>> {
     let mut tagged: BTreeMap<&ImageId, Tagged> = BTreeMap::new();
     for (image, references) in images {
@@ -28,14 +30,19 @@ pub fn archive(images: &[(&PaperImage, Vec<ImageReference>)]) -> io::Result<Vec<
         }
     }
 
-    let blobs: BTreeMap<String, &Blob> = tagged
+    let mut blobs: BTreeMap<String, Blob> = tagged
         .values()
-        .flat_map(|(image, _)| [&image.server, &image.paper, &image.config, &image.manifest])
-        .map(|blob| (blob.path(), blob))
+        .flat_map(|(image, _)| [&image.paper, &image.config, &image.manifest])
+        .map(|blob| (blob.path(), blob.clone()))
         .collect();
+    for (image, _) in tagged.values() {
+        if let Entry::Vacant(place) = blobs.entry(image.server.path()?) {
+            place.insert(image.server.layer()?);
+        }
+    }
     let directory = [
         ("index.json", oci_index(tagged.values())),
-        ("manifest.json", docker_manifests(tagged.values())),
+        ("manifest.json", docker_manifests(tagged.values())?),
         ("oci-layout", layout()),
     ];
 
@@ -71,14 +78,14 @@ type Tagged<'a> = (&'a PaperImage, BTreeSet<Tag>);
 
 /// Docker's `manifest.json` (moby image specification, version 1.2, "Combined Image JSON + Filesystem
 /// Changeset Format").
-fn docker_manifests<'a>(images: impl Iterator<Item = &'a Tagged<'a>>) -> Value {
+fn docker_manifests<'a>(images: impl Iterator<Item = &'a Tagged<'a>>) -> io::Result<Value> {
     images
         .map(|(image, tags)| {
-            json!({
+            Ok(json!({
                 "Config": image.config.path(),
                 "RepoTags": tags.iter().map(|tag| &tag.full).collect::<Vec<_>>(),
-                "Layers": [image.server.path(), image.paper.path()],
-            })
+                "Layers": [image.server.path()?, image.paper.path()],
+            }))
         })
         .collect()
 }

@@ -11,9 +11,16 @@ use crate::resource::reference::ImageId;
 /// Bytes with their SHA-256, hashed once; clones share the bytes.
 #[derive(Clone)]
 pub(super) struct Blob {
+    described: Described,
+    bytes: Arc<[u8]>,
+}
+
+/// What is said of bytes without having them.
+#[derive(Debug, Clone)]
+pub(super) struct Described {
     id: ImageId,
     media_type: MediaType,
-    bytes: Arc<[u8]>,
+    size: usize,
 }
 
 /// What a blob is, in the words of Docker's image manifest, version 2, schema 2.
@@ -51,19 +58,10 @@ pub(super) fn is_oci(media_type: &str) -> bool {
     media_type.starts_with("application/vnd.oci.")
 }
 
-impl Blob {
-    pub(super) fn new(media_type: MediaType, bytes: impl Into<Arc<[u8]>>) -> Self {
-        let bytes = bytes.into();
-        Self { id: ImageId::of(&bytes), media_type, bytes }
-    }
-
+impl Described {
     /// The digest; for a config and a manifest also the image's id in one or the other engine.
     pub(super) fn id(&self) -> &ImageId {
         &self.id
-    }
-
-    pub(super) fn bytes(&self) -> &[u8] {
-        &self.bytes
     }
 
     /// Where an archive holds it.
@@ -76,14 +74,41 @@ impl Blob {
         json!({
             "mediaType": self.media_type.as_str(),
             "digest": self.id.as_str(),
-            "size": self.bytes.len(),
+            "size": self.size,
         })
     }
 }
 
+impl Blob {
+    pub(super) fn new(media_type: MediaType, bytes: impl Into<Arc<[u8]>>) -> Self {
+        let bytes = bytes.into();
+        Self { described: Described { id: ImageId::of(&bytes), media_type, size: bytes.len() }, bytes }
+    }
+
+    pub(super) fn described(&self) -> &Described {
+        &self.described
+    }
+
+    pub(super) fn id(&self) -> &ImageId {
+        self.described.id()
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    pub(super) fn path(&self) -> String {
+        self.described.path()
+    }
+
+    pub(super) fn descriptor(&self) -> Value {
+        self.described.descriptor()
+    }
+}
+
 impl fmt::Debug for Blob {
-    /// The id and size; a layer's bytes would fill a log.
+    /// A layer's bytes would fill a log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Blob({}, {} bytes)", self.id, self.bytes.len())
+        write!(f, "Blob({}, {} bytes)", self.id(), self.bytes.len())
     }
 }

@@ -1,6 +1,6 @@
 //! Problem set images, assembled in memory. In: the exam server's program and a paper. Out: an image
-//! whose id is known before any engine has seen it, and the archive that an engine loads. Never does
-//! I/O, and never reads a clock: equal inputs give equal bytes, and so equal ids, on every machine.
+//! whose id is known before any engine has seen it, and the archive that an engine loads. Does no
+//! I/O but that of whoever gives the program, and never reads a clock: equal inputs give equal bytes, and so equal ids, on every machine.
 //!
 //! An image is two layers. The first is the program, shared by all images; the second is the paper
 //! and the empty directory where responses go:
@@ -18,14 +18,17 @@
 mod archive;
 mod blob;
 pub mod on_base;
+mod server;
 mod tar;
 
-use std::sync::{Arc, LazyLock};
+use std::io;
 
 use serde_json::{Value, json};
 
 pub use self::archive::archive;
 use self::blob::{Blob, MediaType};
+pub use self::server::ExamServer;
+use self::server::PROGRAM;
 use self::tar::{Account, Tar};
 use crate::problemset::paper::Paper;
 use crate::resource::digest::canonical_json;
@@ -44,54 +47,13 @@ pub const EXAM_PORT: &str = "8080/tcp";
 const EXAMINER: Account = Account(65532);
 /// When everything in the image was made.
 const EPOCH: &str = "1970-01-01T00:00:00Z";
-/// The exam server's layer, and what it is called in the image.
-const PROGRAM: &str = "invigil-exam";
 /// A second, in the nanoseconds in which an image's config counts.
 const SECOND: u64 = 1_000_000_000;
-
-/// The layer that all problem set images share: the exam server's static program, packed and hashed
-/// once, when the first image asks for it.
-#[derive(Debug, Clone)]
-pub struct ExamServer {
-    layer: Arc<LazyLock<Blob, Pack>>,
-    architecture: &'static str,
-}
-
-/// Packs the program that it holds.
-type Pack = Box<dyn FnOnce() -> Blob + Send + Sync>;
-
-impl ExamServer {
-    /// The layer with this program, which is one for the architecture of the running Invigil.
-    pub fn new(program: &[u8]) -> Self {
-        Self::for_architecture(program, go_architecture(std::env::consts::ARCH))
-    }
-
-    fn for_architecture(program: &[u8], architecture: &'static str) -> Self {
-        let program = program.to_owned();
-        let pack: Pack = Box::new(move || {
-            let mut tar = Tar::default();
-            tar.file(PROGRAM, 0o755, Account::ROOT, &program);
-            Blob::new(MediaType::Layer, tar.finish())
-        });
-        Self { layer: Arc::new(LazyLock::new(pack)), architecture }
-    }
-}
-
-/// Go's name, which image configs use, for an architecture that Rust names otherwise.
-const fn go_architecture(rust: &'static str) -> &'static str {
-    match rust.as_bytes() {
-        b"x86_64" => "amd64",
-        b"x86" => "386",
-        b"aarch64" => "arm64",
-        b"powerpc64" => "ppc64le",
-        _ => rust,
-    }
-}
 
 /// A problem set's image: the exam server with one paper. Clones share the bytes.
 #[derive(Debug, Clone)]
 pub struct PaperImage {
-    server: Blob,
+    server: ExamServer,
     paper: Blob,
     config: Blob,
     manifest: Blob,
@@ -103,8 +65,8 @@ impl PaperImage {
     /// Assembles the image of `paper`.
     ///
     /// Guarantees: what the image holds of the problem set is the paper's JSON, and its name and title
-    /// as labels. Fails only where the paper cannot be written as JSON.
-    pub fn assemble(server: &ExamServer, paper: &Paper) -> Result<Self, serde_json::Error> {
+    /// as labels. Fails only where the paper cannot be written as JSON, or the exam server's program not be had.
+    pub fn assemble(server: &ExamServer, paper: &Paper) -> io::Result<Self> {
         let layer = paper_layer(paper, &Responses::OfTheExaminer)?;
         let defaults = container_defaults(paper, layer.id());
         let config = Blob::new(
@@ -118,7 +80,7 @@ impl PaperImage {
                     {"created": EPOCH, "created_by": "invigil: the exam server"},
                     {"created": EPOCH, "created_by": "invigil: the paper"},
                 ],
-                "rootfs": {"type": "layers", "diff_ids": [server.layer.id(), layer.id()]},
+                "rootfs": {"type": "layers", "diff_ids": [server.id()?, layer.id()]},
             }))?
             .into_bytes(),
         );
@@ -128,12 +90,18 @@ impl PaperImage {
                 "schemaVersion": 2,
                 "mediaType": MediaType::Manifest.as_str(),
                 "config": config.descriptor(),
-                "layers": [server.layer.descriptor(), layer.descriptor()],
+                "layers": [server.descriptor()?, layer.descriptor()],
             }))?
             .into_bytes(),
         );
-        let server = Blob::clone(&server.layer);
-        Ok(Self { server, paper: layer, config, manifest, defaults, items: paper.items.len() })
+        Ok(Self {
+            server: server.clone(),
+            paper: layer,
+            config,
+            manifest,
+            defaults,
+            items: paper.items.len(),
+        })
     }
 
     /// The image's id: the digest of its config.

@@ -5,7 +5,8 @@ use std::io::Read;
 
 use serde_json::Value;
 
-use super::{ExamServer, PaperImage, archive, go_architecture};
+use super::server::go_architecture;
+use super::{ExamServer, PaperImage, archive};
 use crate::problemset::paper::{
     Choice, ItemType, PAPER_FORMAT_VERSION, Paper, PaperItem, Prompt, TextFormat,
 };

@@ -1,6 +1,8 @@
 //! Finds the exam server's program. In: where it may be. Out: the layer made from it, or what to do.
 
-use std::fs;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -15,22 +17,36 @@ const INSTALLED: &str = "/usr/lib/invigil/invigil-exam";
 /// How an ELF file begins.
 const ELF: &[u8] = b"\x7fELF";
 
-/// Reads the exam server: the given file, else the one beside this program, else the installed one.
+/// Opens the exam server: the given file, else the one beside this program, else the installed one.
 pub(super) fn read(given: Option<&Path>) -> Result<ExamServer> {
     let path = match given {
         Some(path) => path.to_owned(),
         None => find()?,
     };
-    let program =
-        fs::read(&path).with_context(|| format!("while reading the exam server {}", path.display()))?;
-    if !program.starts_with(ELF) {
+    let opened = File::open(&path).and_then(|program| {
+        let mut begin = [0; ELF.len()];
+        // A file that is shorter is no program either.
+        let read = program.read_at(&mut begin, 0)?;
+        Ok((program, begin.get(..read) == Some(ELF)))
+    });
+    let (program, is_program) =
+        opened.with_context(|| format!("while reading the exam server {}", path.display()))?;
+    if !is_program {
         return Err(Advised {
             message: format!("{} is not a program for Linux", path.display()),
             hint: "--exam-server takes the invigil-exam that was built with this invigil",
         }
         .into());
     }
-    Ok(ExamServer::new(&program))
+    Ok(ExamServer::given_by(move || whole(&program)))
+}
+
+/// All of the file that was opened, be there another one under its name by now.
+fn whole(program: &File) -> io::Result<Vec<u8>> {
+    let size = usize::try_from(program.metadata()?.len()).map_err(io::Error::other)?;
+    let mut bytes = vec![0; size];
+    program.read_exact_at(&mut bytes, 0)?;
+    Ok(bytes)
 }
 
 fn find() -> Result<PathBuf> {

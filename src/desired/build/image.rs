@@ -1,6 +1,7 @@
 //! An image's manifest, and a problem set's, made into the image that should be there.
 
 use std::collections::BTreeSet;
+use std::io;
 
 use super::{Build, Fault, absolute, unless_wrong};
 use crate::assembly::PaperImage;
@@ -56,7 +57,7 @@ impl Build<'_> {
         set: &ProblemSet,
     ) -> Result<DesiredImage, Vec<Fault>> {
         let root = FieldPath::root();
-        let unwritten = |error: serde_json::Error| vec![(root.clone(), error.to_string())];
+        let unwritten = |error: io::Error| vec![(root.clone(), error.to_string())];
         let tag = tag_of(set).map_err(|error| vec![(root.key("image"), error)])?;
         let called = |source| DesiredImage {
             legacy_id: set.legacy_image_id.clone(),
@@ -66,7 +67,7 @@ impl Build<'_> {
             let paper = PaperImage::assemble(self.server, &set.paper).map_err(unwritten)?;
             return Ok(called(ImageOrigin::Paper(paper)));
         };
-        let paper = PaperLayer::assemble(&set.paper).map_err(unwritten)?;
+        let paper = PaperLayer::assemble(&set.paper).map_err(|error| unwritten(error.into()))?;
         self.starts_from.insert(manifest.id.name.clone(), [base.clone()].into());
         // Whether a manifest describes the base is seen when all are read.
         let image = OnBase { paper, base: base.clone(), decided: Decided::ByEngine };
