@@ -150,6 +150,7 @@ async fn observe<E: Observe>(
         owner: setup.owner.clone(),
         containers: desired.containers.keys().cloned().collect(),
         images: desired.references(),
+        assembled: desired.assembled(),
         adopted: taken_over(desired),
         at_registries: setup.registries.due(at_registries, Instant::now()),
     };

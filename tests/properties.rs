@@ -283,6 +283,7 @@ fn observe(engine: &MemoryEngine, desired: &Desired) -> Observed {
         owner: owner(),
         containers: BTreeSet::new(),
         images,
+        assembled: BTreeMap::new(),
         adopted,
         at_registries,
     }))

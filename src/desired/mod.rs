@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use crate::assembly::PaperImage;
+use crate::fields::{self, Live};
 use crate::resource::container::{ContainerSpec, PlacedFile};
 use crate::resource::duration::Duration;
 use crate::resource::image::{CHECK_EVERY, PullPolicy};
@@ -57,6 +58,15 @@ impl Desired {
     /// The images that containers are to be made from, by reference.
     pub fn references(&self) -> BTreeSet<ImageReference> {
         self.containers.values().map(|container| container.reference.clone()).collect()
+    }
+
+    /// What the images that were assembled here give to their containers, by their ids, which are digests of it.
+    pub fn assembled(&self) -> BTreeMap<ImageId, Live> {
+        let papers = self.images.values().filter_map(|image| match &image.source {
+            ImageOrigin::Paper(paper) => Some(paper),
+            _ => None,
+        });
+        papers.flat_map(|paper| paper.ids().map(|id| (id, fields::read_image(paper.config())))).collect()
     }
 
     /// What registries are asked for, and how old an answer may be.

@@ -45,6 +45,7 @@ use serde_json::Value;
 pub use self::touch::{Heard, Manner, Touch};
 pub use self::usage::Usage;
 pub use crate::convert::export::Listed;
+use crate::fields::Live;
 use crate::observed::{EngineId, Observed};
 use crate::plan::Step;
 use crate::resource::env::without_passwords;
@@ -64,6 +65,8 @@ pub struct Scope {
     pub containers: BTreeSet<Name>,
     /// Images that containers are to be made from, whose config is wanted too.
     pub images: BTreeSet<ImageReference>,
+    /// Images whose config is known from their id, so that it need not be asked for.
+    pub assembled: BTreeMap<ImageId, Live>,
     /// Containers that are looked at closely if they bear these names, though nobody's Invigil made them, and for which
     /// resources.
     pub adopted: BTreeMap<String, Name>,

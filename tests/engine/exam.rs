@@ -1,7 +1,10 @@
 //! An exam on a real engine: how soon it is known to be well, at its start and after a pause, and how often it is asked from then on.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use invigil::engine::{Observe, Scope};
+use invigil::observed::Observed;
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -82,4 +85,33 @@ async fn an_exam_that_was_held_for_a_moment_is_soon_well_again() {
     let image = docker(&["commit", &seat]);
     docker(&["rmi", image.trim()]);
     healthy_within(&seat, SOON).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_exams_image_gives_to_its_containers_is_known_without_asking_the_engine() {
+    let host = Host::new("known").await;
+    healthy_seat(&host).await;
+    let wanted = host.wanted();
+    let scope = Scope {
+        owner: host.prefix.parse().expect("an owner"),
+        containers: wanted.desired.containers.keys().cloned().collect(),
+        images: wanted.desired.references(),
+        assembled: wanted.desired.assembled(),
+        adopted: BTreeMap::new(),
+        at_registries: BTreeSet::new(),
+    };
+    let config = |observed: Observed| {
+        let seat = observed.containers.into_iter().find(|one| one.name == host.name("seat")).expect("a seat");
+        observed
+            .images
+            .into_iter()
+            .find(|image| Some(&image.id) == seat.image.as_ref())
+            .expect("its image")
+            .config
+    };
+    let known = config(host.engine.observe(&scope).await.expect("a look"));
+    let asked = Scope { assembled: BTreeMap::new(), ..scope };
+    let asked = config(host.engine.observe(&asked).await.expect("a look"));
+    assert!(known.as_ref().is_some_and(|known| known.contains_key("healthcheck")), "{known:?}");
+    assert_eq!(known, asked);
 }

@@ -67,6 +67,7 @@ fn observe(engine: &MemoryEngine, wanted: &Wanted) -> Observed {
         owner: owner(),
         containers: std::collections::BTreeSet::new(),
         images,
+        assembled: BTreeMap::new(),
         adopted,
         at_registries,
     }))

@@ -171,6 +171,7 @@ impl Stage {
             owner: owner(),
             containers: [].into(),
             images: [].into(),
+            assembled: [].into(),
             adopted: [].into(),
             at_registries: [].into(),
         };

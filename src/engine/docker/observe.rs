@@ -58,6 +58,7 @@ pub(super) async fn observe(engine: &Session, scope: &Scope) -> Result<Observed,
     let wanted: Vec<String> = listed
         .iter()
         .filter(|image| used.contains(&image.id) || !image.references.is_disjoint(&scope.images))
+        .filter(|image| !scope.assembled.contains_key(&image.id))
         .map(|image| image.id.as_str().to_owned())
         .collect();
     let mut configs: HashMap<String, (Live, Option<String>)> = stream::iter(wanted)
@@ -75,7 +76,8 @@ pub(super) async fn observe(engine: &Session, scope: &Scope) -> Result<Observed,
         }
     }
     for image in &mut listed {
-        image.config = configs.remove(image.id.as_str()).map(|(live, _)| live);
+        let asked = configs.remove(image.id.as_str()).map(|(live, _)| live);
+        image.config = asked.or_else(|| scope.assembled.get(&image.id).cloned());
     }
     observed.images = listed;
     sort(&mut observed);

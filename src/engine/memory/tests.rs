@@ -73,6 +73,7 @@ async fn law_1_a_lost_or_unreadable_engine_is_an_error_and_not_an_empty_world() 
         owner,
         containers: std::collections::BTreeSet::new(),
         images: std::collections::BTreeSet::new(),
+        assembled: std::collections::BTreeMap::new(),
         adopted: std::collections::BTreeMap::new(),
         at_registries: std::collections::BTreeSet::new(),
     };
