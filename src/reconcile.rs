@@ -224,19 +224,19 @@ pub async fn apply<E: Perform>(
     for reference in plan.nodes.iter().filter_map(|node| node.step.asks_registry()) {
         setup.registries.forget(reference);
     }
-    remember(plan, &outcomes, &setup.records).await;
+    remember(plan, &outcomes, setup).await;
     outcomes
 }
 
 /// Remembers what containers do now by their manifests' word. Nothing waits for it: where it cannot be written, every later
 /// pass tries again.
-async fn remember(plan: &Plan, outcomes: &Outcomes, records: &Records) {
+pub async fn remember(plan: &Plan, outcomes: &Outcomes, setup: &Setup) {
     let is_so =
         |id: &ResourceId| plan.unchanged.contains(id) || (outcomes.done.contains(id) && plan.tries(id));
     let turned: Vec<_> =
         plan.turned.iter().filter(|(id, _)| is_so(id)).map(|(_, turned)| turned.clone()).collect();
     if !turned.is_empty() {
-        let _ = records.turn(turned).await;
+        let _ = setup.records.turn(turned).await;
     }
 }
 

@@ -134,6 +134,7 @@ pub(super) async fn pass(
     check(&wanted, &plan)?;
     print(&(aim.text(&plan) + &Revision::of(&wanted, &setup.owner).await.text()))?;
     if plan.nodes.is_empty() {
+        reconcile::remember(&plan, &Outcomes::default(), setup).await;
         return Ok(code(plan.is_empty() && !wanted.has_errors()));
     }
     if aim.is_asked(&plan) && !approved {

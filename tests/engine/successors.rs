@@ -1,6 +1,7 @@
 //! Successors that cannot have what they need: a port, an image. In: a container that runs, and a manifest of it that asks
 //! for more. What was there goes on, or is put back.
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use invigil::execute::Outcomes;
@@ -213,11 +214,27 @@ async fn a_container_is_stopped_and_started_though_that_cannot_be_remembered() {
     host.apply().await;
     let owner = host.name("");
     let beside = format!(".{}.records.json.{}.new", owner.trim_end_matches('-'), std::process::id());
-    std::fs::create_dir_all(host.state().join(beside)).expect("a directory in the file's place");
+    let beside = host.state().join(beside);
+    std::fs::create_dir_all(&beside).expect("a directory in the file's place");
     for (state, is_up) in [("stopped", "false"), ("running", "true"), ("paused", "true")] {
         host.container("c", &sleeper(&format!(", state: {state}")));
         host.apply().await;
         assert_eq!(host.inspect("c", "{{.State.Running}}"), is_up, "{state}");
     }
-    assert!(!host.state().join(format!("{}.records.json", owner.trim_end_matches('-'))).exists());
+    let records = host.state().join(format!("{}.records.json", owner.trim_end_matches('-')));
+    assert!(!records.exists());
+
+    // Once it can be, an `apply` that has nothing else to do does it.
+    std::fs::remove_dir(beside).expect("the directory");
+    let apply = Command::new(env!("CARGO_BIN_EXE_invigil"))
+        .args(["apply", "--owner", &host.prefix, "--state-dir"])
+        .arg(host.state())
+        .arg(host.path())
+        .output()
+        .expect("invigil");
+    let said = String::from_utf8_lossy(&apply.stdout);
+    assert!(said.contains("Nothing to do; 1 unchanged."), "{said}");
+    let kept =
+        std::fs::read_to_string(&records).unwrap_or_else(|error| panic!("{}: {error}", records.display()));
+    assert!(kept.contains("\"state\": \"paused\""), "{kept}");
 }
