@@ -59,6 +59,7 @@ cases!(
     dependency_that_stays_sick_fails_who_waits_for_it,
     disconnected_by_hand_is_connected,
     disk_with_room_for_images_gets_them,
+    down_container_is_started_while_a_network_that_it_is_to_join_cannot_be_had,
     former_generation_stays_while_its_container_is_held,
     former_generation_stays_while_its_successor_is_blocked,
     former_generation_stays_while_somebody_uses_it,
