@@ -28,7 +28,9 @@ const HANGING_MAX: usize = 16;
 
 /// Looks at the host of the engine that listens on `socket`.
 pub async fn look(socket: &Path, desired: &Desired) -> HostFacts {
-    let process = engine_process(socket).await;
+    let publishes = desired.containers.values().any(|container| !container.spec.ports.is_empty());
+    // The kernel goes through all connections of the host for it.
+    let process = if publishes { engine_process(socket).await } else { None };
     let specs = desired.containers.values().map(|container| &container.spec);
     let images = desired.images.values().filter_map(|image| match &image.source {
         ImageOrigin::Made(recipe) => Some(recipe),
@@ -49,11 +51,18 @@ pub async fn look(socket: &Path, desired: &Desired) -> HostFacts {
     HostFacts { absent_paths, ..facts.unwrap_or_default() }
 }
 
-/// The paths that have to be there before containers that are down can be started as they were made, and are not there.
-pub async fn absent_below(containers: &[ObservedContainer]) -> BTreeSet<String> {
+/// What containers that are down need of the host before they can be started as they were made.
+pub async fn look_below(socket: &Path, containers: &[ObservedContainer], facts: &mut HostFacts) {
     let down = containers.iter().filter(|container| !container.status.is_up());
-    let specs = down.filter_map(|container| container.managed.as_ref()?.created.as_ref());
-    which(specs.flat_map(ContainerSpec::required_paths).map(str::to_owned).collect(), is_absent, LOOK).await
+    let specs: Vec<&ContainerSpec> =
+        down.filter_map(|container| container.managed.as_ref()?.created.as_ref()).collect();
+    let paths = specs.iter().flat_map(|spec| spec.required_paths()).map(str::to_owned).collect();
+    facts.absent_paths.extend(which(paths, is_absent, LOOK).await);
+    if facts.ports.is_none() && specs.iter().any(|spec| !spec.ports.is_empty()) {
+        let process = engine_process(socket).await;
+        let ports = tokio::task::spawn_blocking(move || process.and_then(held_ports)).await;
+        facts.ports = ports.unwrap_or_default();
+    }
 }
 
 /// The directories in which what is taken out of containers is to be kept, and in which nothing can be written.

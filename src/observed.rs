@@ -95,7 +95,8 @@ pub type StartedAt = u64;
 /// What is known of the engine's host; nothing of one that is not this one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HostFacts {
-    /// The ports that processes hold, those that publish containers' ports among them.
+    /// The ports that processes hold, those that publish containers' ports among them; where no container publishes any,
+    /// nobody looked.
     pub ports: Option<Vec<HeldPort>>,
     /// Sources of binds, and files of builds' secrets, that are certainly not there.
     pub absent_paths: BTreeSet<String>,

@@ -163,8 +163,8 @@ async fn observe<E: Observe>(
     let engine = Recorded::new(engine, &setup.records);
     let (observed, mut host) = tokio::join!(engine.observe(&scope), at_host);
     let observed = observed?;
-    if setup.socket.is_some() {
-        host.absent_paths.extend(host::absent_below(&observed.containers).await);
+    if let Some(socket) = &setup.socket {
+        host::look_below(socket, &observed.containers, &mut host).await;
         host.unwritable = host::unwritable(desired, &observed.containers).await;
     }
     let suspension = setup.suspension.clone();

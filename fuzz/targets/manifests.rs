@@ -128,6 +128,7 @@ fn plan(engine: &MemoryEngine, desired: &Desired) -> Plan {
         owner: owner(),
         containers: BTreeSet::new(),
         images: desired.references(),
+        assembled: std::collections::BTreeMap::new(),
         adopted: taken_over(desired),
         at_registries: BTreeSet::new(),
     };

@@ -128,8 +128,9 @@ pub(super) async fn pass(
     let turns = Turns::of(&setup.owner)?;
     let mut turn = turn(&turns).await?;
     // Not before its turn: what waits may be overtaken, and must not bring back what was wanted before.
+    let engine = engine.connecting();
     let mut wanted = wanted(manifests, setup)?;
-    let engine = DockerEngine::new(engine.connect().await?);
+    let engine = DockerEngine::new(engine.await?);
     let mut plan = aim.plan(&wanted, setup, &engine).await?;
     check(&wanted, &plan)?;
     print(&(aim.text(&plan) + &Revision::of(&wanted, &setup.owner).await.text()))?;

@@ -55,8 +55,9 @@ pub(super) async fn plan(args: &PlanArgs) -> Result<ExitCode> {
     let PassArgs { manifests, owner, .. } = &args.pass;
     let approved = args.approval.allow_removals;
     let setup = args.pass.setup(default_parallelism(), args.space.min_free_space, approved)?;
+    let engine = args.pass.engine.connecting();
     let wanted = wanted(manifests, &setup)?;
-    let engine = args.pass.engine.connect().await?;
+    let engine = engine.await?;
     let plan = reconcile::plan(&wanted, &BTreeMap::new(), &setup, &engine).await.context("while planning")?;
     let revision = Revision::of(&wanted, &setup.owner).await;
     match args.output {

@@ -118,6 +118,12 @@ impl EngineArgs {
     pub(in crate::cli) async fn connect(&self) -> Result<DockerReader, EngineError> {
         self.reader().connect().await
     }
+
+    /// Begins to, while the caller is at something else: an engine takes a while to say what it is.
+    pub(in crate::cli) fn connecting(&self) -> impl Future<Output = anyhow::Result<DockerReader>> + use<> {
+        let connecting = tokio::spawn(self.reader().connect());
+        async { Ok(connecting.await??) }
+    }
 }
 
 /// Whose host this is.
