@@ -25,6 +25,9 @@ const ATTEMPTS: usize = 8;
 const PAUSE: Duration = Duration::from_millis(60);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
+/// Where engines list containers.
+const ALL_CONTAINERS: &str = "/containers/json?all=true";
+
 pub(super) async fn observe(engine: &Session, scope: &Scope) -> Result<Observed, EngineError> {
     let at_registries = async { Ok(registry::ask(engine, &scope.at_registries).await) };
     let ((containers, identities), images, networks, volumes, at_registries) = try_join!(
@@ -126,12 +129,48 @@ fn listed(what: &str, answer: Value) -> Result<Vec<Value>, EngineError> {
 }
 
 pub(super) async fn all_containers(engine: &Session) -> Result<Vec<Value>, EngineError> {
-    let containers = asked(engine, "the containers", "/containers/json?all=true").await?;
+    let containers = asked(engine, "the containers", ALL_CONTAINERS).await?;
     let mut containers = listed("the containers", containers)?;
     if engine.is_podman {
         containers.iter_mut().for_each(podman::listed);
     }
     Ok(containers)
+}
+
+/// What is kept of a container that the engine lists.
+struct Entry {
+    id: String,
+    /// As what manifests know it.
+    known_as: String,
+    whose: Whose,
+}
+
+enum Whose {
+    /// Ours, which resource, and what our labels on it say.
+    Ours(Name, Option<String>),
+    /// Nobody's, or another Invigil's.
+    Others(Box<ObservedContainer>),
+}
+
+impl Entry {
+    fn of(mut document: Value, engine: &Session, owner: &Owner) -> Result<Self, EngineError> {
+        if engine.is_podman {
+            podman::listed(&mut document);
+        }
+        let what = format!("container {}", parse::container_name(&document));
+        let whose = match parse::resource(&document["Labels"], owner, Kind::Container, &what)? {
+            Some(name) => Whose::Ours(name, label::identity(&document["Labels"])),
+            None => Whose::Others(Box::new(parse::listed_container(&document)?)),
+        };
+        let id = document["Id"].as_str().unwrap_or_default().to_owned();
+        Ok(Self { id, known_as: parse::known_as(&document, owner)?, whose })
+    }
+}
+
+async fn entries(engine: &Session, owner: &Owner) -> Result<Vec<Entry>, EngineError> {
+    let docker = engine.kept_at(ALL_CONTAINERS)?;
+    let ask = || raw::list(&docker, |document| Entry::of(document, engine, owner));
+    read(engine, "the containers", ask).await?.into_iter().collect()
 }
 
 pub(super) async fn images(engine: &Session) -> Result<Vec<Value>, EngineError> {
@@ -207,38 +246,33 @@ async fn containers(
     engine: &Session,
     scope: &Scope,
 ) -> Result<(Vec<ObservedContainer>, HashMap<EngineId, String>), EngineError> {
-    let (listed, mut known) = try_join!(all_containers(engine), by_name(engine, scope))?;
-    let names: BTreeMap<String, String> = listed
-        .iter()
-        .map(|document| {
-            let id = document["Id"].as_str().unwrap_or_default().to_owned();
-            Ok((id, parse::known_as(document, &scope.owner)?))
-        })
-        .collect::<Result<_, EngineError>>()?;
+    let (listed, mut known) = try_join!(entries(engine, &scope.owner), by_name(engine, scope))?;
+    let mut names = BTreeMap::new();
     let mut containers = Vec::new();
     let mut identities = HashMap::new();
     let mut ours: Vec<(String, Name)> = Vec::new();
     let mut strangers: Vec<(String, Name)> = Vec::new();
-    for document in &listed {
-        let what = format!("container {}", parse::container_name(document));
-        if let Some(name) = parse::resource(&document["Labels"], &scope.owner, Kind::Container, &what)? {
-            let id = document["Id"].as_str().unwrap_or_default();
-            if let (Ok(id), Some(identity)) = (id.parse(), label::identity(&document["Labels"])) {
-                identities.insert(id, identity);
+    for Entry { id, known_as, whose } in listed {
+        names.insert(id.clone(), known_as);
+        match whose {
+            Whose::Ours(name, identity) => {
+                if let (Ok(id), Some(identity)) = (id.parse(), identity) {
+                    identities.insert(id, identity);
+                }
+                match known.remove(&id) {
+                    Some(container) => containers.push(container),
+                    None => ours.push((id, name)),
+                }
             }
-            match known.remove(id) {
-                Some(container) => containers.push(container),
-                None => ours.push((id.to_owned(), name)),
+            Whose::Others(container) => {
+                let adopted = scope.adopted.get(&container.name).filter(|_| container.other_owner.is_none());
+                match adopted {
+                    Some(name) => strangers.push((id, name.clone())),
+                    None => containers.push(*container),
+                }
             }
-            continue;
-        }
-        let container = parse::listed_container(document)?;
-        match scope.adopted.get(&container.name).filter(|_| container.other_owner.is_none()) {
-            Some(name) => strangers.push((container.id.as_str().to_owned(), name.clone())),
-            None => containers.push(container),
         }
     }
-    drop(listed);
     let names = &names;
     let inspected: Vec<Option<ObservedContainer>> = stream::iter(ours)
         .map(|(id, name)| inspect(engine, id, name, names))

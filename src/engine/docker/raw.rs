@@ -1,6 +1,7 @@
 //! Calls whose answers bollard 0.21 cannot read: `BuildKit`'s, and those that it does not have. In: a method, a path
 //! and a body. Out: bytes.
 
+use std::fmt;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
@@ -13,6 +14,8 @@ use hyper::Method;
 use hyper::body::{Bytes, Frame};
 use hyper::header::HeaderValue;
 use hyper::http::uri::PathAndQuery;
+use serde::Deserializer as _;
+use serde::de::{SeqAccess, Visitor};
 use serde_json::Value;
 
 use super::Session;
@@ -103,6 +106,34 @@ pub(super) async fn json(docker: &Docker) -> Result<Value, Error> {
     let bytes = whole(get(docker)).await?;
     serde_json::from_slice(&bytes)
         .map_err(|error| Error::JsonDataError { message: error.to_string(), column: error.column() })
+}
+
+/// What becomes of each entry of the list that the engine answers to a GET. Of a thousand entries one is there at a time: all
+/// of them are larger than what a pass keeps of them.
+pub(super) async fn list<T>(docker: &Docker, each: impl FnMut(Value) -> T) -> Result<Vec<T>, Error> {
+    let bytes = whole(get(docker)).await?;
+    let mut json = serde_json::Deserializer::from_slice(&bytes);
+    let read = json.deserialize_seq(Entries(each)).and_then(|entries| json.end().map(|()| entries));
+    read.map_err(|error| Error::JsonDataError { message: error.to_string(), column: error.column() })
+}
+
+/// Reads a list entry by entry.
+struct Entries<F>(F);
+
+impl<'de, T, F: FnMut(Value) -> T> Visitor<'de> for Entries<F> {
+    type Value = Vec<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut list: A) -> Result<Vec<T>, A::Error> {
+        let mut entries = Vec::new();
+        while let Some(entry) = list.next_element()? {
+            entries.push((self.0)(entry));
+        }
+        Ok(entries)
+    }
 }
 
 fn parsed(path: &str) -> Result<PathAndQuery, EngineError> {
