@@ -59,6 +59,10 @@ pub(super) fn is_oci(media_type: &str) -> bool {
 }
 
 impl Described {
+    pub(super) const fn new(id: ImageId, media_type: MediaType, size: usize) -> Self {
+        Self { id, media_type, size }
+    }
+
     /// The digest; for a config and a manifest also the image's id in one or the other engine.
     pub(super) fn id(&self) -> &ImageId {
         &self.id
@@ -82,7 +86,7 @@ impl Described {
 impl Blob {
     pub(super) fn new(media_type: MediaType, bytes: impl Into<Arc<[u8]>>) -> Self {
         let bytes = bytes.into();
-        Self { described: Described { id: ImageId::of(&bytes), media_type, size: bytes.len() }, bytes }
+        Self { described: Described::new(ImageId::of(&bytes), media_type, bytes.len()), bytes }
     }
 
     pub(super) fn described(&self) -> &Described {

@@ -27,8 +27,8 @@ use serde_json::{Value, json};
 
 pub use self::archive::archive;
 use self::blob::{Blob, MediaType};
-pub use self::server::ExamServer;
 use self::server::PROGRAM;
+pub use self::server::{ExamServer, Program};
 use self::tar::{Account, Tar};
 use crate::problemset::paper::Paper;
 use crate::resource::digest::canonical_json;

@@ -3,25 +3,34 @@
 //! seldom needed: whoever needs them asks for the program again.
 
 use std::fmt;
-use std::io;
+use std::io::{self, Cursor, Read, Write};
 use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 
 use super::blob::{Blob, Described, MediaType};
-use super::tar::{Account, Tar};
+use super::tar::{Account, around};
+use crate::resource::digest::Sha256Sum;
 use crate::resource::reference::ImageId;
 
 /// What the exam server's program is called in the image.
 pub(super) const PROGRAM: &str = "invigil-exam";
 
+/// A program that is about to be read.
+pub struct Program {
+    /// How many bytes it has.
+    pub size: usize,
+    /// The bytes.
+    pub bytes: Box<dyn Read>,
+}
+
 /// Gives the program, each time it is asked.
-type Program = Box<dyn Fn() -> io::Result<Vec<u8>> + Send + Sync>;
+type Giver = Box<dyn Fn() -> io::Result<Program> + Send + Sync>;
 
 /// The exam server. Clones share what is known of its layer.
 #[derive(Clone)]
 pub struct ExamServer {
-    program: Arc<Program>,
+    program: Arc<Giver>,
     layer: Arc<OnceLock<Described>>,
     pub(super) architecture: &'static str,
 }
@@ -29,13 +38,15 @@ pub struct ExamServer {
 impl ExamServer {
     /// This program, which is one for the architecture of the running Invigil.
     pub fn new(program: &[u8]) -> Self {
-        let program = program.to_owned();
-        Self::given_by(move || Ok(program.clone()))
+        let program: Arc<[u8]> = program.into();
+        let given =
+            move || Ok(Program { size: program.len(), bytes: Box::new(Cursor::new(Arc::clone(&program))) });
+        Self::given_by(given)
     }
 
     /// The program that `program` gives, the same one each time: it is asked when the first image is assembled, and for each
     /// archive.
-    pub fn given_by(program: impl Fn() -> io::Result<Vec<u8>> + Send + Sync + 'static) -> Self {
+    pub fn given_by(program: impl Fn() -> io::Result<Program> + Send + Sync + 'static) -> Self {
         Self {
             program: Arc::new(Box::new(program)),
             layer: Arc::default(),
@@ -65,7 +76,9 @@ impl ExamServer {
 
     /// The layer. Fails if the program is another one by now than images were assembled with.
     pub(super) fn layer(&self) -> io::Result<Blob> {
-        let blob = self.pack()?;
+        let mut bytes = Vec::new();
+        self.pack(&mut bytes)?;
+        let blob = Blob::new(MediaType::Layer, bytes);
         if self.layer.get_or_init(|| blob.described().clone()).id() != blob.id() {
             return Err(io::Error::other("the exam server's program was overwritten since invigil began"));
         }
@@ -76,14 +89,22 @@ impl ExamServer {
         if let Some(described) = self.layer.get() {
             return Ok(described);
         }
-        let described = self.pack()?.described().clone();
+        let mut sum = Sha256Sum::default();
+        let size = self.pack(&mut sum)?;
+        let described = Described::new(ImageId::of_hashed(sum), MediaType::Layer, size);
         Ok(self.layer.get_or_init(|| described))
     }
 
-    fn pack(&self) -> io::Result<Blob> {
-        let mut tar = Tar::default();
-        tar.file(PROGRAM, 0o755, Account::ROOT, &(self.program)()?);
-        Ok(Blob::new(MediaType::Layer, tar.finish()))
+    /// Writes the layer, of which it gives the size.
+    fn pack(&self, to: &mut impl Write) -> io::Result<usize> {
+        let Program { size, bytes } = (self.program)()?;
+        let (before, after) = around(PROGRAM, 0o755, Account::ROOT, size);
+        to.write_all(&before)?;
+        if io::copy(&mut bytes.take(size as u64), to)? != size as u64 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        to.write_all(&after)?;
+        Ok(before.len() + size + after.len())
     }
 }
 
@@ -115,12 +136,14 @@ mod tests {
         static ASKED: AtomicUsize = AtomicUsize::new(0);
         let server = ExamServer::given_by(|| {
             let asked = ASKED.fetch_add(1, Ordering::Relaxed);
-            Ok(if asked < 3 { b"one".to_vec() } else { b"another".to_vec() })
+            let program: &[u8] = if asked < 4 { b"one" } else { b"another" };
+            Ok(Program { size: program.len(), bytes: Box::new(program) })
         });
         assert_eq!(ASKED.load(Ordering::Relaxed), 0);
         let id = server.id().unwrap().clone();
         server.descriptor().unwrap();
         assert_eq!(ASKED.load(Ordering::Relaxed), 1, "what is known is not asked for");
+        assert_eq!(server.descriptor().unwrap()["size"], server.layer().unwrap().bytes().len());
         assert_eq!((server.layer().unwrap().id(), server.layer().unwrap().id()), (&id, &id));
         let why = server.layer().unwrap_err().to_string();
         assert_eq!(why, "the exam server's program was overwritten since invigil began");

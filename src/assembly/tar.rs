@@ -14,6 +14,13 @@ impl Account {
     pub(super) const ROOT: Self = Self(0);
 }
 
+/// What stands before and after the content of a file of so many bytes that is alone in a tar file.
+pub(super) fn around(name: &str, mode: u32, account: Account, size: usize) -> (Vec<u8>, Vec<u8>) {
+    let mut before = Tar::default();
+    before.header(name, EntryType::Regular, mode, account, size);
+    (before.bytes, vec![0; size.next_multiple_of(BLOCK) - size + 2 * BLOCK])
+}
+
 /// A tar file being written, in memory: nothing here can fail.
 #[derive(Debug, Default)]
 pub(super) struct Tar {

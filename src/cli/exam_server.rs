@@ -1,14 +1,15 @@
 //! Finds the exam server's program. In: where it may be. Out: the layer made from it, or what to do.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 
 use super::report::Advised;
-use crate::assembly::ExamServer;
+use crate::assembly::{ExamServer, Program};
 
 /// The program's name, beside `invigil`'s own.
 const PROGRAM: &str = "invigil-exam";
@@ -38,15 +39,25 @@ pub(super) fn read(given: Option<&Path>) -> Result<ExamServer> {
         }
         .into());
     }
-    Ok(ExamServer::given_by(move || whole(&program)))
+    let program = Arc::new(program);
+    Ok(ExamServer::given_by(move || {
+        let size = usize::try_from(program.metadata()?.len()).map_err(io::Error::other)?;
+        Ok(Program { size, bytes: Box::new(FromStart { file: Arc::clone(&program), at: 0 }) })
+    }))
 }
 
-/// All of the file that was opened, be there another one under its name by now.
-fn whole(program: &File) -> io::Result<Vec<u8>> {
-    let size = usize::try_from(program.metadata()?.len()).map_err(io::Error::other)?;
-    let mut bytes = vec![0; size];
-    program.read_exact_at(&mut bytes, 0)?;
-    Ok(bytes)
+/// The file that was opened, be there another one under its name by now, whoever else reads it.
+struct FromStart {
+    file: Arc<File>,
+    at: u64,
+}
+
+impl Read for FromStart {
+    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read_at(to, self.at)?;
+        self.at += read as u64;
+        Ok(read)
+    }
 }
 
 fn find() -> Result<PathBuf> {

@@ -1,6 +1,7 @@
 //! Canonical JSON and SHA-256. In: values and bytes. Out: the same text for equal values, everywhere.
 
 use std::fmt::{self, Write};
+use std::io;
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -15,6 +16,28 @@ pub fn canonical_json<T: Serialize>(value: &T) -> Result<String, serde_json::Err
 /// The SHA-256 of bytes, as 64 lower-case hexadecimal digits.
 pub fn sha256_hex(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
+}
+
+/// The SHA-256 of what is written into it.
+#[derive(Default)]
+pub struct Sha256Sum(Sha256);
+
+impl Sha256Sum {
+    /// Of all of it, as 64 lower-case hexadecimal digits.
+    pub fn hex(self) -> String {
+        hex(&self.0.finalize())
+    }
+}
+
+impl io::Write for Sha256Sum {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// The HMAC-SHA256 of bytes (RFC 2104), as 64 lower-case hexadecimal digits: a digest that nobody can

@@ -183,6 +183,11 @@ impl ImageId {
         Self(format!("{}{}", Self::ALGORITHM, super::digest::sha256_hex(content)))
     }
 
+    /// The same of content that was hashed as it came.
+    pub fn of_hashed(content: super::digest::Sha256Sum) -> Self {
+        Self(format!("{}{}", Self::ALGORITHM, content.hex()))
+    }
+
     /// The id with its algorithm.
     pub fn as_str(&self) -> &str {
         &self.0
