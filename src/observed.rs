@@ -202,6 +202,8 @@ pub struct ObservedNetwork {
     pub created: Option<NetworkSpec>,
     /// What it is like.
     pub spec: NetworkSpec,
+    /// Whether it is only what others are made after (`docker network create --config-only`), and has no addresses itself.
+    pub is_pattern: bool,
 }
 
 /// A volume on the engine.

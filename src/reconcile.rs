@@ -165,8 +165,9 @@ async fn observe<E: Observe>(
     let observed = observed?;
     if let Some(socket) = &setup.socket {
         host::look_below(socket, &observed.containers, &mut host).await;
-        host.unwritable = host::unwritable(desired, &observed.containers).await;
     }
+    // Of this host, wherever the engine is: what is taken out of its containers is kept here.
+    host.unwritable = host::unwritable(desired, &observed.containers).await;
     let suspension = setup.suspension.clone();
     host.suspended =
         host::reading(move || suspension.read()).await.map_err(|error| EngineError::Unreadable {

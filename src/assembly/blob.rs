@@ -68,6 +68,11 @@ impl Described {
         &self.id
     }
 
+    /// How many bytes it has.
+    pub(super) const fn size(&self) -> usize {
+        self.size
+    }
+
     /// Where an archive holds it.
     pub(super) fn path(&self) -> String {
         format!("blobs/sha256/{}", self.id.hex())
@@ -87,10 +92,6 @@ impl Blob {
     pub(super) fn new(media_type: MediaType, bytes: impl Into<Arc<[u8]>>) -> Self {
         let bytes = bytes.into();
         Self { described: Described::new(ImageId::of(&bytes), media_type, bytes.len()), bytes }
-    }
-
-    pub(super) fn described(&self) -> &Described {
-        &self.described
     }
 
     pub(super) fn id(&self) -> &ImageId {

@@ -1,6 +1,7 @@
 //! Problem set images, assembled in memory. In: the exam server's program and a paper. Out: an image
 //! whose id is known before any engine has seen it, and the archive that an engine loads. Does no
-//! I/O but that of whoever gives the program, and never reads a clock: equal inputs give equal bytes, and so equal ids, on every machine.
+//! I/O but that of whoever gives the program, and never reads a clock: equal inputs give equal bytes,
+//! and so equal ids, on every machine.
 //!
 //! An image is two layers. The first is the program, shared by all images; the second is the paper
 //! and the empty directory where responses go:

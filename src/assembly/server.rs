@@ -31,6 +31,8 @@ type Giver = Box<dyn Fn() -> io::Result<Program> + Send + Sync>;
 #[derive(Clone)]
 pub struct ExamServer {
     program: Arc<Giver>,
+    /// What it is called where it cannot be had.
+    called: Arc<str>,
     layer: Arc<OnceLock<Described>>,
     pub(super) architecture: &'static str,
 }
@@ -41,14 +43,18 @@ impl ExamServer {
         let program: Arc<[u8]> = program.into();
         let given =
             move || Ok(Program { size: program.len(), bytes: Box::new(Cursor::new(Arc::clone(&program))) });
-        Self::given_by(given)
+        Self::given_by(PROGRAM, given)
     }
 
     /// The program that `program` gives, the same one each time: it is asked when the first image is assembled, and for each
-    /// archive.
-    pub fn given_by(program: impl Fn() -> io::Result<Program> + Send + Sync + 'static) -> Self {
+    /// archive. Errors call it as it is `called`.
+    pub fn given_by(
+        called: impl Into<Arc<str>>,
+        program: impl Fn() -> io::Result<Program> + Send + Sync + 'static,
+    ) -> Self {
         Self {
             program: Arc::new(Box::new(program)),
+            called: called.into(),
             layer: Arc::default(),
             architecture: go_architecture(std::env::consts::ARCH),
         }
@@ -76,11 +82,12 @@ impl ExamServer {
 
     /// The layer. Fails if the program is another one by now than images were assembled with.
     pub(super) fn layer(&self) -> io::Result<Blob> {
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(self.described()?.size());
         self.pack(&mut bytes)?;
         let blob = Blob::new(MediaType::Layer, bytes);
-        if self.layer.get_or_init(|| blob.described().clone()).id() != blob.id() {
-            return Err(io::Error::other("the exam server's program was overwritten since invigil began"));
+        if self.id()? != blob.id() {
+            let why = "it was overwritten since invigil began: start invigil anew";
+            return Err(self.failed(&io::Error::other(why)));
         }
         Ok(blob)
     }
@@ -97,6 +104,14 @@ impl ExamServer {
 
     /// Writes the layer, of which it gives the size.
     fn pack(&self, to: &mut impl Write) -> io::Result<usize> {
+        self.write(to).map_err(|error| self.failed(&error))
+    }
+
+    fn failed(&self, error: &io::Error) -> io::Error {
+        io::Error::new(error.kind(), format!("{}: {error}", self.called))
+    }
+
+    fn write(&self, to: &mut impl Write) -> io::Result<usize> {
         let Program { size, bytes } = (self.program)()?;
         let (before, after) = around(PROGRAM, 0o755, Account::ROOT, size);
         to.write_all(&before)?;
@@ -134,7 +149,7 @@ mod tests {
     #[test]
     fn the_program_is_asked_for_when_it_is_needed_and_has_to_stay_the_same() {
         static ASKED: AtomicUsize = AtomicUsize::new(0);
-        let server = ExamServer::given_by(|| {
+        let server = ExamServer::given_by("the exam server /opt/exam", || {
             let asked = ASKED.fetch_add(1, Ordering::Relaxed);
             let program: &[u8] = if asked < 4 { b"one" } else { b"another" };
             Ok(Program { size: program.len(), bytes: Box::new(program) })
@@ -146,6 +161,9 @@ mod tests {
         assert_eq!(server.descriptor().unwrap()["size"], server.layer().unwrap().bytes().len());
         assert_eq!((server.layer().unwrap().id(), server.layer().unwrap().id()), (&id, &id));
         let why = server.layer().unwrap_err().to_string();
-        assert_eq!(why, "the exam server's program was overwritten since invigil began");
+        assert_eq!(
+            why,
+            "the exam server /opt/exam: it was overwritten since invigil began: start invigil anew"
+        );
     }
 }

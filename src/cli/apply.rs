@@ -127,8 +127,8 @@ pub(super) async fn pass(
 ) -> Result<ExitCode> {
     let turns = Turns::of(&setup.owner)?;
     let mut turn = turn(&turns).await?;
-    // Not before its turn: what waits may be overtaken, and must not bring back what was wanted before.
     let engine = engine.connecting();
+    // Not before its turn: what waits may be overtaken, and must not bring back what was wanted before.
     let mut wanted = wanted(manifests, setup)?;
     let engine = DockerEngine::new(engine.await?);
     let mut plan = aim.plan(&wanted, setup, &engine).await?;

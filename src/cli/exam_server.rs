@@ -40,10 +40,11 @@ pub(super) fn read(given: Option<&Path>) -> Result<ExamServer> {
         .into());
     }
     let program = Arc::new(program);
-    Ok(ExamServer::given_by(move || {
+    let given = move || {
         let size = usize::try_from(program.metadata()?.len()).map_err(io::Error::other)?;
         Ok(Program { size, bytes: Box::new(FromStart { file: Arc::clone(&program), at: 0 }) })
-    }))
+    };
+    Ok(ExamServer::given_by(format!("the exam server {}", path.display()), given))
 }
 
 /// The file that was opened, be there another one under its name by now, whoever else reads it.

@@ -66,7 +66,11 @@ impl Desired {
             ImageOrigin::Paper(paper) => Some(paper),
             _ => None,
         });
-        papers.flat_map(|paper| paper.ids().map(|id| (id, fields::read_image(paper.config())))).collect()
+        let configs = papers.flat_map(|paper| {
+            let config = fields::read_image(paper.config());
+            paper.ids().map(|id| (id, config.clone()))
+        });
+        configs.collect()
     }
 
     /// What registries are asked for, and how old an answer may be.

@@ -1,7 +1,7 @@
 //! What is down while its successor may have to wait. In: changes. Out: the same, with what stands in the way of starting it
 //! again as it was.
 
-use super::{Act, Changes, Old, Operation, port, preflight};
+use super::{Act, Changes, Old, port, preflight};
 use crate::desired::Desired;
 use crate::observed::Observed;
 use crate::resource::container::ContainerSpec;
@@ -26,12 +26,10 @@ pub(super) fn diff(desired: &Desired, observed: &Observed, changes: &mut Changes
     }
 }
 
-/// What a replacement, be it one that cannot be made, takes the place of; and what is to join networks.
+/// What a replacement, be it one that cannot be made, takes the place of.
 fn predecessor(act: &mut Act) -> Option<&mut Old> {
-    let joins = |one: &Operation| matches!(one, Operation::Connect { .. });
     match act {
         Act::Replace { old, .. } => Some(old),
-        Act::Alter { container, operations, .. } if operations.iter().any(joins) => Some(container),
         Act::Block { instead_of: Some(act), .. } => predecessor(act),
         _ => None,
     }

@@ -50,6 +50,8 @@ pub struct Changes {
     pub left: BTreeSet<ResourceId>,
     /// What is no error, and worth knowing.
     pub warnings: Vec<String>,
+    /// What is worth knowing of changes that are made.
+    pub(crate) cut_off: Vec<(ResourceId, String)>,
     /// Changes that have to wait for something that happens by itself, with why.
     pub waiting: BTreeMap<ResourceId, String>,
     /// What cannot be made now, and likely can in a moment: an engine is about to give up its name, or a port.

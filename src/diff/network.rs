@@ -1,7 +1,7 @@
 //! Networks. One that changed is made anew, and its containers are taken off it and put on it again. None is taken apart for
 //! addresses that are not free.
 
-use super::{Act, Changes, Member, Need, Operation, told};
+use super::{Act, Change, Changes, Member, Need, Operation, told};
 use crate::desired::{Desired, Removals};
 use crate::fields::{self, network_differences};
 use crate::observed::{EngineId, Observed, ObservedContainer, ObservedNetwork};
@@ -73,51 +73,64 @@ fn made(act: &Act) -> Option<(&NetworkSpec, Option<&EngineId>)> {
 /// A network is not made, nor one taken apart for it, with addresses that another one goes on having (law 6); one that another
 /// change gives them up is waited for.
 fn let_addresses_be_free(desired: &Desired, observed: &Observed, changes: &mut Changes) {
-    let ids: Vec<ResourceId> = changes.changes.iter().map(|change| change.id.clone()).collect();
-    for id in ids.into_iter().filter(|id| id.kind == Kind::Network) {
-        for holder in &observed.networks {
-            let change = changes.changes.iter().find(|change| change.id == id);
-            let Some((spec, old)) = change.and_then(|change| made(&change.act)) else { break };
-            let overlap = spec.overlap(&holder.spec).filter(|_| old != Some(&holder.id));
-            let Some((wanted, held)) = overlap else { continue };
-            let gives_up = |other: &&super::Change| match made(&other.act) {
-                Some((becomes, Some(old))) => *old == holder.id && spec.overlap(becomes).is_none(),
-                _ => false,
-            };
-            let giver = changes.changes.iter().find(gives_up).map(|change| change.id.clone());
+    let makes = |change: &Change| (change.id.kind == Kind::Network).then(|| made(&change.act))?.map(|_| ());
+    let making: Vec<usize> =
+        (0..changes.changes.len()).filter(|at| makes(&changes.changes[*at]).is_some()).collect();
+    for at in making {
+        let id = changes.changes[at].id.clone();
+        let Some((spec, old)) = made(&changes.changes[at].act) else { continue };
+        let (spec, old) = (spec.clone(), old.cloned());
+        let others = observed.networks.iter().filter(|other| Some(&other.id) != old.as_ref());
+        for holder in others.filter(|other| !other.is_pattern) {
+            let Some((wanted, held)) = spec.overlap(&holder.spec) else { continue };
+            let giver = giver(&spec, holder, changes);
             let waits_for_this = giver.as_ref().is_some_and(|giver| changes.has_to_follow(giver, &id));
             if let Some(giver) = giver.filter(|_| !waits_for_this) {
                 changes.let_follow(&id, giver);
                 continue;
             }
-            let goes = holder.resource.as_ref().is_some_and(|name| !desired.networks.contains_key(name))
-                && desired.removals == Removals::Allowed;
-            let first = match (goes, on(holder, observed).is_empty()) {
+            let goes = goes(holder, desired, observed, changes);
+            let is_free = on(holder, observed).is_empty();
+            let first = match (goes, is_free) {
                 (true, true) => ", which goes first",
-                (true, false) => ", which goes once no container is on it: take them off it first",
+                (true, false) => ", which goes once no container is on it",
                 (false, _) if waits_for_this => {
                     ", which waits for this one: give one of them other addresses first"
                 }
                 (false, _) => "",
             };
-            let why = format!(
-                "{} overlaps with {} of the network {}{first}",
-                wanted.subnet,
-                held.subnet,
-                fields::plain(&holder.name)
-            );
-            if goes && on(holder, observed).is_empty() {
+            if goes && is_free {
                 changes.soon.insert(id.clone());
             }
-            if let Some(change) = changes.changes.iter_mut().find(|change| change.id == id) {
-                // Nobody is reconnected.
-                change.reasons.retain(|reason| !reason.field.is_empty());
-                change.block(why);
-            }
+            let (wanted, held, name) = (&wanted.subnet, &held.subnet, fields::plain(&holder.name));
+            let why = format!("{wanted} overlaps with {held} of the network {name}{first}");
+            let change = &mut changes.changes[at];
+            // Nobody is reconnected.
+            change.reasons.retain(|reason| !reason.field.is_empty());
+            change.block(why);
             changes.waiting.remove(&id);
             break;
         }
     }
+}
+
+/// The change by which a network gives up the addresses that another one is to have.
+fn giver(wanted: &NetworkSpec, holder: &ObservedNetwork, changes: &Changes) -> Option<ResourceId> {
+    let gives_up = |other: &&Change| match made(&other.act) {
+        Some((becomes, Some(old))) => *old == holder.id && wanted.overlap(becomes).is_none(),
+        _ => false,
+    };
+    changes.changes.iter().find(gives_up).map(|change| change.id.clone())
+}
+
+/// Whether this pass removes a network, as soon as nobody is on it.
+fn goes(network: &ObservedNetwork, desired: &Desired, observed: &Observed, changes: &Changes) -> bool {
+    network.resource.as_ref().is_some_and(|name| {
+        let id = ResourceId::new(Kind::Network, name.clone());
+        !desired.networks.contains_key(name) && !desired.invalid.contains(&id)
+    }) && desired.removals == Removals::Allowed
+        && !changes.over_budget.contains_key(&Kind::Network)
+        && observed.host.suspended.is_none()
 }
 
 /// Whether another network bears the name, as Docker 20.10 lets it.
@@ -268,6 +281,7 @@ mod tests {
             resource: (digit == 'a').then(|| "exam".parse().unwrap()),
             created: None,
             spec: NetworkSpec::default(),
+            is_pattern: false,
         }
     }
 

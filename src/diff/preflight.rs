@@ -1,7 +1,8 @@
 //! What has to be so before a container is touched or an image built (law 6), as far as the host itself says: free ports,
-//! sources of binds, files with a build's secrets, directories for what is taken out of containers. Also what is no error but worth knowing.
+//! sources of binds, files with a build's secrets, directories for what is taken out of containers. Also what is no error but
+//! worth knowing.
 
-use super::{Act, Change, Changes, Collection, Operation, port};
+use super::{Act, Change, Changes, Collection, Old, Operation, port};
 use crate::desired::Desired;
 use crate::fields;
 use crate::observed::{EngineId, HeldPort, HostFacts, Observed, ObservedContainer};
@@ -37,30 +38,40 @@ pub(super) fn diff(desired: &Desired, observed: &Observed, changes: &mut Changes
         }
     }
     changes.warnings.extend(too_much_memory(desired, &observed.host));
-    let cut_off: Vec<String> = changes.changes.iter().flat_map(|change| cut_off(change, observed)).collect();
-    changes.warnings.extend(cut_off);
+    changes.cut_off = changes.changes.iter().flat_map(|change| cut_off(change, observed)).collect();
 }
 
 /// Who is not ours, and shares the network of a container that is stopped: it is left without one, and nobody restarts it.
-fn cut_off<'a>(change: &'a Change, observed: &'a Observed) -> impl Iterator<Item = String> + 'a {
+fn cut_off<'a>(
+    change: &'a Change,
+    observed: &'a Observed,
+) -> impl Iterator<Item = (ResourceId, String)> + 'a {
     let stops = |one: &Operation| matches!(one, Operation::Stop | Operation::Restart);
-    let stopped: Vec<&EngineId> = match &change.act {
-        Act::Remove(old) => old.iter().filter(|old| old.up).map(|old| &old.id).collect(),
-        Act::Replace { old, .. } if old.up => vec![&old.id],
-        Act::Alter { container, operations, .. } if container.up && operations.iter().any(stops) => {
-            vec![&container.id]
+    let old: Vec<&Old> = match &change.act {
+        Act::Remove(old) => old.iter().collect(),
+        Act::Replace { old, leftovers, .. } => leftovers.iter().chain([old]).collect(),
+        Act::Alter { container, operations, leftovers, predecessor } => {
+            let container = operations.iter().any(stops).then_some(container);
+            let before = predecessor.iter().map(|before| &before.container);
+            leftovers.iter().chain(before).chain(container).collect()
         }
         _ => Vec::new(),
     };
+    let stopped: Vec<&EngineId> = old.into_iter().filter(|old| old.up).map(|old| &old.id).collect();
     let shares = move |one: &&ObservedContainer| {
         one.status.is_up() && one.network_of.as_ref().is_some_and(|owner| stopped.contains(&owner))
     };
     observed.containers.iter().filter(shares).map(|one| {
         let (name, id) = (fields::plain(&one.name), &change.id);
-        format!(
-            "container/{name}, which Invigil did not make, shares the network of {id}, and is left without one when that is \
-             stopped: restart it afterwards"
-        )
+        let whose = one.other_owner.as_ref().map_or_else(
+            || "which Invigil did not make".to_owned(),
+            |owner| format!("which is the owner {owner}'s"),
+        );
+        let told = format!(
+            "container/{name}, {whose}, shares the network of {id}, and is left without one when that is stopped: restart it \
+             afterwards"
+        );
+        (id.clone(), told)
     })
 }
 
@@ -89,12 +100,13 @@ fn no_place_to_keep(act: &Act, host: &HostFacts) -> Option<String> {
         Act::Replace { old, leftovers, .. } => {
             leftovers.iter().chain([old]).flat_map(|old| &old.collect).collect()
         }
-        Act::Alter { operations, .. } => {
+        Act::Alter { operations, leftovers, predecessor, .. } => {
             let taken = operations.iter().filter_map(|operation| match operation {
                 Operation::Collect(one) => Some(one),
                 _ => None,
             });
-            taken.collect()
+            let before = predecessor.iter().map(|before| &before.container);
+            taken.chain(before.chain(leftovers).flat_map(|old| &old.collect)).collect()
         }
         _ => return None,
     };

@@ -13,6 +13,13 @@ impl Changes {
     pub fn only_removals(mut self) -> Self {
         let (mut removals, others): (Vec<Change>, Vec<Change>) =
             self.changes.into_iter().partition(|change| change.act.is_removal());
+        let blocked = others.iter().filter_map(|change| match &change.act {
+            Act::Block { why, instead_of: Some(act) } if act.is_removal() => {
+                Some((change.id.clone(), why.clone()))
+            }
+            _ => None,
+        });
+        self.withheld.extend(blocked);
         // What is only given away stays as it is.
         let others =
             others.into_iter().filter(|change| !matches!(change.act, Act::Push { .. } | Act::Save { .. }));

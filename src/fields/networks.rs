@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::Told;
 use super::kept::{differences, own_labels, put_texts, text, texts};
 use crate::resource::name::Name;
-use crate::resource::network::{Ipam, NetworkSpec, Subnet};
+use crate::resource::network::{Ipam, NetworkSpec, Subnet, canonical_range};
 
 /// The body that creates a network; `labels` are ours.
 pub fn network_body(name: &Name, spec: &NetworkSpec, labels: &Value) -> Value {
@@ -32,12 +32,12 @@ pub fn network_body(name: &Name, spec: &NetworkSpec, labels: &Value) -> Value {
     }
     if !spec.subnets.is_empty() || spec.ipam != Ipam::default() {
         let subnets = spec.subnets.iter().map(|subnet| {
-            let mut config = json!({"Subnet": subnet.subnet});
+            let mut config = json!({"Subnet": canonical_range(&subnet.subnet)});
             if let Some(gateway) = subnet.gateway {
                 config["Gateway"] = json!(gateway);
             }
             if let Some(range) = &subnet.ip_range {
-                config["IPRange"] = json!(range);
+                config["IPRange"] = json!(canonical_range(range));
             }
             if !subnet.aux_addresses.is_empty() {
                 config["AuxiliaryAddresses"] = json!(subnet.aux_addresses);
@@ -68,9 +68,9 @@ pub fn read_network(document: &Value) -> NetworkSpec {
         options: texts(&document["Options"]),
         subnets: subnets
             .map(|subnet| Subnet {
-                subnet: text(&subnet["Subnet"]).unwrap_or_default(),
+                subnet: text(&subnet["Subnet"]).map(|range| canonical_range(&range)).unwrap_or_default(),
                 gateway: subnet["Gateway"].as_str().and_then(|gateway| gateway.parse().ok()),
-                ip_range: text(&subnet["IPRange"]),
+                ip_range: text(&subnet["IPRange"]).map(|range| canonical_range(&range)),
                 aux_addresses: address_map(&subnet["AuxiliaryAddresses"]),
             })
             .collect(),
@@ -125,10 +125,11 @@ fn fields(spec: &NetworkSpec) -> BTreeMap<String, String> {
         put(field, flag.map(|flag| flag.to_string()));
     }
     for subnet in &spec.subnets {
-        let field = format!("subnets.{}", subnet.subnet);
-        put(&field, Some(subnet.subnet.clone()));
+        let range = canonical_range(&subnet.subnet);
+        let field = format!("subnets.{range}");
+        put(&field, Some(range));
         put(&format!("{field}.gateway"), subnet.gateway.map(|gateway| gateway.to_string()));
-        put(&format!("{field}.ipRange"), subnet.ip_range.clone());
+        put(&format!("{field}.ipRange"), subnet.ip_range.as_deref().map(canonical_range));
         for (name, address) in &subnet.aux_addresses {
             put(&format!("{field}.auxAddresses.{name}"), Some(address.to_string()));
         }

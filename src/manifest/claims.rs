@@ -1,5 +1,5 @@
-//! What only one can have: a port of the host, a range of addresses, an image's tag, a container that is renamed. In: documents. Out: every second claim,
-//! naming the first. Both are left as they are: which one is wrong is not for a program to say.
+//! What only one can have: a port of the host, a range of addresses, an image's tag, a container that is renamed. In:
+//! documents. Out: every second claim, naming the first. Both are left as they are: which one is wrong is not for a program to say.
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -79,8 +79,8 @@ pub(super) fn check_subnets(readable: &[Readable<'_, '_>], findings: &mut Findin
     let mut claims: Vec<(IpNet, usize, usize)> = Vec::new();
     for (claimant, this) in readable.iter().enumerate() {
         let Spec::Network(network) = this.spec else { continue };
-        let ranges = network.subnets.iter().enumerate().filter(|_| network.shares_addresses());
-        claims.extend(ranges.filter_map(|(index, subnet)| Some((subnet.range()?.trunc(), claimant, index))));
+        let ranges = network.own_subnets().filter_map(|(index, subnet)| Some((subnet.range()?, index)));
+        claims.extend(ranges.map(|(range, index)| (range, claimant, index)));
     }
     // A range is in another one or beside it: in this order, what it is in comes just before it.
     claims.sort();

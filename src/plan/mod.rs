@@ -88,6 +88,8 @@ impl Plan {
         keep_used_images(&mut changes, &waiting);
         let left = changes.suspended.keys().chain(resting).collect();
         let (nodes, notes) = build::nodes(&changes.changes, owner, &waiting, &left, interrupted);
+        let cut_off = changes.cut_off.into_iter().filter(|(id, _)| !waiting.contains_key(id));
+        changes.warnings.extend(cut_off.map(|(_, told)| told));
         changes.warnings.extend(notes);
         Self {
             changes: changes.changes,

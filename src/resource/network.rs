@@ -93,13 +93,13 @@ impl Subnet {
 
     /// Its addresses, if they can be read.
     pub fn range(&self) -> Option<IpNet> {
-        self.subnet.parse().ok()
+        self.subnet.parse().ok().map(|range: IpNet| range.trunc())
     }
 
     /// Whether any address is one of both.
     fn overlaps(&self, other: &Self) -> bool {
         let (Some(one), Some(other)) = (self.range(), other.range()) else { return false };
-        one.contains(&other.network()) || other.contains(&one.network())
+        one.contains(&other) || other.contains(&one)
     }
 
     /// The rules that one of its ranges breaks.
@@ -111,14 +111,7 @@ impl Subnet {
                 (Err(_), _) => {
                     format!("`{}` is not a range of addresses (like 172.30.0.0/16)", text.escape_debug())
                 }
-                // Docker 20.10 takes it, 26.1 does not.
-                (Ok(range), _) if range.trunc() != range => {
-                    let message = format!("{range} is an address in a range");
-                    let hint = format!("write {}", range.trunc());
-                    violations.push(Violation::error(path.key(key), message).with_hint(hint));
-                    continue;
-                }
-                (Ok(range), Some(subnet)) if !subnet.trunc().contains(&range) => {
+                (Ok(range), Some(subnet)) if !subnet.contains(&range) => {
                     format!("{range} is not in {subnet}")
                 }
                 _ => continue,
@@ -127,6 +120,11 @@ impl Subnet {
         }
         violations
     }
+}
+
+/// A range of addresses as engines write it: `10.0.3.0/16` is `10.0.0.0/16`. What is none stays as it is.
+pub fn canonical_range(text: &str) -> String {
+    text.parse().map_or_else(|_| text.to_owned(), |range: IpNet| range.trunc().to_string())
 }
 
 impl NetworkSpec {
@@ -139,17 +137,19 @@ impl NetworkSpec {
             violations.push(Violation::error(FieldPath::root().key("subnets"), message));
             return violations;
         }
+        let own: Vec<(usize, &Subnet)> = self.own_subnets().collect();
+        for (at, (index, subnet)) in own.iter().enumerate() {
+            let before = own.iter().take(at).find(|(_, before)| before.overlaps(subnet));
+            if let Some((_, before)) = before {
+                let path = FieldPath::root().key("subnets").index(*index).key("subnet");
+                let message = format!("{} overlaps with {}", subnet.subnet, before.subnet);
+                let seen = FieldPath::root().key("subnets");
+                violations.push(Violation::error(path, message).concluded_from([seen]));
+            }
+        }
         for (index, subnet) in self.subnets.iter().enumerate() {
             let path = FieldPath::root().key("subnets").index(index);
             violations.extend(subnet.check_ranges(&path));
-            let before = self.subnets.iter().take(index).find(|before| before.overlaps(subnet));
-            if let Some(before) = before {
-                let message = format!("{} overlaps with {}", subnet.subnet, before.subnet);
-                violations.push(
-                    Violation::error(path.key("subnet"), message)
-                        .concluded_from([FieldPath::root().key("subnets")]),
-                );
-            }
             if let Some(gateway) = subnet.gateway.filter(|gateway| !subnet.contains(*gateway)) {
                 violations.push(Violation::error(
                     path.key("gateway"),
@@ -168,21 +168,25 @@ impl NetworkSpec {
         violations
     }
 
-    /// Whether its addresses are of those that all networks of a host divide among themselves: not those of a swarm, nor what
-    /// somebody else's program gives out.
-    pub fn shares_addresses(&self) -> bool {
-        self.driver.as_deref() != Some("overlay")
-            && self.ipam.driver.as_deref().is_none_or(|driver| driver == "default")
+    /// The subnets whose addresses are of those that all networks of a host divide among themselves: not those of a swarm, nor
+    /// what somebody else's program gives out, nor IPv6 where it is off. Of subnets that are given out in part only, several
+    /// networks may have the same (Docker's `ipam` looks for no overlap then; seen on 20.10 and 26.1).
+    pub fn own_subnets(&self) -> impl Iterator<Item = (usize, &Subnet)> {
+        let is_here = self.driver.as_deref() != Some("overlay")
+            && self.ipam.driver.as_deref().is_none_or(|driver| driver == "default");
+        let has_ipv6 = self.ipv6 == Some(true);
+        self.subnets.iter().enumerate().filter(move |(_, subnet)| {
+            let is_on = has_ipv6 || subnet.range().is_some_and(|range| range.addr().is_ipv4());
+            is_here && is_on && subnet.ip_range.is_none()
+        })
     }
 
     /// A subnet of this network, and one of another, of which an engine refuses the later one: `Pool overlaps with other one
     /// on this address space`.
     pub fn overlap<'a>(&'a self, other: &'a Self) -> Option<(&'a Subnet, &'a Subnet)> {
-        if !self.shares_addresses() || !other.shares_addresses() {
-            return None;
-        }
-        let pairs = self.subnets.iter().flat_map(|one| other.subnets.iter().map(move |two| (one, two)));
-        pairs.into_iter().find(|(one, two)| one.overlaps(two))
+        let mut pairs =
+            self.own_subnets().flat_map(|(_, one)| other.own_subnets().map(move |(_, two)| (one, two)));
+        pairs.find(|(one, two)| one.overlaps(two))
     }
 }
 

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use invigil::engine::{Observe, Scope};
+use invigil::fields::Live;
 use invigil::observed::Observed;
+use invigil::resource::reference::ImageId;
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -109,9 +111,14 @@ async fn what_an_exams_image_gives_to_its_containers_is_known_without_asking_the
             .expect("its image")
             .config
     };
-    let known = config(host.engine.observe(&scope).await.expect("a look"));
-    let asked = Scope { assembled: BTreeMap::new(), ..scope };
-    let asked = config(host.engine.observe(&asked).await.expect("a look"));
+    let look = async |assembled: BTreeMap<ImageId, Live>| {
+        let scope = Scope { assembled, ..scope.clone() };
+        config(host.engine.observe(&scope).await.expect("a look"))
+    };
+    let known = look(scope.assembled.clone()).await;
     assert!(known.as_ref().is_some_and(|known| known.contains_key("healthcheck")), "{known:?}");
-    assert_eq!(known, asked);
+    assert_eq!(known, look(BTreeMap::new()).await, "it is what the engine says");
+    let marked = Live::from([("workingDir", Value::from("/as-it-was-told"))]);
+    let told = scope.assembled.keys().map(|id| (id.clone(), marked.clone())).collect();
+    assert_eq!(look(told).await, Some(marked), "and the engine is not asked");
 }

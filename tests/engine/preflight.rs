@@ -1,6 +1,6 @@
 //! Law 6 on a real engine: what a change needs of its host and its engine is looked for before anything stops.
 
-use crate::support::{BUSYBOX, Host, docker, sleeper};
+use crate::support::{BUSYBOX, Host, docker, is_podman, sleeper};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn law_6_what_the_host_itself_lacks_is_told_before_anything_stops() {
@@ -57,6 +57,8 @@ async fn law_6_a_network_is_not_taken_apart_for_addresses_that_another_one_has()
             format!("apiVersion: invigil/v1\nkind: Network\nmetadata: {{name: '@net'}}\nspec: {spec}\n");
         host.write("net.yaml", &manifest);
     };
+    // Podman knows no patterns.
+    let pattern: &[&str] = if is_podman() { &[] } else { &["--config-only", "--subnet", "10.98.16.0/20"] };
     docker(&["network", "create", "--subnet", "10.98.16.0/20", &lab]);
     net("10.98.32.0/24");
     host.container("c", &sleeper(&format!(", networks: ['{}']", host.name("net"))));
@@ -75,10 +77,19 @@ async fn law_6_a_network_is_not_taken_apart_for_addresses_that_another_one_has()
     host.try_apply().await;
     assert_eq!(kept(), before);
     docker(&["network", "rm", &lab]);
+    // What is only a pattern for others has no addresses.
+    docker(&[&["network", "create"], pattern, &[&lab]].concat());
     host.apply().await;
     assert_ne!(kept().0, before.0);
     assert!(host.inspect("c", "{{json .NetworkSettings.Networks}}").contains("10.98.17."));
-    assert_eq!(host.plan().await, "Nothing to do; 2 unchanged.\n");
+    let quiet = "Nothing to do; 2 unchanged.\n";
+    assert_eq!(host.plan().await, quiet);
+    // An address in a range stands for the range.
+    net("10.98.17.9/24");
+    assert_eq!(host.plan().await, quiet);
+    net("10.98.33.9/24");
+    host.apply().await;
+    assert_eq!(host.plan().await, quiet);
 }
 
 #[tokio::test(flavor = "multi_thread")]

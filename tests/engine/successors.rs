@@ -238,26 +238,3 @@ async fn a_container_is_stopped_and_started_though_that_cannot_be_remembered() {
         std::fs::read_to_string(&records).unwrap_or_else(|error| panic!("{}: {error}", records.display()));
     assert!(kept.contains("\"state\": \"paused\""), "{kept}");
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_container_that_is_down_runs_without_a_network_that_cannot_be_had() {
-    let host = Host::new("nonet").await;
-    let net = |name: &str| {
-        let manifest = format!("apiVersion: invigil/v1\nkind: Network\nmetadata: {{name: '@{name}'}}\n");
-        host.write(&format!("{name}.yaml"), &manifest);
-    };
-    let (exam, lab) = (host.name("exam"), host.name("lab"));
-    net("exam");
-    host.container("c", &sleeper(&format!(", networks: ['{exam}']")));
-    host.apply().await;
-    docker(&["network", "create", &lab]);
-    docker(&["stop", &host.name("c")]);
-    net("lab");
-    host.container("c", &sleeper(&format!(", networks: ['{exam}', '{lab}']")));
-    host.try_apply().await;
-    assert_eq!(host.inspect("c", "{{.State.Running}}"), "true");
-    docker(&["network", "rm", &lab]);
-    host.apply().await;
-    let networks = host.inspect("c", "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}} {{end}}");
-    assert_eq!(networks.trim_end(), format!("{exam} {lab}"));
-}

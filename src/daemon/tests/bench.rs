@@ -101,6 +101,7 @@ impl Perform for Toy {
                     name: name.to_string(),
                     resource: Some(name.clone()),
                     spec: spec.as_ref().clone(),
+                    is_pattern: false,
                 };
                 state.observed.networks.push(network);
             }

@@ -283,6 +283,7 @@ pub(super) fn network(document: &Value, owner: &Owner) -> Result<ObservedNetwork
         resource,
         created,
         spec: fields::read_network(document),
+        is_pattern: document["ConfigOnly"] == true,
     })
 }
 

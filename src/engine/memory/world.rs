@@ -181,6 +181,7 @@ impl World {
                 resource: None,
                 created: None,
                 spec: NetworkSpec::default(),
+                is_pattern: false,
             })
         });
         let ours = self.networks.iter().map(|(name, network)| {
@@ -192,6 +193,7 @@ impl World {
                 resource: resource(&network.labels, &scope.owner, Kind::Network),
                 created: network.labels[label::SPEC].as_str().and_then(label::spec_from),
                 spec,
+                is_pattern: false,
             })
         });
         Ok(Observed {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::Builder;
 use super::container::create_body;
-use crate::diff::{Act, Change, NEXT_SUFFIX, NewContainer, Old, Operation, PREVIOUS_SUFFIX};
+use crate::diff::{Act, Change, NEXT_SUFFIX, NewContainer, Old, PREVIOUS_SUFFIX};
 use crate::plan::{Await, Step};
 use crate::resource::container::State;
 use crate::resource::name::{Kind, ResourceId};
@@ -248,10 +248,6 @@ impl Builder<'_> {
             Act::Alter { container, predecessor: Some(before), leftovers, .. } => {
                 (&before.container, leftovers.iter().chain([container]).collect(), State::Running)
             }
-            // It goes on without the networks that it is to join.
-            Act::Alter { container, operations, leftovers, .. } if joins_before_it_starts(operations) => {
-                (container, leftovers.iter().collect(), State::Running)
-            }
             _ => return,
         };
         let target = old.id.as_str().to_owned();
@@ -277,9 +273,7 @@ impl Builder<'_> {
             self.notes.push(format!("{id} is down, and is not started again as it was: {why}"));
             return;
         }
-        let is_same = matches!(act, Act::Alter { predecessor: None, .. });
-        let what = if is_same { "changed" } else { "replaced" };
-        self.notes.push(format!("{id} is down: until it can be {what} it is started again as it was"));
+        self.notes.push(format!("{id} is down: until it can be replaced it is started again as it was"));
         // A namespace that it shares is started first.
         if let Act::Replace { container, .. } = act {
             let shared = container
@@ -293,12 +287,6 @@ impl Builder<'_> {
         }
         self.ready.insert(id.clone(), needs);
     }
-}
-
-/// Whether a container that is down is started once it has joined networks.
-fn joins_before_it_starts(operations: &[Operation]) -> bool {
-    operations.iter().any(|one| matches!(one, Operation::Connect { .. }))
-        && operations.contains(&Operation::Start)
 }
 
 /// Whether anything of its resource runs beside what a replacement takes the place of.
