@@ -448,6 +448,8 @@ impl Bench {
             line(&format!("plan, {count} containers and nothing else"), &times, None);
         }
         let mut daemon = Command::new(&self.invigil);
+        // As its unit has it.
+        daemon.env("MALLOC_ARENA_MAX", "1");
         daemon.args(["run", "--interval", "5s", "--owner", PREFIX]).arg(dir.path()).stderr(Stdio::null());
         let mut daemon = daemon.spawn().expect("the daemon");
         std::thread::sleep(Duration::from_secs(16));
