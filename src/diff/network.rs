@@ -117,7 +117,10 @@ fn let_addresses_be_free(desired: &Desired, observed: &Observed, changes: &mut C
 /// The change by which a network gives up the addresses that another one is to have.
 fn giver(wanted: &NetworkSpec, holder: &ObservedNetwork, changes: &Changes) -> Option<ResourceId> {
     let gives_up = |other: &&Change| match made(&other.act) {
-        Some((becomes, Some(old))) => *old == holder.id && wanted.overlap(becomes).is_none(),
+        // Whom the engine gives addresses may be given the same ones again.
+        Some((becomes, Some(old))) => {
+            *old == holder.id && !becomes.subnets.is_empty() && wanted.overlap(becomes).is_none()
+        }
         _ => false,
     };
     changes.changes.iter().find(gives_up).map(|change| change.id.clone())

@@ -32,12 +32,12 @@ pub fn network_body(name: &Name, spec: &NetworkSpec, labels: &Value) -> Value {
     }
     if !spec.subnets.is_empty() || spec.ipam != Ipam::default() {
         let subnets = spec.subnets.iter().map(|subnet| {
-            let mut config = json!({"Subnet": canonical_range(&subnet.subnet)});
+            let mut config = json!({"Subnet": subnet.subnet});
             if let Some(gateway) = subnet.gateway {
                 config["Gateway"] = json!(gateway);
             }
             if let Some(range) = &subnet.ip_range {
-                config["IPRange"] = json!(canonical_range(range));
+                config["IPRange"] = json!(range);
             }
             if !subnet.aux_addresses.is_empty() {
                 config["AuxiliaryAddresses"] = json!(subnet.aux_addresses);
@@ -125,11 +125,10 @@ fn fields(spec: &NetworkSpec) -> BTreeMap<String, String> {
         put(field, flag.map(|flag| flag.to_string()));
     }
     for subnet in &spec.subnets {
-        let range = canonical_range(&subnet.subnet);
-        let field = format!("subnets.{range}");
-        put(&field, Some(range));
+        let field = format!("subnets.{}", subnet.subnet);
+        put(&field, Some(subnet.subnet.clone()));
         put(&format!("{field}.gateway"), subnet.gateway.map(|gateway| gateway.to_string()));
-        put(&format!("{field}.ipRange"), subnet.ip_range.as_deref().map(canonical_range));
+        put(&format!("{field}.ipRange"), subnet.ip_range.clone());
         for (name, address) in &subnet.aux_addresses {
             put(&format!("{field}.auxAddresses.{name}"), Some(address.to_string()));
         }

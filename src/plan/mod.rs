@@ -88,8 +88,12 @@ impl Plan {
         keep_used_images(&mut changes, &waiting);
         let left = changes.suspended.keys().chain(resting).collect();
         let (nodes, notes) = build::nodes(&changes.changes, owner, &waiting, &left, interrupted);
-        let cut_off = changes.cut_off.into_iter().filter(|(id, _)| !waiting.contains_key(id));
-        changes.warnings.extend(cut_off.map(|(_, told)| told));
+        let is_made = |id: &ResourceId| {
+            let mut made = changes.changes.iter().filter(|change| !matches!(change.act, Act::Block { .. }));
+            !waiting.contains_key(id) && made.any(|change| change.id == *id)
+        };
+        let cut_off: Vec<_> = changes.cut_off.into_iter().filter(|(id, _)| is_made(id)).collect();
+        changes.warnings.extend(cut_off.into_iter().map(|(_, told)| told));
         changes.warnings.extend(notes);
         Self {
             changes: changes.changes,
@@ -178,10 +182,8 @@ fn keep_used_images(changes: &mut Changes, waiting: &BTreeMap<ResourceId, String
 fn has(change: &Change, need: &Need, runs_on: &BTreeSet<&ResourceId>) -> bool {
     let joins = |one: &Operation| matches!(one, Operation::Connect { .. });
     let is_there = matches!(&change.act, Act::Alter { operations, .. } if !operations.iter().any(joins));
-    let waits_for_more = |condition| !matches!(condition, Some(Condition::Started | Condition::Healthy));
-    is_there
-        && (need.id.kind != Kind::Container
-            || (runs_on.contains(&need.id) && !waits_for_more(need.condition)))
+    let only_has_to_run = need.condition == Some(Condition::Started);
+    is_there && (need.id.kind != Kind::Container || (only_has_to_run && runs_on.contains(&need.id)))
 }
 
 /// The changes that are not tried: held ones, and those that need a held or blocked one.

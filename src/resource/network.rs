@@ -73,12 +73,13 @@ impl Ipam {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Subnet {
     /// The addresses: `172.30.0.0/16`.
+    #[serde(deserialize_with = "canonical")]
     pub subnet: String,
     /// The gateway's address; the engine chooses one by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gateway: Option<IpAddr>,
     /// The part that containers get addresses from: `172.30.5.0/24`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "canonical_or_none", skip_serializing_if = "Option::is_none")]
     pub ip_range: Option<String>,
     /// Addresses that others use and that no container gets, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -122,6 +123,14 @@ impl Subnet {
     }
 }
 
+fn canonical<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    String::deserialize(deserializer).map(|range| canonical_range(&range))
+}
+
+fn canonical_or_none<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Option::<String>::deserialize(deserializer).map(|range| range.map(|range| canonical_range(&range)))
+}
+
 /// A range of addresses as engines write it: `10.0.3.0/16` is `10.0.0.0/16`. What is none stays as it is.
 pub fn canonical_range(text: &str) -> String {
     text.parse().map_or_else(|_| text.to_owned(), |range: IpNet| range.trunc().to_string())
@@ -137,11 +146,9 @@ impl NetworkSpec {
             violations.push(Violation::error(FieldPath::root().key("subnets"), message));
             return violations;
         }
-        let own: Vec<(usize, &Subnet)> = self.own_subnets().collect();
-        for (at, (index, subnet)) in own.iter().enumerate() {
-            let before = own.iter().take(at).find(|(_, before)| before.overlaps(subnet));
-            if let Some((_, before)) = before {
-                let path = FieldPath::root().key("subnets").index(*index).key("subnet");
+        for (index, subnet) in self.subnets.iter().enumerate() {
+            if let Some(before) = self.subnets.iter().take(index).find(|before| before.overlaps(subnet)) {
+                let path = FieldPath::root().key("subnets").index(index).key("subnet");
                 let message = format!("{} overlaps with {}", subnet.subnet, before.subnet);
                 let seen = FieldPath::root().key("subnets");
                 violations.push(Violation::error(path, message).concluded_from([seen]));
@@ -169,23 +176,28 @@ impl NetworkSpec {
     }
 
     /// The subnets whose addresses are of those that all networks of a host divide among themselves: not those of a swarm, nor
-    /// what somebody else's program gives out, nor IPv6 where it is off. Of subnets that are given out in part only, several
-    /// networks may have the same (Docker's `ipam` looks for no overlap then; seen on 20.10 and 26.1).
-    pub fn own_subnets(&self) -> impl Iterator<Item = (usize, &Subnet)> {
+    /// what somebody else's program gives out, nor IPv6 where it is off.
+    fn shared_subnets(&self) -> impl Iterator<Item = (usize, &Subnet)> {
         let is_here = self.driver.as_deref() != Some("overlay")
             && self.ipam.driver.as_deref().is_none_or(|driver| driver == "default");
         let has_ipv6 = self.ipv6 == Some(true);
-        self.subnets.iter().enumerate().filter(move |(_, subnet)| {
-            let is_on = has_ipv6 || subnet.range().is_some_and(|range| range.addr().is_ipv4());
-            is_here && is_on && subnet.ip_range.is_none()
-        })
+        let is_on =
+            move |subnet: &Subnet| has_ipv6 || subnet.range().is_some_and(|range| range.addr().is_ipv4());
+        self.subnets.iter().enumerate().filter(move |(_, subnet)| is_here && is_on(subnet))
     }
 
-    /// A subnet of this network, and one of another, of which an engine refuses the later one: `Pool overlaps with other one
-    /// on this address space`.
+    /// Those of them that nobody else may have before. Of one that is given out in part only others may have the rest, except
+    /// where bridges lead to it (Docker's `ipam` looks for no overlap then, its `bridge` driver does).
+    pub fn own_subnets(&self) -> impl Iterator<Item = (usize, &Subnet)> {
+        let is_bridge = self.driver.as_deref().is_none_or(|driver| driver == "bridge");
+        self.shared_subnets().filter(move |(_, subnet)| is_bridge || subnet.ip_range.is_none())
+    }
+
+    /// A subnet of this network, and one of another that is there, for which an engine refuses this one: `Pool overlaps with
+    /// other one on this address space`.
     pub fn overlap<'a>(&'a self, other: &'a Self) -> Option<(&'a Subnet, &'a Subnet)> {
         let mut pairs =
-            self.own_subnets().flat_map(|(_, one)| other.own_subnets().map(move |(_, two)| (one, two)));
+            self.own_subnets().flat_map(|(_, one)| other.shared_subnets().map(move |(_, two)| (one, two)));
         pairs.find(|(one, two)| one.overlaps(two))
     }
 }
