@@ -129,7 +129,10 @@ async fn law_5_answers_are_kept_before_a_container_goes_and_it_stays_until_that_
     let first = host.inspect("seat", "{{.Id}}");
 
     // A replacement, while the disk says no: the answers stay where they are.
-    std::fs::write(&to, "in the way").expect("a file");
+    // Deeper than is looked for before.
+    let in_the_way = to.join(host.name("seat"));
+    std::fs::create_dir(&to).expect("a directory");
+    std::fs::write(&in_the_way, "in the way").expect("a file");
     host.container("seat", &spec(", env: {A: '1'}"));
     let (outcomes, _) = host.try_apply().await;
     let why = outcomes.failed.values().next().expect("a failure");
@@ -139,7 +142,7 @@ async fn law_5_answers_are_kept_before_a_container_goes_and_it_stays_until_that_
         format!("/{}.invigil-prev", host.name("seat"))
     );
     assert_eq!(host.inspect("seat", "{{.State.Status}}"), "running");
-    std::fs::remove_file(&to).expect("a file");
+    std::fs::remove_file(&in_the_way).expect("a file");
     host.apply().await;
     let archive = only_archive(&to);
     assert_eq!(
