@@ -97,7 +97,6 @@ mod tests {
     use super::*;
     use crate::diff::{NewContainer, Old};
     use crate::plan::Await;
-    use crate::resource::container::State;
 
     /// An engine on which everything takes ten minutes.
     struct Slow;
@@ -131,25 +130,8 @@ mod tests {
 
     /// A plan that replaces a container, be it one that somebody else made.
     fn replacing(name: &str, is_ours: bool) -> Plan {
-        let old = Old {
-            id: "a".repeat(64).parse().unwrap(),
-            name: name.to_owned(),
-            up: true,
-            is_ours,
-            is_found_by_name: false,
-            collect: Vec::new(),
-            state: None,
-            hindered: None,
-        };
-        let container = NewContainer {
-            spec: serde_json::from_value(serde_json::json!({"image": "nginx:1.15"})).unwrap(),
-            files: Vec::new(),
-            image: "nginx:1.15".parse().unwrap(),
-            pull: false,
-            carried: Vec::new(),
-            state: State::Running,
-            checked: Some(true),
-        };
+        let old = Old { is_ours, ..Old::named(name, true) };
+        let container = NewContainer::running(true);
         let act = Act::Replace { old, container: Box::new(container), leftovers: Vec::new() };
         let id = format!("container/{name}").parse().unwrap();
         Plan { changes: vec![Change { id, act, reasons: Vec::new(), needs: Vec::new() }], ..Plan::default() }

@@ -259,6 +259,23 @@ impl Old {
     }
 }
 
+#[cfg(test)]
+impl Old {
+    /// One of ours under this name, for tests.
+    pub(crate) fn named(name: &str, up: bool) -> Self {
+        Self {
+            id: "a".repeat(64).parse().unwrap(),
+            name: name.to_owned(),
+            up,
+            is_ours: true,
+            is_found_by_name: false,
+            collect: Vec::new(),
+            state: None,
+            hindered: None,
+        }
+    }
+}
+
 /// What is taken out of a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Collection {
@@ -306,6 +323,22 @@ pub(super) fn proof(spec: &ContainerSpec, checked: Option<bool>) -> Await {
         Some(true) => Await::Healthy,
         Some(false) => Await::Steady(monitor),
         None => Await::Well(monitor),
+    }
+}
+
+#[cfg(test)]
+impl NewContainer {
+    /// One that is to run, for tests.
+    pub(crate) fn running(checked: bool) -> Self {
+        Self {
+            spec: serde_json::from_value(serde_json::json!({"image": "nginx:1.15"})).unwrap(),
+            files: Vec::new(),
+            image: "nginx:1.15".parse().unwrap(),
+            pull: false,
+            carried: Vec::new(),
+            state: State::Running,
+            checked: Some(checked),
+        }
     }
 }
 

@@ -73,13 +73,9 @@ fn made(act: &Act) -> Option<(&NetworkSpec, Option<&EngineId>)> {
 /// A network is not made, nor one taken apart for it, with addresses that another one goes on having (law 6); one that another
 /// change gives them up is waited for.
 fn let_addresses_be_free(desired: &Desired, observed: &Observed, changes: &mut Changes) {
-    let makes = |change: &Change| (change.id.kind == Kind::Network).then(|| made(&change.act))?.map(|_| ());
-    let making: Vec<usize> =
-        (0..changes.changes.len()).filter(|at| makes(&changes.changes[*at]).is_some()).collect();
-    for at in making {
-        let id = changes.changes[at].id.clone();
+    for at in 0..changes.changes.len() {
         let Some((spec, old)) = made(&changes.changes[at].act) else { continue };
-        let (spec, old) = (spec.clone(), old.cloned());
+        let (id, spec, old) = (changes.changes[at].id.clone(), spec.clone(), old.cloned());
         let others = observed.networks.iter().filter(|other| Some(&other.id) != old.as_ref());
         for holder in others.filter(|other| !other.is_pattern) {
             let Some((wanted, held)) = spec.overlap(&holder.spec) else { continue };

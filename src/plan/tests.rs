@@ -7,30 +7,11 @@ use crate::diff::{NewContainer, Old, Predecessor, Told};
 use crate::resource::container::{PlacedFile, State};
 
 fn old(id: char, name: &str, up: bool) -> Old {
-    let id = id.to_string().repeat(64).parse().unwrap();
-    Old {
-        id,
-        name: name.to_owned(),
-        up,
-        is_ours: true,
-        is_found_by_name: false,
-        collect: Vec::new(),
-        state: None,
-        hindered: None,
-    }
+    Old { id: id.to_string().repeat(64).parse().unwrap(), ..Old::named(name, up) }
 }
 
 fn replacement(name: &str, up: bool) -> Changes {
-    let spec = serde_json::from_value(json!({"image": "nginx:1.15"})).unwrap();
-    let container = NewContainer {
-        files: Vec::new(),
-        spec,
-        image: "nginx:1.15".parse().unwrap(),
-        pull: false,
-        carried: Vec::new(),
-        state: State::Running,
-        checked: Some(false),
-    };
+    let container = NewContainer::running(false);
     let change = Change {
         id: "container/web".parse().unwrap(),
         act: Act::Replace { old: old('a', name, up), container: Box::new(container), leftovers: Vec::new() },

@@ -9,7 +9,6 @@ use crate::desired::Desired;
 use crate::diff::{Act, Change, NewContainer, Old, Operation};
 use crate::execute::Outcomes;
 use crate::plan::Plan;
-use crate::resource::container::State;
 use crate::resource::name::ResourceId;
 use crate::resource::network::NetworkSpec;
 use crate::resource::reference::ImageReference;
@@ -236,25 +235,7 @@ fn law_7_a_predecessor_that_cannot_be_put_back_is_tried_soon_and_its_successor_n
 /// A replacement of a container that is up or not.
 fn container(up: bool) -> Change {
     let id: ResourceId = "container/web".parse().unwrap();
-    let old = Old {
-        id: "a".repeat(64).parse().unwrap(),
-        name: "web".to_owned(),
-        up,
-        is_ours: true,
-        is_found_by_name: false,
-        collect: Vec::new(),
-        state: None,
-        hindered: None,
-    };
-    let container = NewContainer {
-        spec: serde_json::from_value(serde_json::json!({"image": "nginx:1.15"})).unwrap(),
-        files: Vec::new(),
-        image: "nginx:1.15".parse().unwrap(),
-        pull: false,
-        carried: Vec::new(),
-        state: State::Running,
-        checked: Some(false),
-    };
+    let (old, container) = (Old::named("web", up), NewContainer::running(false));
     let act = Act::Replace { old, container: Box::new(container), leftovers: Vec::new() };
     Change { id, act, reasons: Vec::new(), needs: Vec::new() }
 }
