@@ -230,9 +230,10 @@ impl Wishes {
             let files = wish.files();
             let reference = spec.image.clone().expect("an image");
             let image = (reference.repository() == "midterm").then(|| "midterm".parse().expect("a name"));
-            desired
-                .containers
-                .insert(name(index), DesiredContainer { spec, files, image, reference, adopt: false });
+            desired.containers.insert(
+                name(index),
+                Box::new(DesiredContainer { spec, files, image, reference, adopt: false }),
+            );
         }
         if let Some(variant) = self.paper {
             let tags = ["midterm:latest".parse().expect("a tag")].into();

@@ -49,7 +49,7 @@ fn desired() -> &'static Desired {
             let reference = spec.image.clone().expect("an image");
             let container =
                 DesiredContainer { spec, files: Vec::new(), image: None, reference, adopt: name == "none" };
-            desired.containers.insert(name.parse().expect("a name"), container);
+            desired.containers.insert(name.parse().expect("a name"), Box::new(container));
         }
         let network = serde_json::json!({"subnets": [{"subnet": "172.30.0.0/16", "gateway": "172.30.0.1"}]});
         desired

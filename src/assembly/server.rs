@@ -3,7 +3,7 @@
 //! seldom needed: whoever needs them asks for the program again.
 
 use std::fmt;
-use std::io::{self, Cursor, Read, Write};
+use std::io::{self, BufReader, Cursor, Read, Write};
 use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
@@ -15,6 +15,9 @@ use crate::resource::reference::ImageId;
 
 /// What the exam server's program is called in the image.
 pub(super) const PROGRAM: &str = "invigil-exam";
+
+/// How many bytes of it are read at once.
+const READ_AT_ONCE: usize = 128 << 10;
 
 /// A program that is about to be read.
 pub struct Program {
@@ -115,7 +118,8 @@ impl ExamServer {
         let Program { size, bytes } = (self.program)()?;
         let (before, after) = around(PROGRAM, 0o755, Account::ROOT, size);
         to.write_all(&before)?;
-        if io::copy(&mut bytes.take(size as u64), to)? != size as u64 {
+        let mut bytes = BufReader::with_capacity(READ_AT_ONCE, bytes.take(size as u64));
+        if io::copy(&mut bytes, to)? != size as u64 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         to.write_all(&after)?;

@@ -129,7 +129,7 @@ pub(super) async fn pass(
     let mut turn = turn(&turns).await?;
     let engine = engine.connecting();
     // Not before its turn: what waits may be overtaken, and must not bring back what was wanted before.
-    let mut wanted = wanted(manifests, setup)?;
+    let mut wanted = wanted(manifests, setup).await?;
     let engine = DockerEngine::new(engine.await?);
     let mut plan = aim.plan(&wanted, setup, &engine).await?;
     check(&wanted, &plan)?;
@@ -155,7 +155,7 @@ pub(super) async fn pass(
         }
         turn = self::turn(&turns).await?;
         let (shown, read) = (plan, wanted);
-        wanted = wanted_now(manifests, setup)?;
+        wanted = wanted_now(manifests, setup).await?;
         if wanted.identity() != read.identity() {
             return Err(Advised {
                 message: "the manifests, or the files that they name, have changed since the plan was shown"

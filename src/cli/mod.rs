@@ -31,6 +31,8 @@ mod views;
 use std::io;
 use std::process::ExitCode;
 
+use tokio::runtime::Builder;
+
 use args::{Cli, Command};
 use settings::{Configuration, InForce};
 
@@ -40,9 +42,13 @@ pub fn main() -> ExitCode {
         Ok(given) => given,
         Err(refused) => return refused.tell(),
     };
-    // Two threads carry 16 steps in flight; more would only cost memory.
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let result = match runtime {
+    // Two threads carry 16 steps in flight and who asks the daemon meanwhile; more would only cost memory. What ends is done
+    // sooner by one: handing an answer from thread to thread takes as long as reading it.
+    let mut runtime = match cli.command {
+        Command::Run(_) => Builder::new_multi_thread(),
+        _ => Builder::new_current_thread(),
+    };
+    let result = match runtime.worker_threads(2).enable_all().build() {
         Ok(runtime) => {
             let result = runtime.block_on(dispatch(cli, &configuration, &in_force));
             // Not waited for: a file system or a credential helper that hangs must not keep the process.

@@ -56,7 +56,7 @@ pub(super) async fn plan(args: &PlanArgs) -> Result<ExitCode> {
     let approved = args.approval.allow_removals;
     let setup = args.pass.setup(default_parallelism(), args.space.min_free_space, approved)?;
     let engine = args.pass.engine.connecting();
-    let wanted = wanted(manifests, &setup)?;
+    let wanted = wanted(manifests, &setup).await?;
     let engine = engine.await?;
     let plan = reconcile::plan(&wanted, &BTreeMap::new(), &setup, &engine).await.context("while planning")?;
     let revision = Revision::of(&wanted, &setup.owner).await;
@@ -135,15 +135,19 @@ fn seen(wanted: &Wanted, args: &ManifestArgs) -> Vec<Diagnostic> {
 }
 
 /// What the manifests ask for; what is wrong with them is told at once.
-pub(super) fn wanted(args: &ManifestArgs, setup: &Setup) -> Result<Wanted> {
-    let wanted = wanted_now(args, setup)?;
+pub(super) async fn wanted(args: &ManifestArgs, setup: &Setup) -> Result<Wanted> {
+    let wanted = wanted_now(args, setup).await?;
     report::diagnostics(&seen(&wanted, args));
     report::notice(wanted.notice.as_deref());
     Ok(wanted)
 }
 
-/// The same, where what is wrong was told before.
-pub(super) fn wanted_now(args: &ManifestArgs, setup: &Setup) -> Result<Wanted> {
-    let snapshot = directory::read(&args.root()?)?;
-    Ok(Wanted::read(&snapshot, &mut AttachmentReader::default(), &setup.server))
+/// The same, where what is wrong was told before. Read beside what an engine is asked meanwhile.
+pub(super) async fn wanted_now(args: &ManifestArgs, setup: &Setup) -> Result<Wanted> {
+    let (root, server) = (args.root()?, setup.server.clone());
+    let read = move || {
+        let snapshot = directory::read(&root)?;
+        Ok(Wanted::read(&snapshot, &mut AttachmentReader::default(), &server))
+    };
+    tokio::task::spawn_blocking(read).await.context("while reading the manifests")?
 }

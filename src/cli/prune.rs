@@ -44,7 +44,7 @@ pub(super) async fn prune(args: &PruneArgs) -> Result<ExitCode> {
         )
         .await;
     }
-    let wanted = wanted(&args.pass.manifests, &setup)?;
+    let wanted = wanted(&args.pass.manifests, &setup).await?;
     let engine = args.pass.engine.connect().await?;
     let plan = Aim::Removals.plan(&wanted, &setup, &engine).await?;
     print(&Aim::Removals.text(&plan))?;

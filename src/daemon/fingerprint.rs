@@ -82,7 +82,7 @@ mod tests {
             let files = vec![PlacedFile::new(&file, content)];
             let reference = "nginx:1.15".parse().unwrap();
             let web = DesiredContainer { spec, files, image: None, reference, adopt: false };
-            let containers = [("web".parse().unwrap(), web)].into();
+            let containers = [("web".parse().unwrap(), Box::new(web))].into();
             fingerprint(&Desired { containers, ..Desired::default() }, &"container/web".parse().unwrap())
         };
         assert_eq!(of(b"listen 8080"), of(b"listen 8080"));

@@ -33,8 +33,8 @@ pub struct Desired {
     pub adopted_networks: BTreeSet<Name>,
     /// The volumes.
     pub volumes: BTreeMap<Name, VolumeSpec>,
-    /// The containers.
-    pub containers: BTreeMap<Name, DesiredContainer>,
+    /// The containers. Boxed, for they are large, and a map leaves half of its room empty.
+    pub containers: BTreeMap<Name, Box<DesiredContainer>>,
     /// What containers were called, and which ones they are now.
     pub previous_names: BTreeMap<Name, Name>,
     /// Resources that are named by manifests that are wrong: left as they are (law 3).

@@ -119,9 +119,9 @@ impl EngineArgs {
         self.reader().connect().await
     }
 
-    /// Begins to, while the caller is at something else: an engine takes a while to say what it is.
+    /// Begins to, and to look at it, while the caller is at something else: an engine takes a while to say what it has.
     pub(in crate::cli) fn connecting(&self) -> impl Future<Output = anyhow::Result<DockerReader>> + use<> {
-        let connecting = tokio::spawn(self.reader().connect());
+        let connecting = tokio::spawn(self.reader().connect_and_list());
         async { Ok(connecting.await??) }
     }
 }

@@ -50,7 +50,7 @@ pub(crate) struct DescribeArgs {
 pub(super) async fn describe(args: &DescribeArgs) -> Result<ExitCode> {
     let setup = args.pass.setup(default_parallelism(), args.space.min_free_space, None)?;
     let manifests = &args.pass.manifests;
-    let wanted = wanted(manifests, &setup)?;
+    let wanted = wanted(manifests, &setup).await?;
     let engine = args.pass.engine.connect().await?;
     let plan = reconcile::plan(&wanted, &BTreeMap::new(), &setup, &engine).await.context("while planning")?;
     let is_invalid = |id: &ResourceId| wanted.desired.invalid.contains(id);

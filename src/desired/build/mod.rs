@@ -134,7 +134,7 @@ impl Build<'_> {
             }
             Spec::Container(spec) => self.container(manifest, spec).map(|container| {
                 if let Some(container) = container {
-                    self.desired.containers.insert(name, container);
+                    self.desired.containers.insert(name, Box::new(container));
                 } else {
                     self.leave(manifest, "its image is, whose manifest or files cannot be read");
                 }

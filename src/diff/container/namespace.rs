@@ -11,9 +11,12 @@ use crate::observed::{Managed, Observed, StartedAt};
 use crate::resource::name::{Kind, Name, ResourceId};
 
 /// The containers, each after those that it is made for: it has to follow them.
-pub(super) fn owners_first(containers: &BTreeMap<Name, DesiredContainer>) -> Vec<(&Name, &DesiredContainer)> {
+pub(super) fn owners_first(
+    containers: &BTreeMap<Name, Box<DesiredContainer>>,
+) -> Vec<(&Name, &DesiredContainer)> {
     let mut ordered = Vec::with_capacity(containers.len());
-    let mut left: BTreeMap<&Name, &DesiredContainer> = containers.iter().collect();
+    let mut left: BTreeMap<&Name, &DesiredContainer> =
+        containers.iter().map(|(name, wanted)| (name, &**wanted)).collect();
     while !left.is_empty() {
         let waits =
             |wanted: &DesiredContainer| wanted.spec.made_for().any(|(_, name, _)| left.contains_key(name));

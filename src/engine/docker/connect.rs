@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use bollard::errors::Error;
@@ -113,6 +113,7 @@ pub(super) async fn connect(endpoint: &str) -> Result<Session, EngineError> {
         endpoint: endpoint.to_owned(),
         last_base: Arc::default(),
         waits: Arc::default(),
+        ahead: Arc::default(),
     })
 }
 
@@ -138,6 +139,12 @@ fn over(way: &Arc<Way>, kept: usize) -> Result<Docker, Error> {
 }
 
 impl Session {
+    /// What the engine has answered to this already, once.
+    pub(super) fn asked_ahead(&self, path: &str) -> Option<Vec<u8>> {
+        // Each change leaves it whole.
+        self.ahead.lock().unwrap_or_else(PoisonError::into_inner).remove(path)
+    }
+
     /// Whether the engine builds by `BuildKit` where nothing else is said: Docker 23.0 and later.
     pub(super) fn prefers_buildkit(&self) -> bool {
         self.latest >= BUILDKIT

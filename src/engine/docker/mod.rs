@@ -37,7 +37,7 @@ pub use connect::DEFAULT_HOST;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 use bollard::Docker;
 use futures_util::{Stream, TryStreamExt, stream};
@@ -60,7 +60,12 @@ pub struct DockerReader {
     endpoint: String,
     /// As long as the engine answers.
     session: Arc<Mutex<Option<Session>>>,
+    /// What the next look need not ask for.
+    ahead: Arc<std::sync::Mutex<Ahead>>,
 }
+
+/// Answers that an engine has given before it was known what is looked for, by their paths.
+type Ahead = BTreeMap<&'static str, Vec<u8>>;
 
 /// An engine that has been spoken to.
 #[derive(Clone)]
@@ -87,6 +92,8 @@ struct Session {
     last_base: Arc<Mutex<Option<on_base::KnownBase>>>,
     /// What is waited for.
     waits: Arc<wait::Waits>,
+    /// What this look need not ask for.
+    ahead: Arc<std::sync::Mutex<Ahead>>,
 }
 
 impl fmt::Debug for Session {
@@ -110,7 +117,7 @@ impl DockerReader {
 
     /// The engine at an address: `unix:///var/run/docker.sock`. Does not speak to it yet.
     pub fn at(endpoint: &str) -> Self {
-        Self { endpoint: endpoint.to_owned(), session: Arc::default() }
+        Self { endpoint: endpoint.to_owned(), session: Arc::default(), ahead: Arc::default() }
     }
 
     /// The same engine, spoken to.
@@ -120,6 +127,23 @@ impl DockerReader {
     pub async fn connect(self) -> Result<Self, EngineError> {
         self.session().await?;
         Ok(self)
+    }
+
+    /// The same, which has begun with its next look: with what it asks for whatever is wanted. An engine takes a while for
+    /// that; the caller reads manifests meanwhile, and looks at once when it has them.
+    ///
+    /// # Errors
+    /// If no engine answers, or it is older than Docker 20.10.
+    pub async fn connect_and_list(self) -> Result<Self, EngineError> {
+        let session = self.session().await?;
+        let answers = observe::lists(&session).await;
+        *self.ahead() = answers;
+        Ok(self)
+    }
+
+    fn ahead(&self) -> MutexGuard<'_, Ahead> {
+        // Each change leaves it whole.
+        self.ahead.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Where the engine is: `unix:///var/run/docker.sock`.
@@ -179,7 +203,13 @@ impl DockerReader {
 
 impl Observe for DockerReader {
     async fn observe(&self, scope: &Scope) -> Result<Observed, EngineError> {
-        self.with(async |engine| Box::pin(observe::observe(engine, scope)).await).await
+        let ahead = std::mem::take(&mut *self.ahead());
+        let look = async |engine: &Session| {
+            // For this look alone: what it does not need is out of date for the next.
+            let engine = Session { ahead: Arc::new(std::sync::Mutex::new(ahead)), ..engine.clone() };
+            Box::pin(observe::observe(&engine, scope)).await
+        };
+        self.with(look).await
     }
 
     async fn data_directory(&self) -> Result<Option<String>, EngineError> {

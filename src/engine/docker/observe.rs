@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
-use futures_util::{StreamExt, TryStreamExt, stream, try_join};
+use futures_util::{StreamExt, TryStreamExt, join, stream, try_join};
 use serde_json::Value;
 
 use super::error::{failed, is_absent, is_passing};
 use super::perform::segment;
-use super::{Session, files, parse, podman, raw, registry, target};
+use super::{Ahead, Session, files, parse, podman, raw, registry, target};
 use crate::engine::{EngineError, Scope};
 use crate::fields::{self, Live};
 use crate::observed::{EngineId, LiveStatus, Observed, ObservedContainer};
@@ -25,8 +25,22 @@ const ATTEMPTS: usize = 8;
 const PAUSE: Duration = Duration::from_millis(60);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Where engines list containers.
+/// Where engines list what they have.
 const ALL_CONTAINERS: &str = "/containers/json?all=true";
+const IMAGES: &str = "/images/json";
+const NETWORKS: &str = "/networks";
+const VOLUMES: &str = "/volumes";
+
+/// Asks for what every look begins with. What cannot be had the look itself asks for, and tells why.
+pub(super) async fn lists(engine: &Session) -> Ahead {
+    let ask = |path: &'static str| async move {
+        let answer = raw::whole(raw::get(&engine.kept_at(path).ok()?)).await.ok()?;
+        Some((path, answer))
+    };
+    let (containers, images, networks, volumes) =
+        join!(ask(ALL_CONTAINERS), ask(IMAGES), ask(NETWORKS), ask(VOLUMES));
+    [containers, images, networks, volumes].into_iter().flatten().collect()
+}
 
 pub(super) async fn observe(engine: &Session, scope: &Scope) -> Result<Observed, EngineError> {
     let at_registries = async { Ok(registry::ask(engine, &scope.at_registries).await) };
@@ -114,10 +128,23 @@ where
     }
 }
 
+/// The answer at a path, read.
+async fn answer<T>(
+    engine: &Session,
+    what: &str,
+    path: &str,
+    parse: impl Fn(&[u8]) -> Result<T, bollard::errors::Error>,
+) -> Result<T, EngineError> {
+    if let Some(read) = engine.asked_ahead(path).and_then(|answer| parse(&answer).ok()) {
+        return Ok(read);
+    }
+    let docker = engine.kept_at(path)?;
+    read(engine, what, async || parse(&raw::whole(raw::get(&docker)).await?)).await
+}
+
 /// The JSON at a path, as the engine answers it.
 pub(super) async fn asked(engine: &Session, what: &str, path: &str) -> Result<Value, EngineError> {
-    let docker = engine.kept_at(path)?;
-    read(engine, what, || raw::json(&docker)).await
+    answer(engine, what, path, raw::json).await
 }
 
 /// What the engine lists.
@@ -168,13 +195,12 @@ impl Entry {
 }
 
 async fn entries(engine: &Session, owner: &Owner) -> Result<Vec<Entry>, EngineError> {
-    let docker = engine.kept_at(ALL_CONTAINERS)?;
-    let ask = || raw::list(&docker, |document| Entry::of(document, engine, owner));
-    read(engine, "the containers", ask).await?.into_iter().collect()
+    let entries = |answer: &[u8]| raw::list(answer, |document| Entry::of(document, engine, owner));
+    answer(engine, "the containers", ALL_CONTAINERS, entries).await?.into_iter().collect()
 }
 
 pub(super) async fn images(engine: &Session) -> Result<Vec<Value>, EngineError> {
-    let mut images = listed("the images", asked(engine, "the images", "/images/json").await?)?;
+    let mut images = listed("the images", asked(engine, "the images", IMAGES).await?)?;
     if engine.is_podman {
         images.iter_mut().for_each(podman::image);
     }
@@ -182,7 +208,7 @@ pub(super) async fn images(engine: &Session) -> Result<Vec<Value>, EngineError> 
 }
 
 pub(super) async fn networks(engine: &Session) -> Result<Vec<Value>, EngineError> {
-    let mut networks = listed("the networks", asked(engine, "the networks", "/networks").await?)?;
+    let mut networks = listed("the networks", asked(engine, "the networks", NETWORKS).await?)?;
     if engine.is_podman {
         networks.iter_mut().for_each(podman::network);
     }
@@ -190,7 +216,7 @@ pub(super) async fn networks(engine: &Session) -> Result<Vec<Value>, EngineError
 }
 
 pub(super) async fn volumes(engine: &Session) -> Result<Vec<Value>, EngineError> {
-    let mut answer = asked(engine, "the volumes", "/volumes").await?;
+    let mut answer = asked(engine, "the volumes", VOLUMES).await?;
     match answer["Volumes"].take() {
         Value::Null if answer.is_object() => Ok(Vec::new()),
         volumes => listed("the volumes", volumes),
@@ -217,8 +243,8 @@ pub(super) async fn container(engine: &Session, what: &str, id: &str) -> Result<
 pub(super) async fn there(engine: &Session, what: &str, path: &str) -> Result<Option<Value>, EngineError> {
     let docker = engine.kept_at(path)?;
     let ask = || async {
-        match raw::json(&docker).await {
-            Ok(answer) => Ok(Some(answer)),
+        match raw::whole(raw::get(&docker)).await {
+            Ok(answer) => raw::json(&answer).map(Some),
             Err(error) if is_absent(&error) => Ok(None),
             Err(error) => Err(error),
         }

@@ -100,19 +100,17 @@ pub(super) async fn whole(chunks: impl Stream<Item = Result<Bytes, Error>> + Sen
     Ok(bytes)
 }
 
-/// The JSON that the engine answers to a GET, as it is. Filling bollard's types and emptying them again takes longer
-/// than the engine takes to answer.
-pub(super) async fn json(docker: &Docker) -> Result<Value, Error> {
-    let bytes = whole(get(docker)).await?;
-    serde_json::from_slice(&bytes)
+/// The JSON of an answer, as it is. Filling bollard's types and emptying them again takes longer than the engine takes to
+/// answer.
+pub(super) fn json(bytes: &[u8]) -> Result<Value, Error> {
+    serde_json::from_slice(bytes)
         .map_err(|error| Error::JsonDataError { message: error.to_string(), column: error.column() })
 }
 
-/// What becomes of each entry of the list that the engine answers to a GET. Of a thousand entries one is there at a time: all
-/// of them are larger than what a pass keeps of them.
-pub(super) async fn list<T>(docker: &Docker, each: impl FnMut(Value) -> T) -> Result<Vec<T>, Error> {
-    let bytes = whole(get(docker)).await?;
-    let mut json = serde_json::Deserializer::from_slice(&bytes);
+/// What becomes of each entry of an answer that is a list. Of a thousand entries one is there at a time: all of them are
+/// larger than what a pass keeps of them.
+pub(super) fn list<T>(bytes: &[u8], each: impl FnMut(Value) -> T) -> Result<Vec<T>, Error> {
+    let mut json = serde_json::Deserializer::from_slice(bytes);
     let read = json.deserialize_seq(Entries(each)).and_then(|entries| json.end().map(|()| entries));
     read.map_err(|error| Error::JsonDataError { message: error.to_string(), column: error.column() })
 }

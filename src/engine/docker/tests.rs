@@ -1,16 +1,21 @@
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixListener;
 
 use super::{DockerEngine, DockerReader};
-use crate::engine::{EngineError, Inspect, Perform};
+use crate::engine::{EngineError, Inspect, Observe, Perform, Scope};
 use crate::observed::AtRegistry;
 use crate::plan::Step;
 use crate::resource::reference::ImageReference;
 
-/// An engine that knows no API older than `oldest`, and no image. Keeps what was asked for.
-fn engine(listener: UnixListener, oldest: Arc<Mutex<&'static str>>, asked: Arc<Mutex<Vec<String>>>) {
+/// An engine that answers what `answer` says to a path. Keeps what was asked for.
+fn answering(
+    listener: UnixListener,
+    asked: Arc<Mutex<Vec<String>>>,
+    answer: impl Fn(&str) -> (&'static str, String) + Send + 'static,
+) {
     tokio::spawn(async move {
         loop {
             let (mut stream, _) = listener.accept().await.unwrap();
@@ -18,23 +23,30 @@ fn engine(listener: UnixListener, oldest: Arc<Mutex<&'static str>>, asked: Arc<M
             let count = stream.read(&mut request).await.unwrap();
             let request = String::from_utf8_lossy(&request[..count]).into_owned();
             let path = request.split_whitespace().nth(1).unwrap_or_default().to_owned();
-            let oldest = *oldest.lock().unwrap();
-            let (status, body) = if path == "/version" {
-                ("200 OK", format!(r#"{{"ApiVersion": "1.47", "MinAPIVersion": "{oldest}"}}"#))
-            } else if path.starts_with(&format!("/v{oldest}/")) || oldest < "1.41" {
-                ("404 Not Found", r#"{"message": "No such image"}"#.to_owned())
-            } else {
-                let why = format!(
-                    "client version 1.41 is too old. Minimum supported API version is {oldest}, please upgrade"
-                );
-                ("400 Bad Request", format!(r#"{{"message": "{why}"}}"#))
-            };
+            let (status, body) = answer(&path);
             asked.lock().unwrap().push(path);
             let head = format!(
                 "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
                 body.len()
             );
             stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+        }
+    });
+}
+
+/// An engine that knows no API older than `oldest`, and no image.
+fn engine(listener: UnixListener, oldest: Arc<Mutex<&'static str>>, asked: Arc<Mutex<Vec<String>>>) {
+    answering(listener, asked, move |path| {
+        let oldest = *oldest.lock().unwrap();
+        if path == "/version" {
+            ("200 OK", format!(r#"{{"ApiVersion": "1.47", "MinAPIVersion": "{oldest}"}}"#))
+        } else if path.starts_with(&format!("/v{oldest}/")) || oldest < "1.41" {
+            ("404 Not Found", r#"{"message": "No such image"}"#.to_owned())
+        } else {
+            let why = format!(
+                "client version 1.41 is too old. Minimum supported API version is {oldest}, please upgrade"
+            );
+            ("400 Bad Request", format!(r#"{{"message": "{why}"}}"#))
         }
     });
 }
@@ -123,4 +135,45 @@ async fn a_registry_that_is_silent_holds_up_a_pass_once() {
     let silent = AtRegistry::Silent("no answer within 10 s".to_owned());
     assert!(answers.len() == 100 && answers.values().all(|answer| *answer == silent), "{answers:?}");
     assert_eq!(asked.lock().unwrap().len(), 8);
+}
+
+#[tokio::test]
+async fn what_was_asked_ahead_is_not_asked_again_by_one_look_and_what_cannot_be_read_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("engine.sock");
+    let (asked, is_whole) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
+    let whole = Arc::clone(&is_whole);
+    answering(UnixListener::bind(&socket).unwrap(), Arc::clone(&asked), move |path| {
+        let body = match path {
+            "/version" => r#"{"ApiVersion": "1.41", "MinAPIVersion": "1.12"}"#,
+            "/v1.41/volumes" if !whole.load(Ordering::Relaxed) => r#"{"Volumes": [{"Na"#,
+            "/v1.41/volumes" => r#"{"Volumes": [{"Name": "answers"}]}"#,
+            _ => "[]",
+        };
+        ("200 OK", body.to_owned())
+    });
+    let paths = || {
+        let mut paths = std::mem::take(&mut *asked.lock().unwrap());
+        paths.sort();
+        paths
+    };
+    let lists =
+        ["/v1.41/containers/json?all=true", "/v1.41/images/json", "/v1.41/networks", "/v1.41/volumes"];
+    let reader = DockerReader::at(&format!("unix://{}", socket.display()));
+    let reader = reader.connect_and_list().await.unwrap();
+    assert_eq!(paths(), [&lists[..], &["/version"]].concat());
+    is_whole.store(true, Ordering::Relaxed);
+    let scope = Scope {
+        owner: "exam".parse().unwrap(),
+        containers: [].into(),
+        images: [].into(),
+        assembled: [].into(),
+        adopted: [].into(),
+        at_registries: [].into(),
+    };
+    let observed = reader.observe(&scope).await.unwrap();
+    assert_eq!(observed.volumes[0].name, "answers");
+    assert_eq!(paths(), ["/v1.41/volumes"]);
+    reader.observe(&scope).await.unwrap();
+    assert_eq!(paths(), lists);
 }

@@ -209,8 +209,10 @@ fn another_limit_takes_a_new_container_where_the_engine_cannot_change_it() {
     spec.resources.memory = Some("65Mi".parse().unwrap());
     let reference = spec.image.clone().unwrap();
     let wanted = DesiredContainer { spec, files: Vec::new(), image: None, reference, adopt: false };
-    let desired =
-        Desired { containers: BTreeMap::from([("fx-web".parse().unwrap(), wanted)]), ..Desired::default() };
+    let desired = Desired {
+        containers: BTreeMap::from([("fx-web".parse().unwrap(), Box::new(wanted))]),
+        ..Desired::default()
+    };
     let mut observed = answers::read(&answers, &owner).unwrap();
     let mut plan = |desired: &Desired, cannot_update: bool| {
         observed.cannot_update = cannot_update;
