@@ -110,6 +110,9 @@ impl Notation for ImageReference {
 
     fn parse(text: &str) -> Result<Self, String> {
         let refused = |why: &str| Err(format!("`{}` is not an image reference: {why}", text.escape_debug()));
+        if text.parse::<ImageId>().is_ok() {
+            return refused("it is an image's id: name the image by a tag or as NAME@DIGEST, as other hosts know it");
+        }
         let (name, digest) = match text.split_once('@') {
             Some((name, digest)) => (name, Some(digest)),
             None => (text, None),
@@ -278,5 +281,11 @@ mod tests {
             "Nginx".parse::<ImageReference>(),
             Err("`Nginx` is not an image reference: a repository is written in lower case".to_owned())
         );
+        let digits = "ab".repeat(32);
+        for id in [format!("sha256:{digits}"), digits.clone()] {
+            let refused = id.parse::<ImageReference>().expect_err("an id");
+            assert!(refused.contains("is an image's id: name the image by a tag"), "{refused}");
+        }
+        assert!(format!("nginx@sha256:{digits}").parse::<ImageReference>().is_ok());
     }
 }
