@@ -1,7 +1,7 @@
 //! What the daemon itself does leaves traces: by them it is told from what others do. In: each step, before it is done, and
 //! each look. Out: the same engine, and whether a touch is of the daemon's own making. Changes nothing.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -25,12 +25,29 @@ struct State {
     /// The number of the first of these.
     first: usize,
     /// Containers of ours that the last look showed, of which those that never ran are looked into by a look itself.
-    there: BTreeSet<String>,
+    there: Ids,
     /// Containers that bear our labels and are not ours.
-    strangers: BTreeSet<String>,
+    strangers: Ids,
     /// When a look last ended; none while one goes on.
     looked: Option<Instant>,
     is_looking: bool,
+}
+
+/// Ids, in one piece of memory: they are noted while a look is whole, and what is kept of it in a thousand pieces would keep a
+/// heap as large as that.
+#[derive(Debug, Default)]
+struct Ids(String);
+
+impl Ids {
+    fn of<'a>(ids: impl Iterator<Item = &'a str>) -> Self {
+        let mut lines = String::new();
+        ids.for_each(|id| lines.extend([id, "\n"]));
+        Self(lines)
+    }
+
+    fn contains(&self, id: &str) -> bool {
+        self.0.lines().any(|one| one == id)
+    }
 }
 
 /// What a step is done to, and what that looks like from outside.
@@ -133,8 +150,8 @@ impl Traces {
         let mut state = self.state();
         (state.is_looking, state.looked) = (false, Some(Instant::now()));
         let Some(observed) = observed else { return };
-        let ids = |is: &dyn Fn(&&ObservedContainer) -> bool| -> BTreeSet<String> {
-            observed.containers.iter().filter(is).map(|one| one.id.as_str().to_owned()).collect()
+        let ids = |is: &dyn Fn(&&ObservedContainer) -> bool| {
+            Ids::of(observed.containers.iter().filter(is).map(|one| one.id.as_str()))
         };
         state.there = ids(&|one| one.managed.is_some() && one.status != LiveStatus::Created);
         state.strangers =

@@ -111,7 +111,9 @@ impl Notation for ImageReference {
     fn parse(text: &str) -> Result<Self, String> {
         let refused = |why: &str| Err(format!("`{}` is not an image reference: {why}", text.escape_debug()));
         if text.parse::<ImageId>().is_ok() {
-            return refused("it is an image's id: name the image by a tag or as NAME@DIGEST, as other hosts know it");
+            return refused(
+                "it is an image's id: name the image by a tag or as NAME@DIGEST, as other hosts know it",
+            );
         }
         let (name, digest) = match text.split_once('@') {
             Some((name, digest)) => (name, Some(digest)),
