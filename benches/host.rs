@@ -451,7 +451,8 @@ impl Bench {
         // As its unit has it.
         let unit = include_str!("../systemd/invigil.service").lines();
         let variables = unit.filter_map(|line| line.strip_prefix("Environment=")?.split_once('='));
-        daemon.envs(variables.filter(|(name, _)| *name == "GLIBC_TUNABLES"));
+        let mut tunables = variables.filter(|(name, _)| *name == "GLIBC_TUNABLES");
+        daemon.envs([tunables.next().expect("the unit's tunables")]);
         daemon.args(["run", "--interval", "5s", "--owner", PREFIX]).arg(dir.path()).stderr(Stdio::null());
         let mut daemon = daemon.spawn().expect("the daemon");
         std::thread::sleep(Duration::from_secs(16));

@@ -42,10 +42,10 @@ pub fn main() -> ExitCode {
         Ok(given) => given,
         Err(refused) => return refused.tell(),
     };
-    // Two threads carry 16 steps in flight and who asks the daemon meanwhile; more would only cost memory. What ends is done
-    // sooner by one: handing an answer from thread to thread takes as long as reading it.
+    // Two threads carry 16 steps in flight and who asks meanwhile, builders and browsers; more would only cost memory. What
+    // only looks is done sooner by one: handing an answer from thread to thread takes as long as reading it.
     let mut runtime = match cli.command {
-        Command::Run(_) => Builder::new_multi_thread(),
+        Command::Run(_) | Command::Apply(_) | Command::Prune(_) => Builder::new_multi_thread(),
         _ => Builder::new_current_thread(),
     };
     let result = match runtime.worker_threads(2).enable_all().build() {

@@ -142,7 +142,8 @@ pub(super) async fn wanted(args: &ManifestArgs, setup: &Setup) -> Result<Wanted>
     Ok(wanted)
 }
 
-/// The same, where what is wrong was told before. Read beside what an engine is asked meanwhile.
+/// The same, where what is wrong was told before. On a thread of its own: an engine may be asked
+/// meanwhile.
 pub(super) async fn wanted_now(args: &ManifestArgs, setup: &Setup) -> Result<Wanted> {
     let (root, server) = (args.root()?, setup.server.clone());
     let read = move || {

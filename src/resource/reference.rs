@@ -12,6 +12,8 @@ const DEFAULT_DOMAIN: &str = "docker.io";
 const FORMER_DEFAULT_DOMAIN: &str = "index.docker.io";
 /// Where the default registry keeps repositories of one component.
 const DEFAULT_NAMESPACE: &str = "library";
+/// The repository that an image's id would be a tag of.
+const ID_AS_PATH: &str = "library/sha256";
 
 /// A reference to an image by repository and tag, or by repository and digest; normalised, so that
 /// `nginx`, `nginx:latest` and `docker.io/library/nginx:latest` are equal. Shown in the short form.
@@ -110,11 +112,6 @@ impl Notation for ImageReference {
 
     fn parse(text: &str) -> Result<Self, String> {
         let refused = |why: &str| Err(format!("`{}` is not an image reference: {why}", text.escape_debug()));
-        if text.parse::<ImageId>().is_ok() {
-            return refused(
-                "it is an image's id: name the image by a tag or as NAME@DIGEST, as other hosts know it",
-            );
-        }
         let (name, digest) = match text.split_once('@') {
             Some((name, digest)) => (name, Some(digest)),
             None => (text, None),
@@ -133,6 +130,10 @@ impl Notation for ImageReference {
         } else {
             path.to_owned()
         };
+        // No engine takes one for a repository.
+        if text.parse::<ImageId>().is_ok() || (domain == DEFAULT_DOMAIN && path == ID_AS_PATH) {
+            return refused("it is an image's id: name a tag or NAME@DIGEST, which other hosts know too");
+        }
         if !is_domain(domain) {
             return refused("its registry is no host name");
         }
@@ -284,9 +285,11 @@ mod tests {
             Err("`Nginx` is not an image reference: a repository is written in lower case".to_owned())
         );
         let digits = "ab".repeat(32);
-        for id in [format!("sha256:{digits}"), digits.clone()] {
+        let shorter = "library/sha256:3f2a91c0d7be".to_owned();
+        let longer = format!("docker.io/library/sha256:{digits}");
+        for id in [format!("sha256:{digits}"), digits.clone(), shorter, longer] {
             let refused = id.parse::<ImageReference>().expect_err("an id");
-            assert!(refused.contains("is an image's id: name the image by a tag"), "{refused}");
+            assert!(refused.contains("is an image's id: name a tag"), "{refused}");
         }
         assert!(format!("nginx@sha256:{digits}").parse::<ImageReference>().is_ok());
     }

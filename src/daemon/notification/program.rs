@@ -24,8 +24,8 @@ const REST: Duration = Duration::from_secs(1);
 /// The most of what it says that is kept, in bytes, and how many lines of that are told.
 const SAID_MAX: usize = 16 << 10;
 const LINES_MAX: usize = 20;
-/// What systemd said to the daemon alone.
-const NOT_ITS: [&str; 3] = ["NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"];
+/// What systemd and the unit said to the daemon alone.
+const NOT_ITS: [&str; 4] = ["NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "GLIBC_TUNABLES"];
 
 /// A program that is told.
 #[derive(Debug, Clone)]

@@ -38,10 +38,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bollard::Docker;
 use futures_util::{Stream, TryStreamExt, stream};
 use tokio::sync::{Mutex, OnceCell};
+use tokio::time::Instant;
 
 use serde_json::Value;
 
@@ -60,12 +62,15 @@ pub struct DockerReader {
     endpoint: String,
     /// As long as the engine answers.
     session: Arc<Mutex<Option<Session>>>,
-    /// What the next look need not ask for.
-    ahead: Arc<std::sync::Mutex<Ahead>>,
+    /// What the next look need not ask for, and since when.
+    ahead: Arc<std::sync::Mutex<Option<(Instant, Ahead)>>>,
 }
 
 /// Answers that an engine has given before it was known what is looked for, by their paths.
 type Ahead = BTreeMap<&'static str, Vec<u8>>;
+
+/// How long these are waited for, and how long they hold: what is looked at closely afterwards is to be of the same moment.
+const AHEAD: Duration = Duration::from_secs(1);
 
 /// An engine that has been spoken to.
 #[derive(Clone)]
@@ -136,12 +141,13 @@ impl DockerReader {
     /// If no engine answers, or it is older than Docker 20.10.
     pub async fn connect_and_list(self) -> Result<Self, EngineError> {
         let session = self.session().await?;
+        let begun = Instant::now();
         let answers = observe::lists(&session).await;
-        *self.ahead() = answers;
+        *self.ahead() = Some((begun, answers));
         Ok(self)
     }
 
-    fn ahead(&self) -> MutexGuard<'_, Ahead> {
+    fn ahead(&self) -> MutexGuard<'_, Option<(Instant, Ahead)>> {
         // Each change leaves it whole.
         self.ahead.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -203,7 +209,8 @@ impl DockerReader {
 
 impl Observe for DockerReader {
     async fn observe(&self, scope: &Scope) -> Result<Observed, EngineError> {
-        let ahead = std::mem::take(&mut *self.ahead());
+        let ahead = self.ahead().take().filter(|(begun, _)| begun.elapsed() <= AHEAD);
+        let ahead = ahead.map(|(_, answers)| answers).unwrap_or_default();
         let look = async |engine: &Session| {
             // For this look alone: what it does not need is out of date for the next.
             let engine = Session { ahead: Arc::new(std::sync::Mutex::new(ahead)), ..engine.clone() };

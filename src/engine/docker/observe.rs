@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt, join, stream, try_join};
 use serde_json::Value;
+use tokio::time::timeout;
 
 use super::error::{failed, is_absent, is_passing};
 use super::perform::segment;
-use super::{Ahead, Session, files, parse, podman, raw, registry, target};
+use super::{AHEAD, Ahead, Session, files, parse, podman, raw, registry, target};
 use crate::engine::{EngineError, Scope};
 use crate::fields::{self, Live};
 use crate::observed::{EngineId, LiveStatus, Observed, ObservedContainer};
@@ -34,8 +35,9 @@ const VOLUMES: &str = "/volumes";
 /// Asks for what every look begins with. What cannot be had the look itself asks for, and tells why.
 pub(super) async fn lists(engine: &Session) -> Ahead {
     let ask = |path: &'static str| async move {
-        let answer = raw::whole(raw::get(&engine.kept_at(path).ok()?)).await.ok()?;
-        Some((path, answer))
+        let docker = engine.kept_at(path).ok()?;
+        let answer = timeout(AHEAD, raw::whole(raw::get(&docker))).await.ok()?;
+        Some((path, answer.ok()?))
     };
     let (containers, images, networks, volumes) =
         join!(ask(ALL_CONTAINERS), ask(IMAGES), ask(NETWORKS), ask(VOLUMES));

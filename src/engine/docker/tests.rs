@@ -1,10 +1,11 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixListener;
 
-use super::{DockerEngine, DockerReader};
+use super::{AHEAD, DockerEngine, DockerReader};
 use crate::engine::{EngineError, Inspect, Observe, Perform, Scope};
 use crate::observed::AtRegistry;
 use crate::plan::Step;
@@ -174,6 +175,14 @@ async fn what_was_asked_ahead_is_not_asked_again_by_one_look_and_what_cannot_be_
     let observed = reader.observe(&scope).await.unwrap();
     assert_eq!(observed.volumes[0].name, "answers");
     assert_eq!(paths(), ["/v1.41/volumes"]);
+    reader.observe(&scope).await.unwrap();
+    assert_eq!(paths(), lists);
+    // What was said long before the look is not of its moment.
+    let reader = reader.connect_and_list().await.unwrap();
+    assert_eq!(paths(), lists);
+    tokio::time::pause();
+    tokio::time::advance(AHEAD + Duration::from_millis(1)).await;
+    tokio::time::resume();
     reader.observe(&scope).await.unwrap();
     assert_eq!(paths(), lists);
 }

@@ -188,6 +188,8 @@ impl Git {
             "GIT_OBJECT_DIRECTORY",
             "GIT_NAMESPACE",
             "GIT_CONFIG",
+            // How the unit has the daemon's own memory managed.
+            "GLIBC_TUNABLES",
         ] {
             command.env_remove(variable);
         }
