@@ -74,12 +74,40 @@ pub(super) fn endpoint() -> String {
 
 /// Speaks to an engine for the first time, and agrees on an API version.
 pub(super) async fn connect(endpoint: &str) -> Result<Session, EngineError> {
+    agreed(speaking(endpoint)?).await
+}
+
+/// An engine that has not been spoken to yet: nothing is agreed but what nearly all understand.
+pub(super) fn speaking(endpoint: &str) -> Result<Session, EngineError> {
     let way = Way::to(endpoint)
         .map_err(|cause| EngineError::Unreachable { endpoint: endpoint.to_owned(), cause })?;
     let way = Arc::new(way);
-    let failing = |error| failed(endpoint, &format!("asking {endpoint} for its version"), error);
-    let docker = over(&way, 0).map_err(failing)?;
-    let answer = docker.version().await.map_err(failing)?;
+    let over = |kept| over(&way, kept).map_err(|error| failing(endpoint, error));
+    Ok(Session {
+        docker: over(0)?,
+        kept: over(usize::MAX)?,
+        version: API,
+        latest: API,
+        platform: None,
+        limits_swap: Arc::default(),
+        is_podman: false,
+        tags: Arc::default(),
+        endpoint: endpoint.to_owned(),
+        last_base: Arc::default(),
+        waits: Arc::default(),
+        ahead: Arc::default(),
+        way,
+    })
+}
+
+fn failing(endpoint: &str, error: Error) -> EngineError {
+    failed(endpoint, &format!("asking {endpoint} for its version"), error)
+}
+
+/// The same, once the engine has said what it is.
+pub(super) async fn agreed(session: Session) -> Result<Session, EngineError> {
+    let endpoint = &*session.endpoint;
+    let answer = session.docker.version().await.map_err(|error| failing(endpoint, error))?;
     let mut components = answer.components.into_iter().flatten();
     let podman = components.find(|component| component.name.starts_with(podman::NAME));
     if let Some(other) = podman.as_ref().filter(|podman| !podman.version.starts_with(podman::VERSION)) {
@@ -98,22 +126,13 @@ pub(super) async fn connect(endpoint: &str) -> Result<Session, EngineError> {
     // An engine that has given up our version is spoken to in the oldest that it still knows.
     let oldest = answer.min_api_version.as_deref().and_then(Version::parse).unwrap_or(API);
     let version = oldest.max(API);
-    let kept = over(&way, usize::MAX).map_err(failing)?;
-    let docker = docker.with_request_modifier(move |request| pin(request, version));
     Ok(Session {
-        docker,
-        kept,
-        way,
+        docker: session.docker.clone().with_request_modifier(move |request| pin(request, version)),
         version,
         latest: spoken,
         platform: Platform::of(answer.os.as_deref(), answer.arch.as_deref()),
-        limits_swap: Arc::default(),
         is_podman: podman.is_some(),
-        tags: Arc::default(),
-        endpoint: endpoint.to_owned(),
-        last_base: Arc::default(),
-        waits: Arc::default(),
-        ahead: Arc::default(),
+        ..session
     })
 }
 

@@ -41,7 +41,7 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bollard::Docker;
-use futures_util::{Stream, TryStreamExt, stream};
+use futures_util::{Stream, TryStreamExt, join, stream};
 use tokio::sync::{Mutex, OnceCell};
 use tokio::time::Instant;
 
@@ -140,10 +140,16 @@ impl DockerReader {
     /// # Errors
     /// If no engine answers, or it is older than Docker 20.10.
     pub async fn connect_and_list(self) -> Result<Self, EngineError> {
-        let session = self.session().await?;
+        let speaking = connect::speaking(&self.endpoint)?;
         let begun = Instant::now();
-        let answers = observe::lists(&session).await;
-        *self.ahead() = Some((begun, answers));
+        // Docker starts programs to find out what it is, which takes as long as a list. One that speaks another API has refused
+        // these, or told them otherwise.
+        let (agreed, answers) = join!(connect::agreed(speaking.clone()), observe::lists(&speaking));
+        let agreed = agreed?;
+        if agreed.version == speaking.version {
+            *self.ahead() = Some((begun, answers));
+        }
+        *self.session.lock().await = Some(agreed);
         Ok(self)
     }
 

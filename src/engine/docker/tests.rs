@@ -138,6 +138,18 @@ async fn a_registry_that_is_silent_holds_up_a_pass_once() {
     assert_eq!(asked.lock().unwrap().len(), 8);
 }
 
+/// A look for nothing in particular.
+fn scope() -> Scope {
+    Scope {
+        owner: "exam".parse().unwrap(),
+        containers: [].into(),
+        images: [].into(),
+        assembled: [].into(),
+        adopted: [].into(),
+        at_registries: [].into(),
+    }
+}
+
 #[tokio::test]
 async fn what_was_asked_ahead_is_not_asked_again_by_one_look_and_what_cannot_be_read_is() {
     let dir = tempfile::tempdir().unwrap();
@@ -164,14 +176,7 @@ async fn what_was_asked_ahead_is_not_asked_again_by_one_look_and_what_cannot_be_
     let reader = reader.connect_and_list().await.unwrap();
     assert_eq!(paths(), [&lists[..], &["/version"]].concat());
     is_whole.store(true, Ordering::Relaxed);
-    let scope = Scope {
-        owner: "exam".parse().unwrap(),
-        containers: [].into(),
-        images: [].into(),
-        assembled: [].into(),
-        adopted: [].into(),
-        at_registries: [].into(),
-    };
+    let scope = scope();
     let observed = reader.observe(&scope).await.unwrap();
     assert_eq!(observed.volumes[0].name, "answers");
     assert_eq!(paths(), ["/v1.41/volumes"]);
@@ -179,10 +184,31 @@ async fn what_was_asked_ahead_is_not_asked_again_by_one_look_and_what_cannot_be_
     assert_eq!(paths(), lists);
     // What was said long before the look is not of its moment.
     let reader = reader.connect_and_list().await.unwrap();
-    assert_eq!(paths(), lists);
+    assert_eq!(paths(), [&lists[..], &["/version"]].concat());
     tokio::time::pause();
     tokio::time::advance(AHEAD + Duration::from_millis(1)).await;
     tokio::time::resume();
     reader.observe(&scope).await.unwrap();
     assert_eq!(paths(), lists);
+}
+
+#[tokio::test]
+async fn what_an_engine_says_in_an_api_that_was_not_agreed_on_then_is_not_used() {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("engine.sock");
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    answering(UnixListener::bind(&socket).unwrap(), Arc::clone(&asked), |path| {
+        let body = match path {
+            "/version" => r#"{"ApiVersion": "1.52", "MinAPIVersion": "1.44"}"#,
+            "/v1.44/volumes" => r#"{"Volumes": [{"Name": "answers"}]}"#,
+            "/v1.41/volumes" => r#"{"Volumes": []}"#,
+            _ => "[]",
+        };
+        ("200 OK", body.to_owned())
+    });
+    let reader = DockerReader::at(&format!("unix://{}", socket.display())).connect_and_list().await.unwrap();
+    let observed = reader.observe(&scope()).await.unwrap();
+    assert_eq!(observed.volumes[0].name, "answers");
+    let asked = asked.lock().unwrap();
+    assert_eq!(asked.iter().filter(|path| path.starts_with("/v1.44/")).count(), 4, "{asked:?}");
 }
