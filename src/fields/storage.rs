@@ -9,8 +9,9 @@ use super::codec::{decode_keys, encode_keys, flag, map, number, same, set, text,
 use super::entry::{field, set_of, shown, text_map};
 use super::{Around, Field, Live, notation, show};
 use crate::resource::bind::Bind;
-use crate::resource::mount::{Mode, Mount, MountSource, Tmpfs};
+use crate::resource::mount::{Mode, Mount, MountSource};
 use crate::resource::quantity::ByteSize;
+use crate::resource::tmpfs::Tmpfs;
 
 /// The entries, in the order in which a plan tells them.
 pub(super) static FIELDS: &[Field] = &[

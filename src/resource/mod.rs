@@ -28,6 +28,7 @@ pub mod restart;
 pub mod security;
 pub mod signal;
 pub mod size;
+pub mod tmpfs;
 pub mod ulimit;
 pub mod violation;
 pub mod volume;

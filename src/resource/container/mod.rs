@@ -23,7 +23,7 @@ use crate::resource::exposed::ExposedPorts;
 use crate::resource::health::Healthcheck;
 use crate::resource::link::{ExtraHost, Link, MacAddress, VolumesFrom};
 use crate::resource::logging::Logging;
-use crate::resource::mount::{ContainerPath, Mount, Tmpfs};
+use crate::resource::mount::{ContainerPath, Mount};
 use crate::resource::name::Name;
 use crate::resource::namespace::{CgroupnsMode, HostMode, IpcMode, PidMode};
 use crate::resource::network::{NetworkAttachment, NetworkMode};
@@ -33,6 +33,7 @@ use crate::resource::quantity::ByteSize;
 use crate::resource::reference::ImageReference;
 use crate::resource::restart::RestartPolicy;
 use crate::resource::security::SecurityOption;
+use crate::resource::tmpfs::Tmpfs;
 
 pub use capability::Capability;
 pub use dependency::{Condition, Dependency};
