@@ -489,7 +489,8 @@ async fn what_runs_in_a_container_and_what_it_has_written_is_shown() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_end_of_containers_is_waited_for() {
     let host = Host::new("viewwait").await;
-    let script = |code: u8| format!("while [ ! -e /end ]; do sleep 0.05; done; exit {code}");
+    // Who said so has to have ended before.
+    let script = |code: u8| format!("while [ ! -e /end ]; do sleep 0.05; done; sleep 0.5; exit {code}");
     by_hand(&host, "a", &[BUSYBOX, "sh", "-c", &script(0)]);
     by_hand(&host, "b", &[BUSYBOX, "sh", "-c", &script(9)]);
     let mut waiting = Running::start(&host, &["wait", "@b", "container/@a"]);
