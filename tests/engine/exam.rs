@@ -10,7 +10,7 @@ use invigil::resource::reference::ImageId;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::support::{Host, docker, is_podman};
+use crate::support::{Host, docker, is_left_out, is_podman};
 
 /// How soon it is known to be well, on a machine that is busy with other tests, too.
 const SOON: Duration = Duration::from_millis(1900);
@@ -91,6 +91,9 @@ async fn an_exam_that_was_held_for_a_moment_is_soon_well_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_an_exams_image_gives_to_its_containers_is_known_without_asking_the_engine() {
+    if is_left_out("what_an_exams_image_gives_to_its_containers_is_known_without_asking_the_engine") {
+        return;
+    }
     let host = Host::new("known").await;
     healthy_seat(&host).await;
     let wanted = host.wanted();

@@ -456,7 +456,10 @@ async fn law_5_a_replaced_containers_anonymous_volumes_go_over() {
         )
     );
     assert_eq!(host.inspect("c", "{{range .Mounts}}{{.Destination}}{{end}}"), "/data");
-    assert_eq!(docker(&["run", "--rm", "-v", &format!("{own}:/own"), BUSYBOX, "cat", "/own/n"]), "notes");
+    // Not with --rm, by which Podman takes a volume along that was made without a name.
+    let (reader, mount) = (host.name("reader"), format!("{own}:/own"));
+    assert_eq!(docker(&["run", "--name", &reader, "-v", &mount, BUSYBOX, "cat", "/own/n"]), "notes");
+    docker(&["rm", &reader]);
     docker(&["volume", "rm", &own]);
 }
 
@@ -527,6 +530,10 @@ async fn a_shared_network_namespace_is_seen_as_it_is() {
         format!("container:{}", host.inspect("a", "{{.Id}}"))
     );
 
+    // Podman does not list whose network a container shares.
+    if is_podman() {
+        return;
+    }
     // Nobody restarts somebody else's program, which has to be told.
     let (spy, owner) = (host.name("spy"), format!("container:{}", host.name("a")));
     docker(&["run", "-d", "--name", &spy, "--network", &owner, BUSYBOX, "sleep", "1000"]);

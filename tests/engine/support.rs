@@ -381,6 +381,10 @@ const NOT_ON_PODMAN: &[(&str, &str)] = &[
         "the docker command refuses `run --device`",
     ),
     ("what_a_container_names_is_exported_with_it", "`links` are refused"),
+    (
+        "what_an_exams_image_gives_to_its_containers_is_known_without_asking_the_engine",
+        "does not tell an image's health check",
+    ),
     ("what_cannot_be_said_is_told", "`MaskedPaths` and `ReadonlyPaths` are not told"),
     ("what_containers_wrote_is_shown", "times of output are whole seconds"),
     (
@@ -391,6 +395,7 @@ const NOT_ON_PODMAN: &[(&str, &str)] = &[
         "what_runs_in_a_container_and_what_it_has_written_is_shown",
         "`top` with arguments is not divided into columns",
     ),
+    ("who_is_linked_to_a_container_that_is_made_anew_is_made_anew_with_it", "`links` are refused"),
 ];
 
 /// Whether a test is left out on this engine, which is told.
