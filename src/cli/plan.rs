@@ -75,16 +75,13 @@ pub(super) async fn plan(args: &PlanArgs) -> Result<ExitCode> {
         let path = manifests.root()?;
         SavedPlan::new(&plan, &setup.owner, path, sealed, approved)?.write(file)?;
     }
-    let code = if wanted.has_errors() {
+    Ok(if wanted.has_errors() {
         ExitCode::FAILURE
     } else if args.detailed_exitcode && !plan.is_empty() {
         ExitCode::from(2)
     } else {
         ExitCode::SUCCESS
-    };
-    // The process ends here, and with it all that it has in memory: thousands of pieces need not be given back one by one.
-    std::mem::forget((wanted, plan));
-    Ok(code)
+    })
 }
 
 /// Which commit a plan is of, where its manifests come from a repository; and if those are what the daemon runs, what it
@@ -145,8 +142,7 @@ pub(super) async fn wanted(args: &ManifestArgs, setup: &Setup) -> Result<Wanted>
     Ok(wanted)
 }
 
-/// The same, where what is wrong was told before. On a thread of its own: an engine may be asked
-/// meanwhile.
+/// The same, where what is wrong was told before. On a thread of its own: an engine may be asked meanwhile.
 pub(super) async fn wanted_now(args: &ManifestArgs, setup: &Setup) -> Result<Wanted> {
     let (root, server) = (args.root()?, setup.server.clone());
     let read = move || {
