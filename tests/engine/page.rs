@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::browser::Browser;
 use crate::daemon::Daemon;
-use crate::support::{BUSYBOX, Host, docker};
+use crate::support::{BUSYBOX, Host, check_health, docker};
 
 /// What a browser would obey, in a path that a plan repeats.
 const HOSTILE: &str = "/nowhere/<img src=x onerror=document.title=1>";
@@ -48,7 +48,7 @@ async fn law_13_the_page_shows_how_things_stand_now_and_whatever_it_repeats_stay
     // The page of one resource, by its tile.
     docker(&["kill", &host.name("seat-1")]);
     daemon.until("what was done is told", || {
-        browser.says("document.querySelector('#actions li').textContent").as_str().unwrap().contains("start")
+        browser.says("document.querySelector('#actions').textContent").as_str().unwrap().contains(" start: ")
     });
     browser.says("void document.querySelector('.tiles a').click()");
     daemon.until("it leads there", || sentence() == host.name("seat-1"));
@@ -124,7 +124,10 @@ async fn law_12_law_13_what_a_container_uses_and_writes_is_on_its_page_as_text_a
         json(address, "/v1/status")["resources"][format!("container/{}", host.name(name))].clone()
     };
     for name in ["talks", "silent", "seat"] {
-        daemon.until("it is ready", || state(name)["condition"] == "Ready");
+        daemon.until("it is ready", || {
+            check_health(&host.name(name));
+            state(name)["condition"] == "Ready"
+        });
     }
 
     // For programs.

@@ -298,11 +298,10 @@ fn commit(container: &str, tag: &str, options: &[&str]) -> Output {
     ask(&arguments, "commit")
 }
 
-/// Has a container's health checked, as systemd has it on a host of Podman's that it runs; Docker does by itself.
+/// Has a container's health checked, if it runs, as systemd has it on a host of Podman's that it runs; Docker does by itself.
 pub fn check_health(container: &str) {
     if is_podman() {
-        let checked = ask(&[], &format!("libpod/containers/{container}/healthcheck"));
-        assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
+        let _ = ask(&[], &format!("libpod/containers/{container}/healthcheck"));
     }
 }
 

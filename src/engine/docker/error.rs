@@ -118,7 +118,11 @@ struct Known {
 }
 
 const KNOWN: [Known; 2] = [
-    Known { status: Some(404), words: &["No such image"], told: "the image is not on this host" },
+    Known {
+        status: Some(404),
+        words: &["No such image", "no such image"],
+        told: "the image is not on this host",
+    },
     Known {
         status: Some(409),
         words: &["image is being used by", "is using its referenced image", "is in use by a container"],

@@ -95,13 +95,14 @@ fn is_lost(error: &str) -> bool {
 pub(super) fn listed_container(document: &Value) -> Result<ObservedContainer, EngineError> {
     let name = container_name(document);
     let what = format!("container {name}");
+    let status = status(text(document, "State"), "", 0, &what)?;
     Ok(ObservedContainer {
         id: text(document, "Id").parse().map_err(|error: String| unreadable(&what, error))?,
         name: name.to_owned(),
         image: image_of(text(document, "ImageID"), &what)?,
-        status: status(text(document, "State"), "", 0, &what)?,
+        status,
         networks: endpoints(&document["NetworkSettings"]["Networks"]),
-        ports: listed_ports(&document["Ports"]),
+        ports: held(status, listed_ports(&document["Ports"])),
         managed: None,
         stranger: None,
         other_owner: document["Labels"][label::OWNER].as_str().map(fields::plain),
@@ -128,8 +129,13 @@ fn listed_ports(ports: &Value) -> Vec<PublishedPort> {
         .collect()
 }
 
-/// The ports in an inspection: `{"80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "8080"}]}`, empty unless it is up.
-fn held_ports(ports: &Value) -> Vec<PublishedPort> {
+/// What a container holds of its ports. Podman tells them of one that is down, too.
+fn held(status: LiveStatus, ports: Vec<PublishedPort>) -> Vec<PublishedPort> {
+    if status.is_up() { ports } else { Vec::new() }
+}
+
+/// The ports in an inspection: `{"80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "8080"}]}`.
+fn inspected_ports(ports: &Value) -> Vec<PublishedPort> {
     let ports = ports.as_object().into_iter().flatten();
     ports
         .flat_map(|(container, bindings)| {
@@ -229,7 +235,7 @@ pub(super) fn inspected_container(
         image: image_of(text(&document, "Image"), &what)?,
         status,
         networks: endpoints(&document["NetworkSettings"]["Networks"]),
-        ports: held_ports(&document["NetworkSettings"]["Ports"]),
+        ports: held(status, inspected_ports(&document["NetworkSettings"]["Ports"])),
         managed: Some(Box::new(Managed {
             resource,
             unreadable: created.is_none() && !spec.is_empty(),
@@ -368,14 +374,17 @@ mod tests {
             {"IP": "::", "PrivatePort": 81, "PublicPort": 39182, "Type": "udp"},
             {"PrivatePort": 9000, "Type": "tcp"},
         ]);
-        let held = json!({
+        let inspected = json!({
             "80/tcp": [{"HostIp": "127.0.0.1", "HostPort": "39181"}],
             "81/udp": [{"HostIp": "0.0.0.0", "HostPort": "39182"}, {"HostIp": "::", "HostPort": "39182"}],
             "9000/tcp": null,
         });
         let expected = ["127.0.0.1:39181:80/tcp", "39182:81/udp", "39182:81/udp"];
         assert_eq!(shown(&listed_ports(&listed)), expected);
-        assert_eq!(shown(&held_ports(&held)), expected);
-        assert_eq!(shown(&held_ports(&json!(null))), Vec::<String>::new());
+        assert_eq!(shown(&inspected_ports(&inspected)), expected);
+        assert_eq!(shown(&inspected_ports(&json!(null))), Vec::<String>::new());
+        for (status, some) in [(LiveStatus::Paused, true), (LiveStatus::Exited(0), false)] {
+            assert_eq!(!held(status, listed_ports(&listed)).is_empty(), some);
+        }
     }
 }
