@@ -57,9 +57,12 @@ async fn listen<E: Events>(engine: &E, bell: &Bell, outside: &Outside<'_>) -> (b
     };
     loop {
         match next {
-            Some(Ok(Heard { moved, touch })) => {
+            Some(Ok(Heard { moved, touch, turned })) => {
                 if moved {
                     bell.engine_changed();
+                }
+                if let Some(container) = turned {
+                    outside.turned(container);
                 }
                 if let Some(touch) = touch {
                     outside.saw(touch);
@@ -86,7 +89,7 @@ mod tests {
     use crate::daemon::wake::channel;
     use crate::engine::{EngineError, Events, Heard};
 
-    const MOVED: Heard = Heard { moved: true, touch: None };
+    const MOVED: Heard = Heard { moved: true, touch: None, turned: None };
 
     /// Says `events` things on each connection, of which the first is that it listens, then loses it after
     /// some time.
@@ -143,7 +146,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_no_observation_shows_wakes_nobody() {
-        let unseen = Heard { moved: false, touch: None };
+        let unseen = Heard { moved: false, touch: None, turned: None };
         assert_eq!(in_a_minute(unseen, 1000, Duration::ZERO).await, (60, 0));
     }
 

@@ -10,8 +10,7 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use super::board::Board;
-use super::sift::Settled;
-use crate::engine::Touch;
+use super::sift::{Settled, Touched};
 use crate::journal::{By, Entry, What, Writer};
 use crate::resource::name::ResourceId;
 
@@ -79,8 +78,8 @@ impl Limits {
     pub(super) fn note(&mut self, settled: Settled, now: Instant) -> Vec<Told> {
         self.more += settled.more;
         let mut told = Vec::new();
-        for touch in settled.touches {
-            let Touch { time, labelled: (_, resource), .. } = &touch;
+        for Touched { resource, touch } in settled.touches {
+            let time = &touch.time;
             let key = (resource.clone(), touch.manner.as_str(), touch.detail());
             if let Some(known) = self.known.get_mut(&key) {
                 known.times += 1;
@@ -169,19 +168,22 @@ pub(super) fn tell(told: &[Told], journal: Option<&Writer>, board: &Board) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::Manner;
+    use crate::engine::{Manner, Touch};
     use crate::resource::name::Kind;
 
     fn settled(touches: &[(&str, Manner)]) -> Settled {
-        let touch = |(name, manner): &(&str, Manner)| Touch {
-            time: Timestamp::UNIX_EPOCH,
-            kind: Kind::Container,
-            id: (*name).to_owned(),
-            name: (*name).to_owned(),
-            labelled: ("exam".parse().unwrap(), format!("container/{name}").parse().unwrap()),
-            manner: manner.clone(),
+        let touched = |(name, manner): &(&str, Manner)| Touched {
+            resource: format!("container/{name}").parse().unwrap(),
+            touch: Touch {
+                time: Timestamp::UNIX_EPOCH,
+                kind: Kind::Container,
+                id: (*name).to_owned(),
+                name: (*name).to_owned(),
+                labelled: None,
+                manner: manner.clone(),
+            },
         };
-        Settled { touches: touches.iter().map(touch).collect(), more: 0 }
+        Settled { touches: touches.iter().map(touched).collect(), more: 0 }
     }
 
     fn exec(program: &str) -> Manner {

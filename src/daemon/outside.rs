@@ -12,7 +12,7 @@ use tracing::debug;
 use super::Options;
 use super::board::Board;
 use super::interference::{Limits, tell};
-use super::sift::Sift;
+use super::sift::{Sift, Touched};
 use super::traces::Traces;
 use crate::engine::{Events, Touch};
 use crate::journal::{By, Entry, Journal, Query, What, Writer};
@@ -29,6 +29,7 @@ const LOOKED_AT: usize = 200;
 /// What others do.
 #[derive(Debug)]
 pub(super) struct Outside<'a> {
+    owner: Owner,
     journal: Option<&'a Writer>,
     turns: Option<&'a Turns>,
     board: &'a Board,
@@ -45,8 +46,8 @@ impl<'a> Outside<'a> {
 
     /// Without anybody to tell but the board.
     pub(super) fn of(owner: Owner, board: &'a Board) -> Self {
-        let (sift, traces) = (Sift::new(owner, Timestamp::now()), Traces::default());
-        Self { journal: None, turns: None, board, traces, sift }
+        let (sift, traces) = (Sift::new(Timestamp::now()), Traces::default());
+        Self { owner, journal: None, turns: None, board, traces, sift }
     }
 
     /// The engine listens from now on.
@@ -56,15 +57,22 @@ impl<'a> Outside<'a> {
 
     /// The engine is not heard any more.
     pub(super) fn lost(&self) {
+        self.traces.lost();
         self.sift.lost();
+    }
+
+    /// A container's program began or ended.
+    pub(super) fn turned(&self, container: String) {
+        self.sift.turned(container);
     }
 
     /// Somebody touched something.
     pub(super) fn saw(&self, touch: Touch) {
-        self.sift.saw(touch, |touch| {
+        let Some(resource) = self.traces.whose(&self.owner, &touch) else { return };
+        self.sift.saw(Touched { resource, touch }, |Touched { resource, touch }| {
             let holder = self.turns.and_then(Turns::others);
             if let Some(holder) = &holder {
-                debug!(%touch, resource = %touch.labelled.1, "taken for that of {holder}, which makes a pass for this owner");
+                debug!(%touch, %resource, "taken for that of {holder}, which makes a pass for this owner");
             }
             holder.is_some() || self.traces.are_of(touch)
         });
@@ -92,7 +100,7 @@ impl<'a> Outside<'a> {
     async fn judge(&self, limits: &mut Limits, all: bool, takes_calls: bool) {
         let entries = self.of_others().await;
         let mut settled = self.sift.take(&self.traces, all, takes_calls);
-        settled.touches.retain(|touch| !entries.iter().any(|entry| is_done_by(touch, entry)));
+        settled.touches.retain(|touched| !entries.iter().any(|entry| is_done_by(touched, entry)));
         let now = Instant::now();
         let mut told = limits.note(settled, now);
         told.extend(limits.due(now, all));
@@ -129,7 +137,7 @@ fn beside(journal: &Journal, since: Timestamp) -> Vec<Entry> {
 }
 
 /// Whether an entry is of what made a touch.
-fn is_done_by(touch: &Touch, entry: &Entry) -> bool {
+fn is_done_by(Touched { resource, touch }: &Touched, entry: &Entry) -> bool {
     let took = match &entry.what {
         What::Done { took_ms, .. } | What::Unfinished { took_ms, .. } | What::Failed { took_ms, .. } => {
             *took_ms
@@ -139,7 +147,7 @@ fn is_done_by(touch: &Touch, entry: &Entry) -> bool {
     };
     let took = SignedDuration::from_millis(i64::try_from(took).unwrap_or(i64::MAX));
     let after_its_end = touch.time.duration_since(entry.time);
-    entry.resource.as_ref() == Some(&touch.labelled.1)
+    entry.resource.as_ref() == Some(resource)
         && after_its_end <= APART
         && SignedDuration::ZERO - after_its_end <= took.saturating_add(APART)
 }
@@ -164,7 +172,7 @@ mod tests {
             kind: Kind::Container,
             id: "1".repeat(64),
             name: "web".to_owned(),
-            labelled: ("exam".parse().unwrap(), "container/web".parse().unwrap()),
+            labelled: Some(("exam".parse().unwrap(), "container/web".parse().unwrap())),
             manner: Manner::Pause,
         });
         let mut limits = Limits::new(Instant::now());
@@ -201,18 +209,16 @@ mod tests {
                 took_ms,
             },
         };
-        let touch = |second: &str| Touch {
-            time: format!("2018-07-06T08:34:{second}Z").parse().unwrap(),
-            kind: Kind::Container,
-            id: "1".repeat(64),
-            name: "web".to_owned(),
-            labelled: ("exam".parse().unwrap(), "container/web".parse().unwrap()),
-            manner: Manner::Stop,
+        let touched = |second: &str| {
+            let time = format!("2018-07-06T08:34:{second}Z").parse().unwrap();
+            let (id, name) = ("1".repeat(64), "web".to_owned());
+            let touch = Touch { time, kind: Kind::Container, id, name, labelled: None, manner: Manner::Stop };
+            Touched { resource: "container/web".parse().unwrap(), touch }
         };
         let web = entry("container/web", 5000);
         for (second, is) in [("03", false), ("04.5", true), ("09", true), ("10.9", true), ("11.1", false)] {
-            assert_eq!(is_done_by(&touch(second), &web), is, "{second}");
+            assert_eq!(is_done_by(&touched(second), &web), is, "{second}");
         }
-        assert!(!is_done_by(&touch("09"), &entry("container/db", 5000)));
+        assert!(!is_done_by(&touched("09"), &entry("container/db", 5000)));
     }
 }

@@ -1,7 +1,7 @@
-//! Sifts what others do from what is done anyway. In: touches, as the engine tells them, at any rate. Out: those that are
+//! Sifts what others do from what is done anyway. In: touches of one owner's resources, as the engine tells them, at any rate. Out: those that are
 //! nobody's of ours, a moment later, when it is known what they belong to. Keeps a bounded number, and holds up nobody.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,28 +11,41 @@ use tokio::time::{Instant, sleep_until};
 
 use super::traces::Traces;
 use crate::engine::{Manner, Touch};
-use crate::resource::name::{Kind, Owner};
+use crate::resource::name::{Kind, ResourceId};
 
 /// How long a touch is kept: what it belongs to is told within this time, and what the daemon's own looks say of it.
 const SETTLES: Duration = Duration::from_secs(2);
 /// The same for a signal that may be the beginning of a stop: an engine waits for ten seconds, unless told, before it kills.
-const SETTLES_SIGNAL: Duration = Duration::from_secs(13);
+/// And for who joins or leaves a network, which may be the beginning of a start, or the end of one that is told late.
+const SETTLES_LONG: Duration = Duration::from_secs(13);
+/// Of how many containers it is kept that they began or ended within that time.
+const TURNED_MAX: usize = 4096;
 /// How many are kept. What finds no room is counted.
 const KEPT_MAX: usize = 1024;
 /// For how long the engine tells once more what it told before a connection was lost.
 const REPEATS: Duration = Duration::from_secs(3);
 
+/// A touch, and the resource that it was done to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Touched {
+    /// Which of this owner's.
+    pub(super) resource: ResourceId,
+    /// What was done.
+    pub(super) touch: Touch,
+}
+
 /// What was touched, until it has settled.
 #[derive(Debug)]
 pub(super) struct Sift {
-    owner: Owner,
     state: Mutex<State>,
     news: Notify,
 }
 
 #[derive(Debug)]
 struct State {
-    kept: VecDeque<(Instant, Touch)>,
+    kept: VecDeque<(Instant, Touched)>,
+    /// When the programs of containers began or ended last, of late.
+    turned: BTreeMap<String, Instant>,
     /// How many found no room.
     more: u64,
     /// The last that was told.
@@ -45,16 +58,22 @@ struct State {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Settled {
     /// What others have done.
-    pub(super) touches: Vec<Touch>,
+    pub(super) touches: Vec<Touched>,
     /// How much more happened than could be kept.
     pub(super) more: u64,
 }
 
 impl Sift {
-    /// For the resources of `owner`. What happened before `now` is of no interest.
-    pub(super) fn new(owner: Owner, now: Timestamp) -> Self {
-        let state = State { kept: VecDeque::new(), more: 0, last: now, told: (now, Instant::now()) };
-        Self { owner, state: Mutex::new(state), news: Notify::new() }
+    /// What happened before `now` is of no interest.
+    pub(super) fn new(now: Timestamp) -> Self {
+        let state = State {
+            kept: VecDeque::new(),
+            turned: BTreeMap::new(),
+            more: 0,
+            last: now,
+            told: (now, Instant::now()),
+        };
+        Self { state: Mutex::new(state), news: Notify::new() }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -70,41 +89,56 @@ impl Sift {
 
     /// The connection is lost: whose programs were ended by then were likely ended by the engine, which ends too.
     pub(super) fn lost(&self) {
-        self.state().kept.retain(|(_, touch)| !is_an_end(touch));
+        self.state().kept.retain(|(_, touched)| !is_an_end(&touched.touch));
+    }
+
+    /// A container's program began or ended: what joins and leaves its networks meanwhile is its engine.
+    pub(super) fn turned(&self, container: String) {
+        let mut state = self.state();
+        state.turned.retain(|_, at| at.elapsed() <= SETTLES_LONG);
+        if state.turned.len() >= TURNED_MAX {
+            // Of so many it is not told apart who did it: nobody is accused.
+            state.turned.clear();
+            state.kept.retain(|(_, touched)| !joins_or_leaves(&touched.touch));
+        }
+        state.turned.insert(container, Instant::now());
     }
 
     /// Something was touched. `is_ours` tells whether an Invigil has done it.
-    pub(super) fn saw(&self, touch: Touch, is_ours: impl FnOnce(&Touch) -> bool) {
+    pub(super) fn saw(&self, touched: Touched, is_ours: impl FnOnce(&Touched) -> bool) {
         let mut state = self.state();
-        let (until, since) = state.told;
-        if touch.labelled.0 != self.owner || (since.elapsed() < REPEATS && touch.time <= until) {
+        let ((until, since), time) = (state.told, touched.touch.time);
+        if since.elapsed() < REPEATS && time <= until {
             return;
         }
-        state.last = state.last.max(touch.time);
+        state.last = state.last.max(time);
         // Others need not wait for what has to be looked up.
         drop(state);
-        if is_ours(&touch) {
+        if is_ours(&touched) {
             return;
         }
         let mut state = self.state();
+        if state.kept.iter().any(|(_, before)| is_repeated(&before.touch, &touched.touch)) {
+            return;
+        }
         if state.kept.len() >= KEPT_MAX {
             state.more += 1;
             return;
         }
-        state.kept.push_back((Instant::now(), touch));
+        state.kept.push_back((Instant::now(), touched));
         drop(state);
         self.news.notify_one();
     }
 
     /// When the first of what is kept was touched.
     pub(super) fn first(&self) -> Option<Timestamp> {
-        self.state().kept.iter().map(|(_, touch)| touch.time).min()
+        self.state().kept.iter().map(|(_, touched)| touched.touch.time).min()
     }
 
     /// Waits until something has settled.
     pub(super) async fn settled(&self) {
         loop {
-            let next = self.state().kept.iter().map(|(at, touch)| *at + settles(touch)).min();
+            let next = self.state().kept.iter().map(|(at, touched)| *at + settles(&touched.touch)).min();
             match next {
                 // What comes later may settle sooner.
                 Some(at) => tokio::select! {
@@ -122,13 +156,16 @@ impl Sift {
         let mut state = self.state();
         let mut touches = Vec::new();
         let mut waiting = VecDeque::new();
-        for (at, touch) in &state.kept {
-            if state.kept.iter().any(|(_, whole)| is_part_of(touch, whole)) {
-                // It is told with it.
+        for (at, touched) in &state.kept {
+            let touch = &touched.touch;
+            if state.kept.iter().any(|(_, whole)| is_part_of(touch, &whole.touch))
+                || state.is_turn(*at, touch)
+            {
+                // It is told with it, or nobody did it.
             } else if !all && at.elapsed() < settles(touch) {
-                waiting.push_back((*at, touch.clone()));
+                waiting.push_back((*at, touched.clone()));
             } else if !traces.is_stranger(touch) && (takes_calls || !is_an_end(touch)) {
-                touches.push(touch.clone());
+                touches.push(touched.clone());
             }
         }
         state.kept = waiting;
@@ -136,17 +173,37 @@ impl Sift {
     }
 }
 
+impl State {
+    /// Whether a container joined or left a network because its program began or ended.
+    fn is_turn(&self, at: Instant, touch: &Touch) -> bool {
+        let turned = self.turned.get(&touch.id).filter(|_| joins_or_leaves(touch));
+        turned.is_some_and(|turned| at.duration_since(*turned).max(turned.duration_since(at)) <= SETTLES_LONG)
+    }
+}
+
 /// How long it is kept.
 fn settles(touch: &Touch) -> Duration {
     match &touch.manner {
-        Manner::Kill(signal) if signal != "SIGKILL" => SETTLES_SIGNAL,
+        Manner::Kill(signal) if signal != "SIGKILL" => SETTLES_LONG,
+        Manner::Connect(_) | Manner::Disconnect(_) => SETTLES_LONG,
         _ => SETTLES,
     }
 }
 
+fn joins_or_leaves(touch: &Touch) -> bool {
+    matches!(touch.manner, Manner::Connect(_) | Manner::Disconnect(_))
+}
+
+/// Whether an engine tells one thing more than once: Docker, who leaves a network; who takes away an image, each tag of it.
+fn is_repeated(before: &Touch, touch: &Touch) -> bool {
+    matches!(touch.manner, Manner::Disconnect(_) | Manner::Untag)
+        && (before.kind, &before.id, &before.manner) == (touch.kind, &touch.id, &touch.manner)
+}
+
 /// Whether it is what an engine does to each container when it ends.
 fn is_an_end(touch: &Touch) -> bool {
-    touch.kind == Kind::Container && matches!(touch.manner, Manner::Kill(_) | Manner::Stop)
+    touch.kind == Kind::Container
+        && matches!(touch.manner, Manner::Kill(_) | Manner::Stop | Manner::Disconnect(_))
 }
 
 /// Whether a touch is a part of another: who stops something has it killed first.
@@ -157,7 +214,9 @@ fn is_part_of(touch: &Touch, whole: &Touch) -> bool {
             (Manner::Kill(_), Manner::Stop | Manner::Restart | Manner::Remove)
             | (Manner::Stop, Manner::Restart) => is_before,
             // A program is frozen while an image is made of its container.
-            (Manner::Pause | Manner::Unpause, Manner::Commit) => true,
+            (Manner::Pause | Manner::Unpause, Manner::Commit)
+            // Who takes away an image takes away its tags.
+            | (Manner::Untag, Manner::Remove) => true,
             _ => false,
         }
 }

@@ -11,7 +11,7 @@ use crate::resource::printable::printable;
 /// The longest text of a touch that is kept, in characters.
 const TEXT_MAX: usize = 100;
 
-/// One thing that was done to something of an Invigil's.
+/// One thing that was done to something that may be an Invigil's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Touch {
     /// When, by the engine's clock.
@@ -22,9 +22,9 @@ pub struct Touch {
     pub id: String,
     /// Its name, after what was done.
     pub name: String,
-    /// Whose it is by its labels, and which resource. Who runs an image that was committed from a container of ours has
-    /// these labels, too.
-    pub labelled: (Owner, ResourceId),
+    /// Whose it is by its labels, and which resource; none where the engine tells no labels of such a thing. Who runs an
+    /// image that was committed from a container of ours has these labels, too.
+    pub labelled: Option<(Owner, ResourceId)>,
     /// What was done.
     pub manner: Manner,
 }
@@ -56,6 +56,12 @@ pub enum Manner {
     Rename(String),
     /// Its limits or its restart policy were changed.
     Update,
+    /// It joined this network, which each start of a container does, too. Podman does not say which network.
+    Connect(String),
+    /// It left this network, which each end of a container does, too.
+    Disconnect(String),
+    /// A tag of it was taken away.
+    Untag,
     /// It was removed.
     Remove,
 }
@@ -76,16 +82,22 @@ impl Manner {
             Self::Unpause => "unpause",
             Self::Rename(_) => "rename",
             Self::Update => "update",
+            Self::Connect(_) => "connect",
+            Self::Disconnect(_) => "disconnect",
+            Self::Untag => "untag",
             Self::Remove => "remove",
         }
     }
 }
 
 impl Touch {
-    /// What else is to be said of it: a program, a signal, a name before and after.
+    /// What else is to be said of it: a program, a signal, a network, a name before and after.
     pub fn detail(&self) -> Option<String> {
         let text = match &self.manner {
-            Manner::Exec(text) | Manner::Kill(text) => text.clone(),
+            Manner::Connect(network) | Manner::Disconnect(network) if network.is_empty() => return None,
+            Manner::Exec(text) | Manner::Kill(text) | Manner::Connect(text) | Manner::Disconnect(text) => {
+                text.clone()
+            }
             Manner::Rename(from) => format!("{from} -> {}", self.name),
             _ => return None,
         };
@@ -107,11 +119,13 @@ impl fmt::Display for Touch {
 pub struct Heard {
     /// Whether something happened that an observation could show.
     pub moved: bool,
-    /// What was done to something that bears an Invigil's labels.
+    /// What was done to something that may be an Invigil's.
     pub touch: Option<Touch>,
+    /// The id of a container whose program began or ended, by itself or not.
+    pub turned: Option<String>,
 }
 
 impl Heard {
     /// That it listens from now on.
-    pub const LISTENING: Self = Self { moved: false, touch: None };
+    pub const LISTENING: Self = Self { moved: false, touch: None, turned: None };
 }

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::daemon::{Daemon, look, running};
-use crate::support::{BUSYBOX, Host, docker, is_left_out, sleeper};
+use crate::support::{BUSYBOX, Host, check_health, docker, is_left_out, is_podman, run, sleeper};
 
 /// As long as the daemon gathers what was done, and the engine may still tell of it.
 const SETTLED: Duration = Duration::from_secs(8);
@@ -34,6 +34,7 @@ fn web(host: &Host, memory: &str) {
 }
 
 fn is_well(host: &Host) -> bool {
+    check_health(&host.name("web"));
     running(host, "web") && look(host, "web", "{{.State.Health.Status}} {{.State.Paused}}") == "healthy false"
 }
 
@@ -80,6 +81,59 @@ async fn what_others_do_to_a_managed_container_is_in_the_log() {
         let bytes = std::fs::read(file.expect("a file").path()).unwrap_or_default();
         assert!(!bytes.windows(6).any(|part| part == b"canary"));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_others_do_to_networks_volumes_and_images_is_in_the_log() {
+    let host = Host::new("around").await;
+    for (kind, name, spec) in [
+        ("Network", "exam", ""),
+        ("Network", "spare", ""),
+        ("Volume", "answers", ""),
+        ("Image", "paper", "spec: {import: {archive: rootfs.tar}, tags: ['@paper:1']}"),
+    ] {
+        let text = format!("apiVersion: invigil/v1\nkind: {kind}\nmetadata: {{name: '@{name}'}}\n{spec}\n");
+        host.write(&format!("{name}.yaml"), &text.replace('@', &host.name("")));
+    }
+    // Two blocks of zeros end a tar archive (POSIX, pax); this one holds nothing before.
+    std::fs::write(host.path().join("rootfs.tar"), [0; 1024]).expect("a file");
+    host.container("web", &sleeper(&format!(", networks: [{}]", host.name("exam"))));
+    let daemon = Daemon::start_with_state(&host, &host.state());
+    let joined = || look(&host, "web", "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}} {{end}}");
+    daemon.until("it is well", || running(&host, "web") && joined() == host.name("exam"));
+    // Docker tells of who joins and leaves at each start, too: it is not told whose doing that is.
+    std::thread::sleep(Duration::from_secs(14));
+    let (web, exam, spare) = (host.name("web"), host.name("exam"), host.name("spare"));
+    let (answers, paper) = (host.name("answers"), host.name("paper:1"));
+    let told: Vec<&str> = [
+        (vec!["network", "disconnect", &exam, &web], "container/@web disconnect from outside: @exam"),
+        (vec!["network", "connect", &spare, &web], "container/@web connect from outside: @spare"),
+        (vec!["network", "rm", &spare], "network/@spare remove from outside"),
+        (vec!["volume", "rm", &answers], "volume/@answers remove from outside"),
+        (vec!["rmi", &paper], "image/@paper untag from outside"),
+    ]
+    .into_iter()
+    .filter_map(|(by_hand, told)| {
+        docker(&by_hand);
+        // Podman says neither which network that was, nor that one is gone.
+        let told = if is_podman() { told.split(": ").next().unwrap_or(told) } else { told };
+        let is_told = !(is_podman() && told.starts_with("network/"));
+        if is_told {
+            daemon.until(told, || outside(&host).iter().any(|one| one == told));
+        }
+        daemon.until("all is as it was", || {
+            let others = [
+                ["network", "inspect", &spare],
+                ["volume", "inspect", &answers],
+                ["image", "inspect", &paper],
+            ];
+            joined() == exam && others.iter().all(|words| run(words).status.success())
+        });
+        is_told.then_some(told)
+    })
+    .collect();
+    daemon.ends();
+    assert_eq!(outside(&host), told);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,7 @@
 //! What an engine's event says was done to something. In: events, and an engine that is asked what a container's health check
 //! runs. Out: touches. Never says who did it; what the engine does by itself is left out as far as the event tells it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bollard::models::{ContainerConfig, EventActor, EventMessage, EventMessageTypeEnum};
@@ -18,6 +18,9 @@ use crate::resource::name::Kind;
 pub(super) const UNSEEN: [&str; 6] =
     ["exec_create", "archive-path", "extract-to-dir", "attach", "commit", "export"];
 
+/// The events of a program that began or ended. Podman's word stands beside Docker's.
+const TURNS: [&str; 3] = ["start", "die", "died"];
+
 /// Of how many containers it is known what their health checks run.
 const CHECKS_MAX: usize = 4096;
 /// The shell that runs a check, unless the image has another.
@@ -33,18 +36,64 @@ pub(super) async fn heard(engine: &Session, checks: &Checks, event: EventMessage
     let (verb, words) = action.split_once(": ").unwrap_or((&action, ""));
     let moved = !UNSEEN.contains(&verb);
     let actor = event.actor.unwrap_or_default();
-    let nothing = Heard { moved, touch: None };
-    if event.typ != Some(EventMessageTypeEnum::CONTAINER) {
-        return nothing;
-    }
-    let Some(touch) = touch(verb, words, event.time_nano, actor) else { return nothing };
-    if touch.manner == Manner::Remove {
+    let is_turn = event.typ == Some(EventMessageTypeEnum::CONTAINER) && TURNS.contains(&verb);
+    let turned = actor.id.clone().filter(|_| is_turn);
+    let nothing = Heard { moved, touch: None, turned };
+    let touch = match event.typ {
+        Some(EventMessageTypeEnum::CONTAINER) => touch(verb, words, event.time_nano, actor),
+        Some(typ) => untold(typ, verb, event.time_nano, actor),
+        None => None,
+    };
+    let Some(touch) = touch else { return nothing };
+    if (touch.kind, &touch.manner) == (Kind::Container, &Manner::Remove) {
         checks.known().remove(&touch.id);
     }
     if verb == "exec_create" && checks.are_of(engine, &touch.id, words).await {
         return nothing;
     }
-    Heard { moved, touch: Some(touch) }
+    Heard { touch: Some(touch), ..nothing }
+}
+
+/// What was done to a thing of which the engine tells no labels.
+fn untold(
+    typ: EventMessageTypeEnum,
+    verb: &str,
+    nanoseconds: Option<i64>,
+    actor: EventActor,
+) -> Option<Touch> {
+    let attributes = actor.attributes.unwrap_or_default();
+    let told = |key: &str| attributes.get(key).cloned().unwrap_or_default();
+    let id = actor.id.unwrap_or_default();
+    let (kind, id, manner) = match (typ, verb) {
+        // Podman tells the container in the network's place.
+        (EventMessageTypeEnum::NETWORK, "connect" | "disconnect") => {
+            let (container, network) = match attributes.get("container") {
+                Some(container) => (container.clone(), told("name")),
+                None => (id, String::new()),
+            };
+            let manner = if verb == "connect" { Manner::Connect } else { Manner::Disconnect };
+            (Kind::Container, container, manner(network))
+        }
+        (EventMessageTypeEnum::NETWORK, "destroy" | "remove") => (Kind::Network, id, Manner::Remove),
+        // Podman tells its name alone.
+        (EventMessageTypeEnum::VOLUME, "destroy" | "remove") => {
+            (Kind::Volume, if id.is_empty() { told("name") } else { id }, Manner::Remove)
+        }
+        (EventMessageTypeEnum::IMAGE, "untag") => (Kind::Image, image(id), Manner::Untag),
+        // Podman tells so of each tag, too, whether or not it was the last.
+        (EventMessageTypeEnum::IMAGE, "delete" | "remove") if is_podman(&attributes) => {
+            (Kind::Image, image(id), Manner::Untag)
+        }
+        (EventMessageTypeEnum::IMAGE, "delete" | "remove") => (Kind::Image, image(id), Manner::Remove),
+        _ => return None,
+    };
+    let time = Timestamp::from_nanosecond(nanoseconds?.into()).ok()?;
+    Some(Touch { time, kind, name: id.clone(), id, labelled: None, manner })
+}
+
+/// An image's id as lists have it, which Podman's events have without what it is a digest by.
+fn image(id: String) -> String {
+    if id.contains(':') { id } else { format!("sha256:{id}") }
 }
 
 /// What was done to a container that bears an Invigil's labels.
@@ -60,6 +109,8 @@ fn touch(verb: &str, words: &str, nanoseconds: Option<i64>, actor: EventActor) -
         "commit" => Manner::Commit,
         "kill" => Manner::Kill(signal(told("signal"))),
         "stop" => Manner::Stop,
+        // Podman tells so of what it starts again itself, too, and says nothing else of it.
+        "restart" if is_podman(&attributes) => return None,
         "restart" => Manner::Restart,
         "pause" => Manner::Pause,
         "unpause" => Manner::Unpause,
@@ -69,10 +120,15 @@ fn touch(verb: &str, words: &str, nanoseconds: Option<i64>, actor: EventActor) -
         "destroy" | "remove" => Manner::Remove,
         _ => return None,
     };
-    let labelled = (told(label::OWNER).parse().ok()?, told(label::RESOURCE).parse().ok()?);
+    let labelled = Some((told(label::OWNER).parse().ok()?, told(label::RESOURCE).parse().ok()?));
     let time = Timestamp::from_nanosecond(nanoseconds?.into()).ok()?;
     let name = told("name").to_owned();
     Some(Touch { time, kind: Kind::Container, id: actor.id?, name, labelled, manner })
+}
+
+/// Whether an event is Podman's: Docker gives no attribute that name.
+fn is_podman(attributes: &HashMap<String, String>) -> bool {
+    attributes.contains_key("containerExitCode")
 }
 
 /// A signal by its name, as far as it has one that people know.
@@ -135,8 +191,6 @@ fn check(config: &ContainerConfig) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashMap;
-
     use bollard::models::HealthConfig;
 
     use super::*;
@@ -166,12 +220,57 @@ mod tests {
             ("kill", ("signal", "34"), Some("kill: 34")),
             ("rename", ("oldName", "/seat"), Some("rename: seat -> web")),
             ("destroy", ("", ""), Some("remove")),
+            ("restart", ("", ""), Some("restart")),
+            ("restart", ("containerExitCode", "0"), None),
             // What ended by itself, and what its engine started again, nobody did.
             ("die", ("exitCode", "1"), None),
             ("start", ("", ""), None),
             ("health_status", ("", ""), None),
         ] {
             assert_eq!(told(verb, "", &[more]).as_deref(), said, "{verb}");
+        }
+    }
+
+    #[test]
+    fn of_what_has_no_labels_in_its_events_it_is_told_what_was_done_to_which() {
+        use EventMessageTypeEnum::{IMAGE, NETWORK, VOLUME};
+        for (typ, verb, id, attributes, said) in [
+            (
+                NETWORK,
+                "connect",
+                "n1",
+                &[("container", "c1"), ("name", "exam")][..],
+                "container c1 connect: exam",
+            ),
+            (
+                NETWORK,
+                "disconnect",
+                "n1",
+                &[("container", "c1"), ("name", "exam")],
+                "container c1 disconnect: exam",
+            ),
+            // Podman's.
+            (NETWORK, "disconnect", "c1", &[("name", "web")], "container c1 disconnect"),
+            (NETWORK, "destroy", "n1", &[("name", "exam")], "network n1 remove"),
+            (VOLUME, "destroy", "answers", &[("driver", "local")], "volume answers remove"),
+            (VOLUME, "remove", "", &[("name", "answers")], "volume answers remove"),
+            (IMAGE, "untag", "sha256:a1", &[("name", "sha256:a1")], "image sha256:a1 untag"),
+            (IMAGE, "delete", "sha256:a1", &[("name", "sha256:a1")], "image sha256:a1 remove"),
+            (
+                IMAGE,
+                "delete",
+                "a1",
+                &[("name", "web:1"), ("containerExitCode", "0")],
+                "image sha256:a1 untag",
+            ),
+            (IMAGE, "tag", "sha256:a1", &[("name", "web:1")], ""),
+            (VOLUME, "mount", "answers", &[], ""),
+        ] {
+            let attributes = attributes.iter().map(|(key, value)| ((*key).into(), (*value).into()));
+            let actor = EventActor { id: Some(id.into()), attributes: Some(attributes.collect()) };
+            let told = untold(typ, verb, Some(1), actor);
+            let told = told.map(|touch| format!("{} {} {touch}", touch.kind, touch.id)).unwrap_or_default();
+            assert_eq!(told, said, "{typ} {verb}");
         }
     }
 

@@ -34,19 +34,32 @@ impl Inner {
     pub(super) fn act(&mut self, step: &Step) -> Result<(), EngineError> {
         let before = touched(&self.world, step);
         self.world.act(step)?;
-        let touches = before.map(|touched| touches(&self.world, step, &touched)).unwrap_or_default();
-        let moved = Heard { moved: true, touch: None };
+        let touches = before.as_ref().map(|touched| touches(&self.world, step, touched));
+        let touches = touches.unwrap_or_else(|| untold(step).into_iter().collect());
+        let turned = before.filter(|_| matches!(step, Step::Start(_) | Step::Stop(_) | Step::Restart(_)));
+        let moved = Heard { moved: true, touch: None, turned: turned.map(|touched| touched.touch.id) };
         let told = touches.into_iter().map(|touch| {
             self.told += 1;
             let time = Timestamp::from_second(self.told).unwrap_or(Timestamp::MAX);
-            Heard { moved: true, touch: Some(Touch { time, ..touch }) }
+            Heard { touch: Some(Touch { time, ..touch }), ..moved.clone() }
         });
-        let told: Vec<Heard> = told.chain([moved]).collect();
+        let told: Vec<Heard> = told.chain([moved.clone()]).collect();
         for heard in told {
             self.listeners.retain(|listener| listener.send(heard.clone()).is_ok());
         }
         Ok(())
     }
+}
+
+/// What is told of a step that is done to a thing without labels in its events.
+fn untold(step: &Step) -> Option<Touch> {
+    let (kind, id, manner) = match step {
+        Step::RemoveNetwork(network) => (Kind::Network, network.as_str(), Manner::Remove),
+        Step::Untag { image, .. } => (Kind::Image, image.as_str(), Manner::Untag),
+        _ => return None,
+    };
+    let (time, name) = (Timestamp::UNIX_EPOCH, id.to_owned());
+    Some(Touch { time, kind, id: id.to_owned(), name, labelled: None, manner })
 }
 
 /// A container of an Invigil's before a step is done to it.
@@ -65,7 +78,7 @@ fn touched(world: &World, step: &Step) -> Option<Touched> {
         kind: Kind::Container,
         id: container.id.as_str().to_owned(),
         name: container.name.clone(),
-        labelled: (label(label::OWNER).parse().ok()?, label(label::RESOURCE).parse().ok()?),
+        labelled: Some((label(label::OWNER).parse().ok()?, label(label::RESOURCE).parse().ok()?)),
         manner: Manner::Remove,
     };
     Some(Touched { touch, is_up: container.doing.is_up() })
@@ -85,11 +98,17 @@ fn touches(world: &World, step: &Step, Touched { touch, is_up }: &Touched) -> Ve
         Step::Update { .. } => vec![Manner::Update],
         Step::Put { .. } => vec![Manner::CopyIn],
         Step::Collect { .. } => vec![Manner::CopyOut],
+        Step::Connect { network, .. } => vec![Manner::Connect(network.clone())],
+        Step::Disconnect { network, .. } => vec![Manner::Disconnect(network.clone())],
         Step::RemoveContainer(_) => vec![Manner::Remove],
         _ => Vec::new(),
     };
     let after = world.containers.iter().find(|container| container.id.as_str() == touch.id);
     let name = after.map_or_else(name, |container| container.name.clone());
-    let told = |manner| Touch { manner, name: name.clone(), ..touch.clone() };
+    let told = |manner| {
+        let is_labelled = !matches!(manner, Manner::Connect(_) | Manner::Disconnect(_));
+        let labelled = touch.labelled.clone().filter(|_| is_labelled);
+        Touch { manner, name: name.clone(), labelled, ..touch.clone() }
+    };
     manners.into_iter().map(told).collect()
 }
