@@ -44,4 +44,5 @@ mod successors;
 mod support;
 mod takeover;
 mod tls;
+mod upgraded;
 mod views;

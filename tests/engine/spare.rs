@@ -55,6 +55,11 @@ impl Spare {
         start_again(self.name, &self.socket);
     }
 
+    /// Ends it, and starts a newer Docker on what it held.
+    pub fn upgrade(&self) {
+        script("upgrade", self.name);
+    }
+
     /// What the docker command says of it; it must succeed.
     pub fn docker(&self, arguments: &[&str]) -> String {
         docker(&[&["--host", &self.endpoint()], arguments].concat())
