@@ -24,6 +24,7 @@ mod outside;
 mod pass;
 mod progress;
 mod pulse;
+mod seen;
 mod shown;
 mod sift;
 mod signals;

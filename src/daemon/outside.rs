@@ -14,9 +14,9 @@ use super::board::Board;
 use super::interference::{Limits, tell};
 use super::sift::{Sift, Touched};
 use super::traces::Traces;
-use crate::engine::{Events, Touch};
+use crate::engine::{Events, Manner, Touch};
 use crate::journal::{By, Entry, Journal, Query, What, Writer};
-use crate::resource::name::Owner;
+use crate::resource::name::{Kind, Owner, ResourceId};
 use crate::turn::Turns;
 
 /// How long what settles is gathered.
@@ -63,6 +63,7 @@ impl<'a> Outside<'a> {
 
     /// A container's program began or ended.
     pub(super) fn turned(&self, container: String) {
+        self.traces.turned(&container);
         self.sift.turned(container);
     }
 
@@ -147,7 +148,14 @@ fn is_done_by(Touched { resource, touch }: &Touched, entry: &Entry) -> bool {
     };
     let took = SignedDuration::from_millis(i64::try_from(took).unwrap_or(i64::MAX));
     let after_its_end = touch.time.duration_since(entry.time);
-    entry.resource.as_ref() == Some(resource)
+    // Who makes a network anew has its containers leave and join.
+    let network = match &touch.manner {
+        Manner::Connect(network) | Manner::Disconnect(network) => network.parse().ok(),
+        _ => None,
+    };
+    let network = network.map(|name| ResourceId::new(Kind::Network, name));
+    let is_of = |done: &ResourceId| done == resource || Some(done) == network.as_ref();
+    entry.resource.as_ref().is_some_and(is_of)
         && after_its_end <= APART
         && SignedDuration::ZERO - after_its_end <= took.saturating_add(APART)
 }
@@ -155,8 +163,6 @@ fn is_done_by(Touched { resource, touch }: &Touched, entry: &Entry) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::Manner;
-    use crate::resource::name::Kind;
 
     #[tokio::test]
     async fn who_ends_while_the_journal_is_read_loses_nothing() {

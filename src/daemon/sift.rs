@@ -1,11 +1,11 @@
-//! Sifts what others do from what is done anyway. In: touches of one owner's resources, as the engine tells them, at any rate. Out: those that are
+//! Sifts what others do from what is done anyway. In: touches of an owner's resources, as the engine tells them, at any rate. Out: those that are
 //! nobody's of ours, a moment later, when it is known what they belong to. Keeps a bounded number, and holds up nobody.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
@@ -22,6 +22,8 @@ const SETTLES_LONG: Duration = Duration::from_secs(13);
 const TURNED_MAX: usize = 4096;
 /// How many are kept. What finds no room is counted.
 const KEPT_MAX: usize = 1024;
+/// How far apart an engine tells one thing more than once: Docker 20.10 and 26.1 within some 10 ms.
+const REPEATED: SignedDuration = SignedDuration::from_secs(1);
 /// For how long the engine tells once more what it told before a connection was lost.
 const REPEATS: Duration = Duration::from_secs(3);
 
@@ -46,6 +48,8 @@ struct State {
     kept: VecDeque<(Instant, Touched)>,
     /// When the programs of containers began or ended last, of late.
     turned: BTreeMap<String, Instant>,
+    /// When that were more than could be kept.
+    overrun: Option<Instant>,
     /// How many found no room.
     more: u64,
     /// The last that was told.
@@ -69,6 +73,7 @@ impl Sift {
         let state = State {
             kept: VecDeque::new(),
             turned: BTreeMap::new(),
+            overrun: None,
             more: 0,
             last: now,
             told: (now, Instant::now()),
@@ -92,15 +97,17 @@ impl Sift {
         self.state().kept.retain(|(_, touched)| !is_an_end(&touched.touch));
     }
 
-    /// A container's program began or ended: what joins and leaves its networks meanwhile is its engine.
+    /// A container's program began or ended: it joins and leaves its networks by that.
     pub(super) fn turned(&self, container: String) {
         let mut state = self.state();
         state.turned.retain(|_, at| at.elapsed() <= SETTLES_LONG);
         if state.turned.len() >= TURNED_MAX {
-            // Of so many it is not told apart who did it: nobody is accused.
             state.turned.clear();
-            state.kept.retain(|(_, touched)| !joins_or_leaves(&touched.touch));
+            state.overrun = Some(Instant::now());
         }
+        let is_overrun = state.is_overrun();
+        let is_by_that = |touch: &Touch| joins_or_leaves(touch) && (is_overrun || touch.id == container);
+        state.kept.retain(|(_, touched)| !is_by_that(&touched.touch));
         state.turned.insert(container, Instant::now());
     }
 
@@ -118,7 +125,8 @@ impl Sift {
             return;
         }
         let mut state = self.state();
-        if state.kept.iter().any(|(_, before)| is_repeated(&before.touch, &touched.touch)) {
+        let touch = &touched.touch;
+        if state.is_by_turn(touch) || state.kept.iter().any(|(_, before)| is_repeated(&before.touch, touch)) {
             return;
         }
         if state.kept.len() >= KEPT_MAX {
@@ -158,14 +166,14 @@ impl Sift {
         let mut waiting = VecDeque::new();
         for (at, touched) in &state.kept {
             let touch = &touched.touch;
-            if state.kept.iter().any(|(_, whole)| is_part_of(touch, &whole.touch))
-                || state.is_turn(*at, touch)
-            {
-                // It is told with it, or nobody did it.
+            if state.kept.iter().any(|(_, whole)| is_part_of(touch, &whole.touch)) {
+                // It is told with it.
             } else if !all && at.elapsed() < settles(touch) {
                 waiting.push_back((*at, touched.clone()));
-            } else if !traces.is_stranger(touch) && (takes_calls || !is_an_end(touch)) {
-                touches.push(touched.clone());
+            } else if let Some(resource) = traces.settled(&touched.resource, touch)
+                && (takes_calls || !is_an_end(touch))
+            {
+                touches.push(Touched { resource, touch: touch.clone() });
             }
         }
         state.kept = waiting;
@@ -174,10 +182,15 @@ impl Sift {
 }
 
 impl State {
-    /// Whether a container joined or left a network because its program began or ended.
-    fn is_turn(&self, at: Instant, touch: &Touch) -> bool {
-        let turned = self.turned.get(&touch.id).filter(|_| joins_or_leaves(touch));
-        turned.is_some_and(|turned| at.duration_since(*turned).max(turned.duration_since(at)) <= SETTLES_LONG)
+    /// Whether so many began and ended of late that it is not known which.
+    fn is_overrun(&self) -> bool {
+        self.overrun.is_some_and(|at| at.elapsed() <= SETTLES_LONG)
+    }
+
+    /// Whether a container joins or leaves a network because its program began or ended.
+    fn is_by_turn(&self, touch: &Touch) -> bool {
+        let turned = self.turned.get(&touch.id);
+        joins_or_leaves(touch) && (self.is_overrun() || turned.is_some_and(|at| at.elapsed() <= SETTLES_LONG))
     }
 }
 
@@ -185,7 +198,8 @@ impl State {
 fn settles(touch: &Touch) -> Duration {
     match &touch.manner {
         Manner::Kill(signal) if signal != "SIGKILL" => SETTLES_LONG,
-        Manner::Connect(_) | Manner::Disconnect(_) => SETTLES_LONG,
+        // A look tells whether the tag was ours.
+        Manner::Connect(_) | Manner::Disconnect(_) | Manner::Untag => SETTLES_LONG,
         _ => SETTLES,
     }
 }
@@ -198,6 +212,7 @@ fn joins_or_leaves(touch: &Touch) -> bool {
 fn is_repeated(before: &Touch, touch: &Touch) -> bool {
     matches!(touch.manner, Manner::Disconnect(_) | Manner::Untag)
         && (before.kind, &before.id, &before.manner) == (touch.kind, &touch.id, &touch.manner)
+        && touch.time.duration_since(before.time).abs() <= REPEATED
 }
 
 /// Whether it is what an engine does to each container when it ends.

@@ -20,7 +20,7 @@ pub struct Touch {
     pub kind: Kind,
     /// The engine's id of it.
     pub id: String,
-    /// Its name, after what was done.
+    /// Its name, after what was done; its id where the engine tells no name.
     pub name: String,
     /// Whose it is by its labels, and which resource; none where the engine tells no labels of such a thing. Who runs an
     /// image that was committed from a container of ours has these labels, too.

@@ -8,7 +8,7 @@ use crate::daemon::{Daemon, look, running};
 use crate::support::{BUSYBOX, Host, check_health, docker, is_left_out, is_podman, run, sleeper};
 
 /// As long as the daemon gathers what was done, and the engine may still tell of it.
-const SETTLED: Duration = Duration::from_secs(8);
+const SETTLED: Duration = Duration::from_secs(16);
 
 /// What others did, as `invigil log` has it, without its times and with the test's prefix as `@`.
 fn outside(host: &Host) -> Vec<String> {
