@@ -12,7 +12,7 @@ use tracing::debug;
 use super::Options;
 use super::board::Board;
 use super::interference::{Limits, tell};
-use super::sift::{Sift, Touched};
+use super::sift::{SETTLES_LONG, Sift, Touched, is_an_end};
 use super::traces::Traces;
 use crate::engine::{Events, Manner, Touch};
 use crate::journal::{By, Entry, Journal, Query, What, Writer};
@@ -21,6 +21,8 @@ use crate::turn::Turns;
 
 /// How long what settles is gathered.
 const GATHERS: Duration = Duration::from_millis(250);
+/// How long after a daemon was cut off its engine may go on with a stop that it was asked for.
+const ENDS_LATE: Duration = SETTLES_LONG;
 /// How far the clocks and the calls of two programs lie apart.
 const APART: SignedDuration = SignedDuration::from_secs(1);
 /// How many of the journal's last entries are looked at.
@@ -30,6 +32,7 @@ const LOOKED_AT: usize = 200;
 #[derive(Debug)]
 pub(super) struct Outside<'a> {
     owner: Owner,
+    begun: Instant,
     journal: Option<&'a Writer>,
     turns: Option<&'a Turns>,
     board: &'a Board,
@@ -47,7 +50,7 @@ impl<'a> Outside<'a> {
     /// Without anybody to tell but the board.
     pub(super) fn of(owner: Owner, board: &'a Board) -> Self {
         let (sift, traces) = (Sift::new(Timestamp::now()), Traces::default());
-        Self { owner, journal: None, turns: None, board, traces, sift }
+        Self { owner, begun: Instant::now(), journal: None, turns: None, board, traces, sift }
     }
 
     /// The engine listens from now on.
@@ -100,12 +103,22 @@ impl<'a> Outside<'a> {
     /// Waits for the journal alone, and takes nothing before: who ends meanwhile loses nothing.
     async fn judge(&self, limits: &mut Limits, all: bool, takes_calls: bool) {
         let entries = self.of_others().await;
+        let cut_off = self.cut_off().await;
         let mut settled = self.sift.take(&self.traces, all, takes_calls);
+        settled.touches.retain(|Touched { touch, .. }| {
+            !(is_an_end(touch) && cut_off.is_some_and(|until| touch.time <= until))
+        });
         settled.touches.retain(|touched| !entries.iter().any(|entry| is_done_by(touched, entry)));
         let now = Instant::now();
         let mut told = limits.note(settled, now);
         told.extend(limits.due(now, all));
         tell(&told, self.journal, self.board);
+    }
+
+    /// Until when what is ended may be ended for the daemon before, which was cut off: its engine goes on with what it was asked.
+    async fn cut_off(&self) -> Option<Timestamp> {
+        let journal = self.journal.filter(|_| self.begun.elapsed() < ENDS_LATE * 2)?.journal().clone();
+        spawn_blocking(move || cut_off(&journal)).await.ok().flatten()
     }
 
     /// What the journal says that an Invigil beside the daemon has done since the first of what is kept was.
@@ -124,6 +137,21 @@ async fn at(when: Option<Instant>) {
         Some(when) => sleep_until(when).await,
         None => std::future::pending().await,
     }
+}
+
+/// The same, by the journal: a daemon that ended has said so before the next one started.
+fn cut_off(journal: &Journal) -> Option<Timestamp> {
+    let (mut ended, mut until) = (true, None);
+    let query = Query { last: Some(LOOKED_AT), ..Query::default() };
+    let _ = journal.read(&query, |row| {
+        let Some(entry) = row.entry().filter(|entry| entry.by == By::Daemon) else { return true };
+        if matches!(entry.what, What::Started { .. }) {
+            until = (!ended).then(|| entry.time.saturating_add(ENDS_LATE).unwrap_or(Timestamp::MAX));
+        }
+        ended = matches!(entry.what, What::Stopped);
+        true
+    });
+    until
 }
 
 /// What Invigils that are no daemon have done since then.
@@ -198,6 +226,29 @@ mod tests {
             matches!(&written[..], [What::Begun { .. }, What::Interfered { action, times: 1, .. }] if action == "pause"),
             "{written:?}"
         );
+    }
+
+    #[test]
+    fn what_ends_as_the_daemon_before_was_cut_off_may_be_its_doing() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Journal::of(dir.path(), &"exam".parse().unwrap());
+        let time: Timestamp = "2018-07-06T08:34:10Z".parse().unwrap();
+        let started = || What::Started { version: "1".to_owned() };
+        let late = Some("2018-07-06T08:34:23Z".parse().unwrap());
+        for (what, expected) in [
+            (started(), None),
+            (What::Stopped, None),
+            (started(), None),
+            (What::PutBack { away_ms: None }, None),
+            (started(), late),
+            (What::Stopped, late),
+            (started(), None),
+        ] {
+            let writer = Writer::begin(journal.clone(), crate::journal::Limits::default(), true);
+            writer.note(Entry { time, by: By::Daemon, revision: None, resource: None, what });
+            assert_eq!(writer.close(Duration::from_secs(10)), None);
+            assert_eq!(cut_off(&journal), expected);
+        }
     }
 
     #[test]

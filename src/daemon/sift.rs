@@ -17,7 +17,7 @@ use crate::resource::name::{Kind, ResourceId};
 const SETTLES: Duration = Duration::from_secs(2);
 /// The same for a signal that may be the beginning of a stop: an engine waits for ten seconds, unless told, before it kills.
 /// And for who joins or leaves a network, which may be the beginning of a start, or the end of one that is told late.
-const SETTLES_LONG: Duration = Duration::from_secs(13);
+pub(super) const SETTLES_LONG: Duration = Duration::from_secs(13);
 /// Of how many containers it is kept that they began or ended within that time.
 const TURNED_MAX: usize = 4096;
 /// How many are kept. What finds no room is counted.
@@ -166,7 +166,10 @@ impl Sift {
         let mut waiting = VecDeque::new();
         for (at, touched) in &state.kept {
             let touch = &touched.touch;
-            if state.kept.iter().any(|(_, whole)| is_part_of(touch, &whole.touch)) {
+            let others = || state.kept.iter().map(|(_, other)| &other.touch);
+            if others().any(|whole| {
+                is_part_of(touch, whole) && !others().any(|other| is_between(touch, other, whole))
+            }) {
                 // It is told with it.
             } else if !all && at.elapsed() < settles(touch) {
                 waiting.push_back((*at, touched.clone()));
@@ -197,7 +200,7 @@ impl State {
 /// How long it is kept.
 fn settles(touch: &Touch) -> Duration {
     match &touch.manner {
-        Manner::Kill(signal) if signal != "SIGKILL" => SETTLES_LONG,
+        Manner::Kill(signal) if signal != KILL => SETTLES_LONG,
         // A look tells whether the tag was ours.
         Manner::Connect(_) | Manner::Disconnect(_) | Manner::Untag => SETTLES_LONG,
         _ => SETTLES,
@@ -216,7 +219,7 @@ fn is_repeated(before: &Touch, touch: &Touch) -> bool {
 }
 
 /// Whether it is what an engine does to each container when it ends.
-fn is_an_end(touch: &Touch) -> bool {
+pub(super) fn is_an_end(touch: &Touch) -> bool {
     touch.kind == Kind::Container
         && matches!(touch.manner, Manner::Kill(_) | Manner::Stop | Manner::Disconnect(_))
 }
@@ -235,6 +238,19 @@ fn is_part_of(touch: &Touch, whole: &Touch) -> bool {
             _ => false,
         }
 }
+
+/// Whether a signal is followed by the one with which a stop begins: then somebody has sent it before.
+fn is_between(touch: &Touch, other: &Touch, whole: &Touch) -> bool {
+    let signal = |touch: &Touch| matches!(&touch.manner, Manner::Kill(signal) if signal != KILL);
+    (touch.kind, &touch.id) == (other.kind, &other.id)
+        && signal(touch)
+        && signal(other)
+        && touch.time < other.time
+        && other.time <= whole.time
+}
+
+/// The signal with which a stop ends.
+const KILL: &str = "SIGKILL";
 
 #[cfg(test)]
 mod tests;

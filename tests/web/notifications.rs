@@ -113,7 +113,7 @@ fn a_revision_that_is_refused_and_a_repository_that_is_away_are_told_and_that_it
     receiver.until("the manifests' repository is well again");
 
     std::fs::rename(&repository, work.path().join("away")).expect("a rename");
-    receiver.until_again("the manifests' last good revision goes on: ", 2);
+    receiver.until_again("the manifests' repository is not followed: ", 2);
     std::fs::rename(work.path().join("away"), &repository).expect("a rename");
     receiver.until_again("the manifests' repository is well again", 2);
     let git: Vec<String> = receiver.posted().iter().map(|one| one.json()["text"].to_string()).collect();

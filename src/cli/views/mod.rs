@@ -43,8 +43,8 @@ Examples:
 Ready: as its manifest says, and well. Progressing: something is being done about it. Stalled: it
 is not as its manifest says, or not well, and nothing helps now but what WHY says. Suspended: left
 as it is because somebody said so. Kept: no manifest describes it, and WHY says why it is there.
-Exit codes: 0 everything asked for is ready, suspended or kept, 2 something is not, or a manifest
-is wrong or was not looked at yet, 1 an error; that no daemon runs is one.")]
+Exit codes: 0 everything asked for is ready, suspended or kept, 2 something is not, a manifest is
+wrong or was not looked at yet, or a revision is refused, 1 an error; that no daemon runs is one.")]
     Status(status::StatusArgs),
     /// Show containers, images, networks or volumes, ours and others'
     #[command(after_help = "\

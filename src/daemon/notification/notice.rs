@@ -130,7 +130,7 @@ impl Notice {
             (Event::Interference, _) => format!("somebody else changed {subject}"),
             (_, Subject::Passes) => "not everything can be looked at".to_owned(),
             (_, Subject::Manifests) => "the manifests are wrong".to_owned(),
-            (_, Subject::Git) => "the manifests' last good revision goes on".to_owned(),
+            (_, Subject::Git) => "the manifests' repository is not followed".to_owned(),
             (_, Subject::Journal) => "the journal is in trouble".to_owned(),
             (_, Subject::Resources | Subject::Resource(_)) => format!("{subject} failed"),
         }

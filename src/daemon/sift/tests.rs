@@ -57,6 +57,11 @@ async fn what_is_a_part_of_something_is_told_with_it_alone() {
     assert_eq!(sifted(&[kill(), Manner::Remove].map(one)).await, ["web remove"]);
     assert_eq!(sifted(&[Manner::Pause, Manner::Commit, Manner::Unpause].map(one)).await, ["web commit"]);
     assert_eq!(sifted(&[Manner::Pause, Manner::Unpause].map(one)).await, ["web pause", "web unpause"]);
+    // Somebody sends a signal, and stops it at once.
+    let signal = |number: i64, signal: &str| touch(number, "web", Manner::Kill(signal.to_owned()));
+    let stop =
+        [signal(1, "SIGUSR1"), signal(2, "SIGTERM"), signal(3, "SIGKILL"), touch(4, "web", Manner::Stop)];
+    assert_eq!(sifted(&stop).await, ["web kill: SIGUSR1", "web stop"]);
     let others = [touch(1, "web", kill()), touch(1, "db", Manner::Stop)];
     assert_eq!(sifted(&others).await, ["web kill: SIGTERM", "db stop"]);
     // Killed, once it was stopped and somebody else had started it.

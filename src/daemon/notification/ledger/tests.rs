@@ -247,17 +247,17 @@ fn a_source_that_is_refused_or_away_is_told_each_time_that_it_is_another_one() {
         let refused = Some("it is not signed".to_owned());
         Some(WantedCommit { commit: commit(digit), refused })
     };
-    let goes_on = "the manifests' last good revision goes on";
+    let stays = "the manifests' repository is not followed";
     for digit in ['a', 'b'] {
         let short = commit(digit).short().to_owned();
-        let told = format!("{goes_on}: revision {short} is refused: it is not signed");
+        let told = format!("{stays}: revision {short} is refused: it is not signed");
         assert_eq!(source(&|source| source.wanted = refused(digit)), [[told]]);
         assert_eq!(source(&|source| source.trouble = Some("away".to_owned())), NOTHING);
         assert_eq!(source(&|source| source.trouble = None), NOTHING);
     }
     assert_eq!(source(&|source| source.wanted = None), [["the manifests' repository is well again"]]);
     let away = "it cannot be fetched: could not resolve host".to_owned();
-    assert_eq!(source(&|source| source.trouble = Some(away.clone())), [[format!("{goes_on}: {away}")]]);
+    assert_eq!(source(&|source| source.trouble = Some(away.clone())), [[format!("{stays}: {away}")]]);
 }
 
 #[test]
