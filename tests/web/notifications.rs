@@ -117,7 +117,7 @@ fn a_revision_that_is_refused_and_a_repository_that_is_away_are_told_and_that_it
     std::fs::rename(work.path().join("away"), &repository).expect("a rename");
     receiver.until_again("the manifests' repository is well again", 2);
     let git: Vec<String> = receiver.posted().iter().map(|one| one.json()["text"].to_string()).collect();
-    let told = git.iter().filter(|text| text.contains("goes on") || text.contains("well again"));
+    let told = git.iter().filter(|text| text.contains("is not followed") || text.contains("well again"));
     assert_eq!(told.count(), 4, "each once: {git:#?}");
 }
 
