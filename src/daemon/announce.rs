@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use tracing::{error, info, warn};
 
 use super::files::UNSETTLED;
-use crate::diff::HOST_SUSPENDED;
 use crate::manifest::diagnostic::Diagnostic;
 use crate::plan::Plan;
 use crate::resource::name::ResourceId;
@@ -23,7 +22,7 @@ pub struct Announcements {
     waiting: BTreeMap<ResourceId, String>,
     notes: BTreeSet<String>,
     notice: Option<String>,
-    suspended: bool,
+    suspended: Option<String>,
 }
 
 impl Announcements {
@@ -79,13 +78,19 @@ impl Announcements {
         self.notice = notice.map(str::to_owned);
     }
 
+    /// Why the host is suspended, if it is; a plan warns of that. Says whether that is news.
+    pub fn suspension(&mut self, why: Option<&str>) -> bool {
+        if why.is_none() && self.suspended.is_some() {
+            info!("the host is resumed");
+        }
+        let is_news = self.suspended.as_deref() != why;
+        self.suspended = why.map(str::to_owned);
+        is_news
+    }
+
     /// What a plan leaves undone. Changes in `held` were logged when they failed. What waits is told by the next look if
     /// this one saw something that is over in a `moment`.
     pub fn undone(&mut self, plan: &Plan, held: &BTreeMap<ResourceId, String>, moment: bool) {
-        let is_suspended = plan.warnings.iter().any(|note| note.starts_with(HOST_SUSPENDED));
-        if std::mem::replace(&mut self.suspended, is_suspended) && !is_suspended {
-            info!("the host is resumed");
-        }
         let notes: BTreeSet<String> = plan.warnings.iter().cloned().collect();
         for note in notes.difference(&self.notes) {
             warn!("{}", printable(note));

@@ -218,6 +218,10 @@ impl<'a, E: Perform> Daemon<'a, E> {
         let unsettled = plan.withheld.iter().any(|(_, why)| why == files::UNSETTLED);
         let now = Instant::now();
         self.soon = (!plan.soon.is_empty()).then(|| self.soon.unwrap_or(now));
+        if self.announced.suspension(plan.host_suspended.as_deref()) {
+            let why = plan.host_suspended.clone();
+            self.options.journaled(None, why.map_or(What::Resumed, |why| What::Suspended { why }));
+        }
         self.announced.undone(&plan, &held.why, is_soon(self.soon, now));
         for (id, retry) in &held.relapses {
             let after = progress::seconds(retry.after);

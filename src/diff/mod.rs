@@ -26,8 +26,6 @@ pub use budget::Budget;
 pub use change::{Act, Change, Collection, Member, Need, NewContainer, Old, Operation, Predecessor, Unwell};
 pub use container::{ASIDE_SUFFIX, NEXT_SUFFIX, PREVIOUS_SUFFIX, is_in_replacement, taken_over};
 
-/// How a plan says that nothing of an owner's is changed.
-pub const HOST_SUSPENDED: &str = "the host is suspended";
 /// Why a container is not made yet whose name is about to be free: what holds it is gone in a moment.
 const STILL_REMOVING: &str = "the engine is still removing the container of this name";
 
@@ -44,6 +42,8 @@ pub struct Changes {
     pub withheld: Vec<(ResourceId, String)>,
     /// What is left as it is because somebody said so, with why: resources that differ, and others.
     pub suspended: BTreeMap<ResourceId, String>,
+    /// Why nothing is changed on this host, if that is so.
+    pub host_suspended: Option<String>,
     /// Whether anything is wrong with the manifests: then nothing that they do not describe is removed (law 3).
     pub wrong: bool,
     /// What is left as it is because its manifest is wrong, or one that it needs.
@@ -100,8 +100,9 @@ impl Changes {
     fn suspend(&mut self, desired: &Desired, observed: &Observed) {
         let by_manifest = desired.suspended.iter().map(|id| (id.clone(), "suspended".to_owned()));
         self.suspended = by_manifest.collect();
-        if let Some(why) = &observed.host.suspended {
-            let why = format!("{HOST_SUSPENDED}: {}", crate::fields::plain(why));
+        self.host_suspended = observed.host.suspended.as_deref().map(crate::fields::plain);
+        if let Some(why) = &self.host_suspended {
+            let why = format!("the host is suspended: {why}");
             self.warnings.push(format!("{why}; nothing is changed until `invigil resume`"));
             self.suspended.extend(self.changes.iter().map(|change| (change.id.clone(), why.clone())));
         }

@@ -79,6 +79,13 @@ pub enum What {
     },
     /// The daemon was asked to stop, and did.
     Stopped,
+    /// The host is suspended: nothing is changed on it.
+    Suspended {
+        /// Why, in the words of whoever did it.
+        why: String,
+    },
+    /// The host is not suspended any more.
+    Resumed,
     /// A pass began that is to change something: should it be killed, this says what it was at.
     Pass {
         /// The counting line of its plan.
@@ -225,6 +232,7 @@ impl Entry {
             What::Begun { because: text }
             | What::Started { version: text }
             | What::Pass { plan: text }
+            | What::Suspended { why: text }
             | What::NotPutBack { why: text }
             | What::Runs { subject: text }
             | What::Gap { why: text, .. } => bound(text),
@@ -244,6 +252,7 @@ impl Entry {
             }
             What::InterferedMore { .. }
             | What::Stopped
+            | What::Resumed
             | What::PutBack { .. }
             | What::Missing { .. }
             | What::Removed { .. } => {}
@@ -286,6 +295,8 @@ impl fmt::Display for Entry {
             What::Begun { because } => write!(f, "journal begun: {because}"),
             What::Started { version } => write!(f, "invigil {version} started"),
             What::Stopped => f.write_str("invigil stopped"),
+            What::Suspended { why } => write!(f, "the host is suspended: {why}"),
+            What::Resumed => f.write_str("the host is resumed"),
             What::Pass { plan } => f.write_str(plan),
             What::Runs { subject } => write!(f, "revision runs: {subject}"),
             What::Refused { subject, why } => write!(f, "revision refused ({subject}): {why}"),

@@ -37,6 +37,8 @@ pub struct Plan {
     pub soon: BTreeSet<ResourceId>,
     /// What is left as it is because somebody said so, with why.
     pub suspended: BTreeMap<ResourceId, String>,
+    /// Why nothing is changed on this host, if that is so.
+    pub host_suspended: Option<String>,
     /// Whether anything is wrong with the manifests: then nothing that they do not describe is removed (law 3).
     pub wrong: bool,
     /// What is left as it is because its manifest is wrong, or one that it needs.
@@ -104,6 +106,7 @@ impl Plan {
             waiting,
             soon: changes.soon,
             suspended: changes.suspended,
+            host_suspended: changes.host_suspended,
             wrong: changes.wrong,
             left: changes.left,
             warnings: changes.warnings,

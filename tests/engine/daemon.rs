@@ -510,6 +510,10 @@ async fn a_running_daemon_is_suspended_and_resumed_at_once() {
     invigil(&["resume", "--state-dir", state]);
     daemon.until("it runs again", || running(&host, "web"));
     assert_eq!(daemon.said("the host is resumed"), 1);
+    let log = invigil(&["log", "--state-dir", state]);
+    let told: Vec<&str> =
+        log.lines().filter_map(|line| line.split_once(" the host is ")).map(|(_, told)| told).collect();
+    assert_eq!(told, ["suspended: the exam runs", "resumed"], "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -142,6 +142,7 @@ fn about(plan: Plan, id: Option<&ResourceId>) -> Plan {
         waiting: plan.waiting.into_iter().filter(|(id, _)| is_it(id)).collect(),
         soon: plan.soon,
         suspended: plan.suspended.into_iter().filter(|(id, _)| is_it(id)).collect(),
+        host_suspended: plan.host_suspended,
         wrong: plan.wrong,
         left: plan.left.into_iter().filter(is_it).collect(),
         warnings: Vec::new(),
