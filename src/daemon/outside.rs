@@ -139,7 +139,7 @@ async fn at(when: Option<Instant>) {
     }
 }
 
-/// The same, by the journal: a daemon that ended has said so before the next one started.
+/// Until when that is, by the journal: a daemon that was not cut off has said that it stopped before the next one started.
 fn cut_off(journal: &Journal) -> Option<Timestamp> {
     let (mut ended, mut until) = (true, None);
     let query = Query { last: Some(LOOKED_AT), ..Query::default() };
@@ -192,9 +192,19 @@ fn is_done_by(Touched { resource, touch }: &Touched, entry: &Entry) -> bool {
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn who_ends_while_the_journal_is_read_loses_nothing() {
+    /// A runtime that reads nothing until what is given with it is sent something.
+    fn reading_waits() -> (tokio::runtime::Runtime, std::sync::mpsc::Sender<()>) {
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build();
+        let (runtime, (go, waits)) = (runtime.unwrap(), std::sync::mpsc::channel());
+        runtime.spawn_blocking(move || waits.recv());
+        (runtime, go)
+    }
+
+    #[test]
+    fn who_ends_while_the_journal_is_read_loses_nothing() {
         use futures_util::FutureExt;
+        let (runtime, go) = reading_waits();
         let dir = tempfile::tempdir().unwrap();
         let owner: Owner = "exam".parse().unwrap();
         let journal = Writer::begin(Journal::of(dir.path(), &owner), crate::journal::Limits::default(), true);
@@ -210,9 +220,11 @@ mod tests {
             manner: Manner::Pause,
         });
         let mut limits = Limits::new(Instant::now());
-        // Most likely it is still waiting by then.
-        let _ = outside.judge(&mut limits, true, true).now_or_never();
-        outside.end(&mut limits).await;
+        runtime.block_on(async {
+            assert!(outside.judge(&mut limits, true, true).now_or_never().is_none(), "it waits");
+            go.send(()).unwrap();
+            outside.end(&mut limits).await;
+        });
         let shown = board.shown();
         let told: Vec<&str> = shown.status.actions.iter().map(|action| &*action.action).collect();
         assert_eq!(told, ["pause"]);

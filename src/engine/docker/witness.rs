@@ -235,38 +235,21 @@ mod tests {
     fn of_what_has_no_labels_in_its_events_it_is_told_what_was_done_to_which() {
         use EventMessageTypeEnum::{IMAGE, NETWORK, VOLUME};
         for (typ, verb, id, attributes, said) in [
-            (
-                NETWORK,
-                "connect",
-                "n1",
-                &[("container", "c1"), ("name", "exam")][..],
-                "container c1 connect: exam",
-            ),
-            (
-                NETWORK,
-                "disconnect",
-                "n1",
-                &[("container", "c1"), ("name", "exam")],
-                "container c1 disconnect: exam",
-            ),
+            (NETWORK, "connect", "n1", "container=c1 name=exam", "container c1 connect: exam"),
+            (NETWORK, "disconnect", "n1", "container=c1 name=exam", "container c1 disconnect: exam"),
             // Podman's.
-            (NETWORK, "disconnect", "c1", &[("name", "web")], "container c1 disconnect"),
-            (NETWORK, "destroy", "n1", &[("name", "exam")], "network n1 remove"),
-            (VOLUME, "destroy", "answers", &[("driver", "local")], "volume answers remove"),
-            (VOLUME, "remove", "", &[("name", "answers")], "volume answers remove"),
-            (IMAGE, "untag", "sha256:a1", &[("name", "sha256:a1")], "image sha256:a1 untag"),
-            (IMAGE, "delete", "sha256:a1", &[("name", "sha256:a1")], "image sha256:a1 remove"),
-            (
-                IMAGE,
-                "delete",
-                "a1",
-                &[("name", "web:1"), ("containerExitCode", "0")],
-                "image sha256:a1 untag",
-            ),
-            (IMAGE, "tag", "sha256:a1", &[("name", "web:1")], ""),
-            (VOLUME, "mount", "answers", &[], ""),
+            (NETWORK, "disconnect", "c1", "name=web", "container c1 disconnect"),
+            (NETWORK, "destroy", "n1", "name=exam", "network n1 remove"),
+            (VOLUME, "destroy", "answers", "driver=local", "volume answers remove"),
+            (VOLUME, "remove", "", "name=answers", "volume answers remove"),
+            (IMAGE, "untag", "sha256:a1", "name=sha256:a1", "image sha256:a1 untag"),
+            (IMAGE, "delete", "sha256:a1", "name=sha256:a1", "image sha256:a1 remove"),
+            (IMAGE, "delete", "a1", "name=web:1 containerExitCode=0", "image sha256:a1 untag"),
+            (IMAGE, "tag", "sha256:a1", "name=web:1", ""),
+            (VOLUME, "mount", "answers", "", ""),
         ] {
-            let attributes = attributes.iter().map(|(key, value)| ((*key).into(), (*value).into()));
+            let attributes = attributes.split_whitespace().filter_map(|one| one.split_once('='));
+            let attributes = attributes.map(|(key, value)| (key.to_owned(), value.to_owned()));
             let actor = EventActor { id: Some(id.into()), attributes: Some(attributes.collect()) };
             let told = untold(typ, verb, Some(1), actor);
             let told = told.map(|touch| format!("{} {} {touch}", touch.kind, touch.id)).unwrap_or_default();
