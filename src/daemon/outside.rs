@@ -290,5 +290,12 @@ mod tests {
             assert_eq!(is_done_by(&touched(second), &web), is, "{second}");
         }
         assert!(!is_done_by(&touched("09"), &entry("container/db", 5000)));
+        // Of a network that is made anew, its containers leave it and join it.
+        let leaves = |network: &str| {
+            let Touched { resource, touch } = touched("09");
+            Touched { resource, touch: Touch { manner: Manner::Disconnect(network.to_owned()), ..touch } }
+        };
+        let exam = entry("network/exam", 5000);
+        assert!(is_done_by(&leaves("exam"), &exam) && !is_done_by(&leaves("other"), &exam));
     }
 }
