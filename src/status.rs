@@ -202,6 +202,13 @@ pub struct Source {
     pub trouble: Option<String>,
 }
 
+impl Source {
+    /// Whether what is wanted may not run.
+    pub fn is_refused(&self) -> bool {
+        self.wanted.as_ref().is_some_and(|wanted| wanted.refused.is_some())
+    }
+}
+
 /// A commit that is there and does not run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

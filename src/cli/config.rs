@@ -61,12 +61,8 @@ fn from(file: &str, one: &InForce) -> String {
 
 fn document(file: &str, is_there: bool, all: &[InForce]) -> Value {
     let one = |one: &InForce| {
-        let mut values = values(one);
-        let value = match values.len() {
-            _ if one.setting.is_list() => json!(values),
-            1 => json!(values.remove(0)),
-            _ => Value::Null,
-        };
+        let mut values: Vec<Value> = values(one).into_iter().map(|value| one.setting.json(value)).collect();
+        let value = if one.setting.is_list() { values.into() } else { values.pop().unwrap_or_default() };
         let source = match one.from {
             Origin::Flag => "flag",
             Origin::Environment => "environment",

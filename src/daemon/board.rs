@@ -18,6 +18,7 @@ use super::shown::{Changes, Moment, Shown};
 use super::tally::{Fetched, Passed, Sent, Tally};
 use super::wake::{Counts, Wakes};
 use crate::account::Deed;
+use crate::engine::Manner;
 use crate::execute::{Event, Outcomes};
 use crate::journal::Writer;
 use crate::plan::Plan;
@@ -61,10 +62,11 @@ struct Freshness {
 impl Board {
     /// Nothing is known yet.
     pub fn new(owner: &Owner, wakes: &Wakes, journal: Option<Writer>) -> Self {
+        let interferences = Manner::WORDS.into_iter().chain([MORE]).map(|action| (action, 0)).collect();
         Self {
             status: Mutex::new(Status::new(owner.as_str(), Timestamp::now())),
             shown: Mutex::default(),
-            tally: Mutex::default(),
+            tally: Mutex::new(Tally { interferences, ..Tally::default() }),
             freshness: Mutex::default(),
             edition: watch::channel(0).0,
             wakes: wakes.counts.clone(),

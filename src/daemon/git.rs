@@ -75,7 +75,7 @@ impl Following {
     /// Why there are no manifests to be read, if no commit runs.
     pub(super) fn nothing(&self) -> Option<String> {
         let url = &self.checkouts.terms().url;
-        (!self.checkouts.runs()).then(|| format!("no revision of {url} runs yet"))
+        (!self.checkouts.runs()).then(|| format!("no revision of {url} runs"))
     }
 
     /// Looks for commits, for ever.
@@ -241,7 +241,7 @@ impl Trouble {
             return false;
         }
         if let Some(why) = now {
-            warn!(why, "{}", if runs { "the revision that runs stays" } else { "no revision runs yet" });
+            warn!(why, "{}", if runs { "the revision that runs stays" } else { "no revision runs" });
         } else {
             info!("the repository is well again");
         }

@@ -67,6 +67,26 @@ pub enum Manner {
 }
 
 impl Manner {
+    /// Every word that there is for one.
+    pub const WORDS: [&str; 16] = [
+        "exec",
+        "copy in",
+        "copy out",
+        "attach",
+        "commit",
+        "kill",
+        "stop",
+        "restart",
+        "pause",
+        "unpause",
+        "rename",
+        "update",
+        "connect",
+        "disconnect",
+        "untag",
+        "remove",
+    ];
+
     /// In a word or two.
     pub const fn as_str(&self) -> &'static str {
         match self {

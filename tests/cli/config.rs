@@ -62,7 +62,14 @@ fn what_is_in_force_is_there_for_programs_too_and_passwords_are_not() {
             "variable": "DOCKER_HOST",
         })
     );
-    assert_eq!(document["settings"]["examServer"]["value"], serde_json::Value::Null);
+    let value = |setting: &str| &document["settings"][setting]["value"];
+    assert_eq!(*value("examServer"), serde_json::Value::Null);
+    assert_eq!(*value("git.requireSignedCommits"), false);
+    assert_eq!(*value("maxRemovals"), 50);
+    assert_eq!(
+        *value("notify.events"),
+        serde_json::json!(["failure", "recovery", "withheld", "interference", "source"])
+    );
     assert_eq!(document["formatVersion"], 1);
     assert_eq!(document["file"], "config.yaml");
 }
@@ -111,6 +118,41 @@ fn a_configuration_that_was_named_and_is_not_there_is_an_error() {
         0,
         "1 valid manifest, 0 errors, 0 warnings\n",
         "",
+    );
+}
+
+#[test]
+fn where_the_daemon_follows_a_repository_what_it_has_of_that_is_meant() {
+    let git = "owner: room-2\nstateDir: state\ngit:\n  url: https://forge.example/exams.git\n  path: exams\n";
+    let validate = |arguments: &[&str]| {
+        Test::new(&[&["validate", "--config", "config.yaml"], arguments].concat())
+            .file("config.yaml", git)
+            .file("state/git/room-2/current/exams/v.yaml", GOOD)
+            .file("state/git/room-3/current/exams/v.yaml", "kind: []\n")
+            .file("mine/v.yaml", GOOD)
+            .file("mine/w.yaml", &GOOD.replace("responses", "answers"))
+    };
+    let (one, two) =
+        ("1 valid manifest, 0 errors, 0 warnings\n", "2 valid manifests, 0 errors, 0 warnings\n");
+    validate(&[]).says(0, one, "");
+    validate(&["mine"]).says(0, two, "");
+    validate(&[]).env("INVIGIL_MANIFESTS", "mine").says(0, two, "");
+    // The daemon would not know which of the two is meant, and nothing else is guessed here.
+    Test::new(&["validate", "--config", "config.yaml"])
+        .file("config.yaml", &format!("manifests: mine\n{git}"))
+        .file("mine/v.yaml", GOOD)
+        .says(0, one, "");
+    Test::new(&["validate"])
+        .env("INVIGIL_GIT_URL", "https://forge.example/exams.git")
+        .env("INVIGIL_STATE_DIR", "state")
+        .file("state/git/default/current/v.yaml", GOOD)
+        .says(0, one, "");
+    // None runs yet.
+    Test::new(&["validate", "--config", "config.yaml"]).file("config.yaml", git).says(
+        1,
+        "",
+        "error: there is no manifest directory DIR/state/git/room-2/current/exams\n\
+         hint: give the directory of manifests as PATH, or in INVIGIL_MANIFESTS\n",
     );
 }
 

@@ -90,6 +90,15 @@ impl Test {
 }
 
 #[test]
+fn a_journal_without_an_entry_is_no_silence() {
+    Test::new(&["log", "--state-dir", "state"]).says(
+        0,
+        "",
+        "warning: the journal state/default.journal.db is not there yet\n",
+    );
+}
+
+#[test]
 fn the_lock_holds_for_one_file_beside_it_too() {
     let web = "apiVersion: invigil/v1\nkind: Container\nmetadata: {name: web}\nspec: {image: nginx}\n";
     Test::new(&["validate", "exam/web.yaml"])

@@ -172,9 +172,9 @@ async fn an_empty_repository_is_waited_for_and_holds_up_no_start() {
     let daemon = forge.daemon(&host, &[]);
     daemon.until("the service is up", || daemon.said(" ready") == 1);
     let status = invigil_status(&host);
-    let why = format!("No revision runs yet: {} has no branch or tag main\n", forge.bare().display());
+    let why = format!("No revision runs: {} has no branch or tag main\n", forge.bare().display());
     assert!(status.contains(&why), "{status}");
-    assert_eq!(daemon.said("no revision runs yet"), 1);
+    assert_eq!(daemon.said("no revision runs"), 1);
     host.container("c", &sleeper(""));
     let first = forge.commit(&host, "first");
     daemon.until("it runs", || running(&host, "c") && is_running(&host, &first));

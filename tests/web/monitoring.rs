@@ -51,6 +51,11 @@ fn metrics_are_as_prometheus_wants_them_and_rules_and_dashboard_name_no_others()
     let daemon = Daemon::without_engine("metrics");
     let metrics = get(daemon.address, "/metrics").body;
     holds(&["check", "metrics"], &metrics);
+    // The first time that something is done would not be a rise if there were nothing before it.
+    for action in ["exec", "untag", "more"] {
+        let line = format!("invigil_interferences_total{{action=\"{action}\"}} 0");
+        assert!(metrics.lines().any(|told| told == line), "{line}\n{metrics}");
+    }
 
     let families = metrics.lines().filter_map(|line| line.strip_prefix("# TYPE "));
     let known: BTreeSet<&str> = families.filter_map(|line| line.split(' ').next()).collect();

@@ -1,19 +1,20 @@
 //! Which Git repository the daemon follows. In: arguments. Out: what is followed, or that something else was said as loudly.
 
 use std::cmp::Ordering;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context;
-use clap::{ArgAction, Args};
+use clap::{ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser};
 
-use super::{OwnerArgs, interval};
+use super::{MANIFESTS, OwnerArgs, interval};
 use crate::cli::report::Advised;
-use crate::cli::settings::InForce;
+use crate::cli::settings::{Configuration, InForce};
 use crate::daemon::git::Following;
 use crate::daemon::web::WebhookSecret;
 use crate::resource::duration::Duration;
-use crate::source::git::{Reference, SubDirectory, Terms, Url};
+use crate::source::git::{Checkouts, Reference, SubDirectory, Terms, Url};
 
 /// Manifests from a Git repository.
 #[derive(Debug, Args)]
@@ -102,7 +103,7 @@ impl GitArgs {
         let Some(url) = &self.url else { return Ok(None) };
         let loudness =
             |key: &str| in_force.iter().find(|one| one.setting.key == key).map(|one| one.from.loudness());
-        match loudness("manifests").cmp(&loudness("git.url")) {
+        match loudness(MANIFESTS).cmp(&loudness("git.url")) {
             Ordering::Greater => return Ok(None),
             Ordering::Equal => {
                 return Err(Advised {
@@ -113,6 +114,10 @@ impl GitArgs {
             }
             Ordering::Less => {}
         }
+        Ok(Some(Arc::new(Following::new(self.checkouts(url, owner)?, self.every.into()))))
+    }
+
+    fn checkouts(&self, url: &Url, owner: &OwnerArgs) -> anyhow::Result<Checkouts> {
         let terms = Terms {
             url: url.clone(),
             reference: self.reference.clone(),
@@ -121,7 +126,37 @@ impl GitArgs {
             rewritten_history: self.allow_rewritten_history,
         };
         let OwnerArgs { whose, state, .. } = owner;
-        let checkouts = state.checkouts(&whose.owner, terms)?;
-        Ok(Some(Arc::new(Following::new(checkouts, self.every.into()))))
+        state.checkouts(&whose.owner, terms)
     }
+}
+
+/// What of the daemon's arguments says where it has its manifests, if they come from a repository.
+#[derive(Debug, Parser)]
+struct Followed {
+    #[command(flatten)]
+    git: GitArgs,
+    #[command(flatten)]
+    owner: OwnerArgs,
+}
+
+/// Where the daemon has the manifests of the revision that runs, if the configuration has it follow a repository: what a
+/// command is about that was told of no other. `given` are the command's arguments.
+///
+/// # Errors
+/// If a variable says nothing that can be followed.
+pub(in crate::cli) fn followed(
+    configuration: &Configuration,
+    given: &ArgMatches,
+) -> Result<Option<PathBuf>, clap::Error> {
+    let mut arguments = vec![OsString::from("invigil")];
+    for id in ["owner", "state_dir"] {
+        if let Ok(Some(mut values)) = given.try_get_raw(id) {
+            arguments.push(format!("--{}", id.replace('_', "-")).into());
+            arguments.extend(values.next().map(ToOwned::to_owned));
+        }
+    }
+    let matches = configuration.filled(Followed::command()).try_get_matches_from(arguments)?;
+    let Followed { git, owner } = Followed::from_arg_matches(&matches)?;
+    let Some(url) = &git.url else { return Ok(None) };
+    Ok(git.checkouts(url, &owner).ok().map(|checkouts| checkouts.root()))
 }

@@ -5,11 +5,13 @@ mod notify;
 mod shared;
 
 use std::borrow::Cow;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::builder::OsStr;
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
-use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Arg, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub(in crate::cli) use self::git::GitArgs;
 pub(in crate::cli) use self::notify::NotifyArgs;
@@ -35,6 +37,9 @@ use super::suspend::{ResumeArgs, SuspendArgs};
 use super::validate::ValidateArgs;
 use super::views::View;
 use crate::resource::env::without_passwords;
+
+/// The id of the argument that says where the manifests are.
+const MANIFESTS: &str = "manifests";
 
 /// Keeps the Docker host of an exam server in the state that a directory of YAML manifests describes
 #[derive(Debug, Parser)]
@@ -64,11 +69,18 @@ impl Cli {
         let configuration = Configuration::read(&command, &matches)?;
         // What has parsed once cannot be changed any more.
         let mut command = configuration.fill(commands(), &matches);
-        let matches = command.try_get_matches_from_mut(std::env::args_os())?;
+        let mut matches = command.try_get_matches_from_mut(std::env::args_os())?;
+        if let Some((name, root)) = checkout(&configuration, &matches)? {
+            let there = |path: Arg| path.default_value(OsStr::from(root.into_os_string()));
+            command = configuration
+                .fill(commands(), &matches)
+                .mut_subcommand(name, |chosen| chosen.mut_arg(MANIFESTS, there));
+            matches = command.try_get_matches_from_mut(std::env::args_os())?;
+        }
         // A saved plan knows its manifests. INVIGIL_MANIFESTS is no word against that, a PATH is.
         if let Some(apply) = matches.subcommand_matches("apply")
             && apply.contains_id("plan")
-            && apply.value_source("manifests") == Some(ValueSource::CommandLine)
+            && apply.value_source(MANIFESTS) == Some(ValueSource::CommandLine)
         {
             let message = "the argument '--plan <FILE>' cannot be used with '[PATH]'";
             return Err(command.error(ErrorKind::ArgumentConflict, message).into());
@@ -76,6 +88,21 @@ impl Cli {
         let in_force = configuration.in_force(&command, &matches);
         Ok((Self::from_arg_matches(&matches)?, configuration, in_force))
     }
+}
+
+/// The command that is told of no manifests, and where the daemon has those that it fetched, if it follows a repository. Not
+/// for `lock`: what that writes beside manifests would go with the next commit.
+fn checkout(
+    configuration: &Configuration,
+    matches: &ArgMatches,
+) -> Result<Option<(String, PathBuf)>, clap::Error> {
+    let Some((name, chosen)) = matches.subcommand() else { return Ok(None) };
+    let is_told =
+        || chosen.value_source(MANIFESTS) != Some(ValueSource::DefaultValue) || configuration.says(MANIFESTS);
+    if ["run", "lock", "config"].contains(&name) || chosen.try_contains_id(MANIFESTS).is_err() || is_told() {
+        return Ok(None);
+    }
+    Ok(git::followed(configuration, chosen)?.map(|root| (name.to_owned(), root)))
 }
 
 /// The commands with all that they take.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::MANIFESTS;
 use crate::cli::exam_server;
 use crate::diff::Budget;
 use crate::engine::EngineError;
@@ -26,7 +27,7 @@ use crate::suspension::{self, Suspension};
 pub(in crate::cli) struct ManifestArgs {
     /// The directory of manifests, or one file
     #[arg(
-        id = "manifests",
+        id = MANIFESTS,
         value_name = "PATH",
         env = "INVIGIL_MANIFESTS",
         default_value = "/etc/invigil/manifests",

@@ -55,6 +55,16 @@ impl Setting {
         }
     }
 
+    /// A value that is in force, for programs.
+    pub(in crate::cli) fn json(&self, text: String) -> Json {
+        let typed = match self.form() {
+            Form::Boolean => text.parse().map(Json::Bool).ok(),
+            Form::Number => text.parse::<u64>().map(Json::from).ok(),
+            Form::Size | Form::Path | Form::Text => None,
+        };
+        typed.unwrap_or(Json::String(text))
+    }
+
     /// Whether it takes several.
     pub(in crate::cli) fn is_list(&self) -> bool {
         matches!(self.argument.get_action(), ArgAction::Append)

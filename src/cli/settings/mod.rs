@@ -200,21 +200,27 @@ impl Configuration {
         Ok(Self { path: Some(path.clone()), bytes, values })
     }
 
-    /// A command whose arguments have the file's values where nothing else is said.
+    /// The commands, where the arguments of the chosen one have the file's values where nothing else is said.
     pub(super) fn fill(&self, command: Command, matches: &ArgMatches) -> Command {
         let Some((name, _)) = matches.subcommand() else { return command };
-        command.mut_subcommand(name, |chosen| {
-            let keys: BTreeMap<Id, String> =
-                Setting::of_command(&chosen).map(|one| (one.argument.get_id().clone(), one.key)).collect();
-            chosen.mut_args(|argument| {
-                match keys.get(argument.get_id()).and_then(|key| self.values.get(key)) {
-                    Some(value) => {
-                        let texts = value.texts.iter().map(|text| OsStr::from(text.clone()));
-                        argument.default_values(texts.collect::<Vec<OsStr>>())
-                    }
-                    None => argument,
-                }
-            })
+        command.mut_subcommand(name, |chosen| self.filled(chosen))
+    }
+
+    /// Whether the file says what a setting is.
+    pub(super) fn says(&self, key: &str) -> bool {
+        self.values.contains_key(key)
+    }
+
+    /// One command, filled so.
+    pub(super) fn filled(&self, command: Command) -> Command {
+        let keys: BTreeMap<Id, String> =
+            Setting::of_command(&command).map(|one| (one.argument.get_id().clone(), one.key)).collect();
+        command.mut_args(|argument| match keys.get(argument.get_id()).and_then(|key| self.values.get(key)) {
+            Some(value) => {
+                let texts = value.texts.iter().map(|text| OsStr::from(text.clone()));
+                argument.default_values(texts.collect::<Vec<OsStr>>())
+            }
+            None => argument,
         })
     }
 

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use super::moment;
 use super::output::{LineForm, json, json_line, print_or_end};
 use crate::cli::args::{StateArgs, Whose};
+use crate::cli::report;
 use crate::fields::plain;
 use crate::journal::{Break, Head, Journal, Query, Row, Verified};
 use crate::resource::name::ResourceId;
@@ -53,9 +54,10 @@ pub(super) fn log(args: &LogArgs) -> Result<ExitCode> {
     }
     let last = Some(args.lines).filter(|lines| *lines > 0);
     let query = Query { resource: args.resource.clone(), since: args.since, until: args.until, last };
-    let mut printed = Ok(());
+    let (mut printed, mut is_empty) = (Ok(()), true);
     journal
         .read(&query, |row| {
+            is_empty = false;
             printed = print_or_end(&match args.output {
                 LineForm::Text => told(&row),
                 LineForm::Json => json_line(&form(&row)),
@@ -64,6 +66,11 @@ pub(super) fn log(args: &LogArgs) -> Result<ExitCode> {
         })
         .with_context(|| format!("while reading {file}"))?;
     printed?;
+    if is_empty {
+        // Another owner's, or another directory's, may be meant.
+        let why = if journal.file().exists() { "has no such entry" } else { "is not there yet" };
+        report::notice(Some(&format!("the journal {file} {why}")));
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -200,8 +200,7 @@ pub(in crate::cli) fn wanted_text(source: &Source, now: Timestamp) -> String {
         let why = why.map_or_else(|| "is next".to_owned(), |why| format!("is refused: {}", plain(why)));
         format!("Revision {} {why}\n", commit_text(&wanted.commit, now))
     });
-    let stays =
-        if source.running.is_some() { "The revision that runs stays" } else { "No revision runs yet" };
+    let stays = if source.running.is_some() { "The revision that runs stays" } else { "No revision runs" };
     let trouble = source.trouble.as_ref().map(|why| format!("{stays}: {}\n", plain(why)));
     [wanted, trouble].into_iter().flatten().collect()
 }

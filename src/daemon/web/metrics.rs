@@ -102,8 +102,7 @@ fn source(out: &mut String, source: Option<&Source>, tally: &Tally) -> fmt::Resu
     let trouble = source.is_some_and(|source| source.trouble.is_some());
     let help = "Whether the manifests' repository cannot be fetched, so that the last good revision goes on.";
     gauge(out, "invigil_source_trouble", help, u8::from(trouble))?;
-    let wanted = source.and_then(|source| source.wanted.as_ref());
-    let refused = wanted.is_some_and(|wanted| wanted.refused.is_some());
+    let refused = source.is_some_and(Source::is_refused);
     let help = "Whether the revision that is wanted may not run, so that the last good one goes on.";
     gauge(out, "invigil_source_refused", help, u8::from(refused))?;
     let Some(source) = source else { return Ok(()) };
@@ -120,7 +119,7 @@ fn source(out: &mut String, source: Option<&Source>, tally: &Tally) -> fmt::Resu
     let help = "The revision of the manifests that runs, and the one that is wanted.";
     family(out, "invigil_source_revision_info", "gauge", help)?;
     let running = source.running.as_ref();
-    let wanted = wanted.map(|wanted| &wanted.commit).or(running);
+    let wanted = source.wanted.as_ref().map(|wanted| &wanted.commit).or(running);
     for (role, commit) in [("running", running), ("wanted", wanted)] {
         let Some(commit) = commit else { continue };
         let labels = [("role", role), ("revision", commit.commit.as_str()), ("ref", &source.reference)];

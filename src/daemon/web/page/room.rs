@@ -60,6 +60,8 @@ impl Room<'_> {
             (words.stalled(stalled, all), Condition::Stalled)
         } else if !self.status.errors.is_empty() {
             (words.errors.to_owned(), Condition::Stalled)
+        } else if self.status.source.as_ref().is_some_and(Source::is_refused) {
+            (words.committed.to_owned(), Condition::Stalled)
         } else if progressing > 0 {
             (words.progressing(progressing, all), Condition::Progressing)
         } else if suspended > 0 {

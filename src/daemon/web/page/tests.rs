@@ -33,6 +33,10 @@ fn shown(status: &Status, language: Language) -> String {
     room(status, language, NOW).iter().map(ToString::to_string).collect()
 }
 
+fn commit(text: &str) -> Commit {
+    Commit { commit: text.to_owned(), subject: text.to_owned(), authored: NOW }
+}
+
 fn sentence(html: &str) -> &str {
     html.split("</svg>").nth(1).unwrap().split("</h1>").next().unwrap()
 }
@@ -61,6 +65,15 @@ fn the_sentence_says_the_worst_first() {
     let mut wrong = status(&[ready]);
     wrong.errors.push("a.yaml:1:1: no YAML".to_owned());
     assert_eq!(said(&wrong, Language::English), "Errors in the manifests");
+    // What was committed is not there, however well the rest is; one that is about to run is no trouble.
+    let mut committed = status(&[ready]);
+    let wanted = |refused| Some(WantedCommit { commit: commit("8f3a"), refused });
+    committed.source = Some(Source { wanted: wanted(None), ..Source::default() });
+    assert_eq!(said(&committed, Language::English), "All is well (1)");
+    committed.source = Some(Source { wanted: wanted(Some("unsigned".to_owned())), ..Source::default() });
+    assert_eq!(said(&committed, Language::English), "What was committed last does not run");
+    assert_eq!(said(&committed, Language::Chinese), "已提交的版本未生效");
+    assert!(shown(&committed, Language::English).contains("<div id=\"head\" class=\"head Stalled\">"));
     assert_eq!(said(&Status::new("exam", NOW), Language::English), "Nothing has been looked at yet");
 }
 
@@ -86,13 +99,12 @@ pub fn full() -> Status {
     status.outdated = true;
     (status.trouble, status.journal, status.journal_broken) = (hostile(), hostile(), hostile());
     status.errors = vec![HOSTILE.to_owned()];
-    let commit = || Commit { commit: HOSTILE.to_owned(), subject: HOSTILE.to_owned(), authored: NOW };
     status.source = Some(Source {
         git: HOSTILE.to_owned(),
         reference: HOSTILE.to_owned(),
         directory: HOSTILE.to_owned(),
-        running: Some(commit()),
-        wanted: Some(WantedCommit { commit: commit(), refused: hostile() }),
+        running: Some(commit(HOSTILE)),
+        wanted: Some(WantedCommit { commit: commit(HOSTILE), refused: hostile() }),
         fetched: Some(NOW),
         trouble: hostile(),
     });
