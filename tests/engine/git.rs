@@ -133,8 +133,10 @@ async fn what_is_committed_runs_and_only_what_changed_is_touched() {
         of_third.map(|entry| entry["what"]["event"].clone()).eq(["runs", "pass", "done"])
     });
     assert_eq!(daemon.said(&format!("revision=\"{third}\"")), 2, "it runs, and something is done for it");
-    let current = host.state().join("git").join(&host.prefix).join("current");
-    let planned = invigil(&host, &["plan", current.to_str().expect("text")]);
+    // Without a path it is what the daemon follows, by the configuration of both.
+    let configuration = forge.home.path().join("config.yaml");
+    std::fs::write(&configuration, format!("git: {{url: '{}'}}\n", forge.bare().display())).expect("a file");
+    let planned = invigil(&host, &["plan", "--config", configuration.to_str().expect("text")]);
     assert!(planned.ends_with(&format!("Revision {third} of the manifests.\n")), "{planned}");
 
     // The repository is away: told once, and everything goes on.
