@@ -42,10 +42,10 @@ pub fn main() -> ExitCode {
         Ok(given) => given,
         Err(refused) => return refused.tell(),
     };
-    // Two threads carry 16 steps in flight and who asks meanwhile, builders and browsers; more would only cost memory. What
-    // only looks is done sooner by one: handing an answer from thread to thread takes as long as reading it.
+    // Two threads carry what a pass at a terminal has in flight. What mostly looks, as a daemon does, costs less with one: handing an
+    // answer from thread to thread takes as long as reading it. What blocks has threads of its own.
     let mut runtime = match cli.command {
-        Command::Run(_) | Command::Apply(_) | Command::Prune(_) => Builder::new_multi_thread(),
+        Command::Apply(_) | Command::Prune(_) => Builder::new_multi_thread(),
         _ => Builder::new_current_thread(),
     };
     let result = match runtime.worker_threads(2).enable_all().build() {

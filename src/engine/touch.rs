@@ -89,24 +89,24 @@ impl Manner {
 
     /// In a word or two.
     pub const fn as_str(&self) -> &'static str {
-        match self {
-            Self::Exec(_) => "exec",
-            Self::CopyIn => "copy in",
-            Self::CopyOut => "copy out",
-            Self::Attach => "attach",
-            Self::Commit => "commit",
-            Self::Kill(_) => "kill",
-            Self::Stop => "stop",
-            Self::Restart => "restart",
-            Self::Pause => "pause",
-            Self::Unpause => "unpause",
-            Self::Rename(_) => "rename",
-            Self::Update => "update",
-            Self::Connect(_) => "connect",
-            Self::Disconnect(_) => "disconnect",
-            Self::Untag => "untag",
-            Self::Remove => "remove",
-        }
+        Self::WORDS[match self {
+            Self::Exec(_) => 0,
+            Self::CopyIn => 1,
+            Self::CopyOut => 2,
+            Self::Attach => 3,
+            Self::Commit => 4,
+            Self::Kill(_) => 5,
+            Self::Stop => 6,
+            Self::Restart => 7,
+            Self::Pause => 8,
+            Self::Unpause => 9,
+            Self::Rename(_) => 10,
+            Self::Update => 11,
+            Self::Connect(_) => 12,
+            Self::Disconnect(_) => 13,
+            Self::Untag => 14,
+            Self::Remove => 15,
+        }]
     }
 }
 

@@ -127,8 +127,8 @@ fn where_the_daemon_follows_a_repository_what_it_has_of_that_is_meant() {
     let validate = |arguments: &[&str]| {
         Test::new(&[&["validate", "--config", "config.yaml"], arguments].concat())
             .file("config.yaml", git)
-            .file("state/git/room-2/current/exams/v.yaml", GOOD)
-            .file("state/git/room-3/current/exams/v.yaml", "kind: []\n")
+            .running("room-2", "exams/v.yaml", GOOD)
+            .running("room-3", "exams/v.yaml", "kind: []\n")
             .file("mine/v.yaml", GOOD)
             .file("mine/w.yaml", &GOOD.replace("responses", "answers"))
     };
@@ -145,15 +145,39 @@ fn where_the_daemon_follows_a_repository_what_it_has_of_that_is_meant() {
     Test::new(&["validate"])
         .env("INVIGIL_GIT_URL", "https://forge.example/exams.git")
         .env("INVIGIL_STATE_DIR", "state")
-        .file("state/git/default/current/v.yaml", GOOD)
+        .running("default", "v.yaml", GOOD)
+        .says(0, one, "");
+    // As it is with the daemon, the variable is louder than the file.
+    Test::new(&["validate", "--config", "config.yaml"])
+        .env("INVIGIL_GIT_URL", "https://forge.example/exams.git")
+        .file("config.yaml", "manifests: mine\nstateDir: state\n")
+        .running("default", "v.yaml", GOOD)
         .says(0, one, "");
     // None runs yet.
     Test::new(&["validate", "--config", "config.yaml"]).file("config.yaml", git).says(
         1,
         "",
-        "error: there is no manifest directory DIR/state/git/room-2/current/exams\n\
-         hint: give the directory of manifests as PATH, or in INVIGIL_MANIFESTS\n",
+        "error: no revision of https://forge.example/exams.git runs\n\
+         hint: `invigil status` says why; PATH names other manifests\n",
     );
+    // What is wrong with settings of Git is nothing to who follows no repository.
+    Test::new(&["validate"])
+        .env("INVIGIL_GIT_EVERY", "30")
+        .env("INVIGIL_MANIFESTS", "mine")
+        .file("mine/v.yaml", GOOD)
+        .says(0, one, "");
+}
+
+#[test]
+fn what_is_locked_is_not_written_where_the_next_commit_would_take_it_away() {
+    let output = Test::new(&["lock", "--config", "config.yaml"])
+        .file("config.yaml", "stateDir: state\ngit:\n  url: https://forge.example/exams.git\n")
+        .running("default", "v.yaml", GOOD)
+        .run();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    let why = "name a clone of the repository as PATH, and commit invigil.lock";
+    assert!(told.contains(why), "{told}");
 }
 
 #[test]
@@ -194,6 +218,16 @@ fn a_webhook_without_a_repository_is_an_error() {
             "error: a webhook has a secret, but there is no Git repository that it could have fetched\n\
          hint: name the repository (--git, INVIGIL_GIT_URL, `git.url`), or leave the secret out\n",
         );
+}
+
+#[test]
+fn manifests_that_are_to_be_signed_and_come_from_no_repository_are_an_error() {
+    Test::new(&["run", "exams", "--require-signed-commits"]).says(
+        1,
+        "",
+        "error: commits are to be signed, but there is no Git repository that they could come from\n\
+         hint: name the repository (--git, INVIGIL_GIT_URL, `git.url`), or leave requireSignedCommits out\n",
+    );
 }
 
 #[test]

@@ -8,7 +8,7 @@ mod large;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -35,6 +35,15 @@ impl Test {
         fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
         fs::write(path, text).expect("a file");
         self
+    }
+
+    /// A file of the revision that runs of a repository, as an owner's daemon keeps it in `state`.
+    fn running(self, owner: &str, path: &str, text: &str) -> Self {
+        let revision = format!("revisions/{}", "8f3a".repeat(10));
+        let place = format!("state/git/{owner}");
+        let test = self.file(&format!("{place}/{revision}/{path}"), text);
+        symlink(revision, test.dir.path().join(place).join("current")).expect("a link");
+        test
     }
 
     fn env(mut self, key: &str, value: &str) -> Self {

@@ -1,14 +1,14 @@
 //! Which Git repository the daemon follows. In: arguments. Out: what is followed, or that something else was said as loudly.
 
 use std::cmp::Ordering;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context;
-use clap::{ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser};
+use clap::{Arg, ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser};
 
-use super::{MANIFESTS, OwnerArgs, interval};
+use super::{MANIFESTS, OwnerArgs, Refused, interval};
 use crate::cli::report::Advised;
 use crate::cli::settings::{Configuration, InForce};
 use crate::daemon::git::Following;
@@ -16,11 +16,14 @@ use crate::daemon::web::WebhookSecret;
 use crate::resource::duration::Duration;
 use crate::source::git::{Checkouts, Reference, SubDirectory, Terms, Url};
 
+/// The id of the argument that says which repository is followed.
+const URL: &str = "git.url";
+
 /// Manifests from a Git repository.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct GitArgs {
     /// The Git repository that the manifests come from, instead of a directory
-    #[arg(id = "git.url", long = "git", value_name = "URL", env = "INVIGIL_GIT_URL", hide_env_values = true)]
+    #[arg(id = URL, long = "git", value_name = "URL", env = "INVIGIL_GIT_URL", hide_env_values = true)]
     url: Option<Url>,
     /// Its branch or tag
     #[arg(
@@ -94,16 +97,26 @@ impl GitArgs {
     /// The repository that is followed, if one is.
     ///
     /// # Errors
-    /// If it was said as loudly that the manifests are in a directory.
+    /// If it was said as loudly that the manifests are in a directory, or if commits are to be signed and there are none.
     pub(in crate::cli) fn following(
         &self,
         owner: &OwnerArgs,
         in_force: &[InForce],
     ) -> anyhow::Result<Option<Arc<Following>>> {
-        let Some(url) = &self.url else { return Ok(None) };
+        let Some(url) = &self.url else {
+            if self.require_signed_commits {
+                return Err(Advised {
+                    message: "commits are to be signed, but there is no Git repository that they could come from"
+                        .to_owned(),
+                    hint: "name the repository (--git, INVIGIL_GIT_URL, `git.url`), or leave requireSignedCommits out",
+                }
+                .into());
+            }
+            return Ok(None);
+        };
         let loudness =
             |key: &str| in_force.iter().find(|one| one.setting.key == key).map(|one| one.from.loudness());
-        match loudness(MANIFESTS).cmp(&loudness("git.url")) {
+        match loudness(MANIFESTS).cmp(&loudness(URL)) {
             Ordering::Greater => return Ok(None),
             Ordering::Equal => {
                 return Err(Advised {
@@ -139,24 +152,41 @@ struct Followed {
     owner: OwnerArgs,
 }
 
-/// Where the daemon has the manifests of the revision that runs, if the configuration has it follow a repository: what a
-/// command is about that was told of no other. `given` are the command's arguments.
+/// Where the daemon has the manifests of the revision that runs, if it is said louder that it follows a repository than where
+/// manifests are: what a command is about then. `given` are the command's arguments.
 ///
 /// # Errors
-/// If a variable says nothing that can be followed.
+/// If what is said cannot be followed, or if no revision runs.
 pub(in crate::cli) fn followed(
     configuration: &Configuration,
     given: &ArgMatches,
-) -> Result<Option<PathBuf>, clap::Error> {
+) -> Result<Option<PathBuf>, Refused> {
     let mut arguments = vec![OsString::from("invigil")];
-    for id in ["owner", "state_dir"] {
-        if let Ok(Some(mut values)) = given.try_get_raw(id) {
-            arguments.push(format!("--{}", id.replace('_', "-")).into());
-            arguments.extend(values.next().map(ToOwned::to_owned));
+    for (id, flag) in [("owner", "--owner="), ("state_dir", "--state-dir=")] {
+        if let Ok(Some(values)) = given.try_get_raw(id) {
+            let value: OsString = values.collect();
+            arguments.push([OsStr::new(flag), &value].into_iter().collect());
         }
     }
-    let matches = configuration.filled(Followed::command()).try_get_matches_from(arguments)?;
+    let command = configuration.filled(Followed::command());
+    let is_said = |argument: &Arg| {
+        let variable = argument.get_env().is_some_and(|variable| std::env::var_os(variable).is_some());
+        argument.get_id() == URL && (variable || !argument.get_default_values().is_empty())
+    };
+    // What is wrong with the rest is nothing to who follows none.
+    if !command.get_arguments().any(is_said) {
+        return Ok(None);
+    }
+    let matches = command.try_get_matches_from(arguments)?;
+    let is_louder =
+        configuration.origin(&matches, URL).loudness() > configuration.origin(given, MANIFESTS).loudness();
     let Followed { git, owner } = Followed::from_arg_matches(&matches)?;
-    let Some(url) = &git.url else { return Ok(None) };
-    Ok(git.checkouts(url, &owner).ok().map(|checkouts| checkouts.root()))
+    let Some(url) = git.url.as_ref().filter(|_| is_louder) else { return Ok(None) };
+    let checkouts = git.checkouts(url, &owner).map_err(Refused::Source)?;
+    if !checkouts.runs() {
+        let message = format!("no revision of {url} runs");
+        let hint = "`invigil status` says why; PATH names other manifests";
+        return Err(Refused::Source(Advised { message, hint }.into()));
+    }
+    Ok(Some(checkouts.root()))
 }

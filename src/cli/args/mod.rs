@@ -32,7 +32,7 @@ use super::prune::PruneArgs;
 use super::report;
 use super::run::RunArgs;
 use super::schema::SchemaArgs;
-use super::settings::{self, Configuration, InForce};
+use super::settings::{self, Configuration, InForce, Origin};
 use super::suspend::{ResumeArgs, SuspendArgs};
 use super::validate::ValidateArgs;
 use super::views::View;
@@ -70,11 +70,11 @@ impl Cli {
         // What has parsed once cannot be changed any more.
         let mut command = configuration.fill(commands(), &matches);
         let mut matches = command.try_get_matches_from_mut(std::env::args_os())?;
-        if let Some((name, root)) = checkout(&configuration, &matches)? {
-            let there = |path: Arg| path.default_value(OsStr::from(root.into_os_string()));
+        if let Some((name, root)) = followed(&configuration, &mut command, &matches)? {
+            let in_root = |path: Arg| path.default_value(OsStr::from(root.into_os_string()));
             command = configuration
                 .fill(commands(), &matches)
-                .mut_subcommand(name, |chosen| chosen.mut_arg(MANIFESTS, there));
+                .mut_subcommand(name, |chosen| chosen.mut_arg(MANIFESTS, in_root));
             matches = command.try_get_matches_from_mut(std::env::args_os())?;
         }
         // A saved plan knows its manifests. INVIGIL_MANIFESTS is no word against that, a PATH is.
@@ -90,19 +90,25 @@ impl Cli {
     }
 }
 
-/// The command that is told of no manifests, and where the daemon has those that it fetched, if it follows a repository. Not
-/// for `lock`: what that writes beside manifests would go with the next commit.
-fn checkout(
+/// The command that is told of no manifests, and where the daemon has those that it fetched, if it follows a repository.
+fn followed(
     configuration: &Configuration,
+    command: &mut clap::Command,
     matches: &ArgMatches,
-) -> Result<Option<(String, PathBuf)>, clap::Error> {
+) -> Result<Option<(String, PathBuf)>, Refused> {
     let Some((name, chosen)) = matches.subcommand() else { return Ok(None) };
-    let is_told =
-        || chosen.value_source(MANIFESTS) != Some(ValueSource::DefaultValue) || configuration.says(MANIFESTS);
-    if ["run", "lock", "config"].contains(&name) || chosen.try_contains_id(MANIFESTS).is_err() || is_told() {
+    let takes = chosen.try_contains_id(MANIFESTS).is_ok() && !["run", "config"].contains(&name);
+    let is_saved = chosen.try_contains_id("plan").unwrap_or_default();
+    if !takes || is_saved || configuration.origin(chosen, MANIFESTS) == Origin::Flag {
         return Ok(None);
     }
-    Ok(git::followed(configuration, chosen)?.map(|root| (name.to_owned(), root)))
+    let Some(root) = git::followed(configuration, chosen)? else { return Ok(None) };
+    if name == "lock" {
+        let message = "what is locked stands beside the manifests, and the next commit would take it away: \
+                       name a clone of the repository as PATH, and commit invigil.lock";
+        return Err(command.error(ErrorKind::MissingRequiredArgument, message).into());
+    }
+    Ok(Some((name.to_owned(), root)))
 }
 
 /// The commands with all that they take.
@@ -117,6 +123,8 @@ pub(in crate::cli) enum Refused {
     Arguments(clap::Error),
     /// The configuration is wrong.
     Configuration(settings::Refusal),
+    /// There are no manifests where they come from.
+    Source(anyhow::Error),
 }
 
 impl From<clap::Error> for Refused {
@@ -145,6 +153,7 @@ impl Refused {
                 if answer.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
             }
             Self::Configuration(refusal) => refusal.tell(),
+            Self::Source(error) => report::error(error),
         }
     }
 }

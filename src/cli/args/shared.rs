@@ -25,7 +25,7 @@ use crate::suspension::{self, Suspension};
 /// Where the manifests are.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ManifestArgs {
-    /// The directory of manifests, or one file
+    /// The directory of manifests, or one file; where a Git repository is followed, its revision that runs
     #[arg(
         id = MANIFESTS,
         value_name = "PATH",

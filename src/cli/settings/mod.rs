@@ -206,9 +206,14 @@ impl Configuration {
         command.mut_subcommand(name, |chosen| self.filled(chosen))
     }
 
-    /// Whether the file says what a setting is.
-    pub(super) fn says(&self, key: &str) -> bool {
-        self.values.contains_key(key)
+    /// Who said what the argument with this id is, of a command that takes it.
+    pub(super) fn origin(&self, given: &ArgMatches, id: &str) -> Origin {
+        match (given.value_source(id), self.values.get(&camel(id))) {
+            (Some(ValueSource::CommandLine), _) => Origin::Flag,
+            (Some(ValueSource::EnvVariable), _) => Origin::Environment,
+            (_, Some(value)) => Origin::File(value.position),
+            _ => Origin::Default,
+        }
     }
 
     /// One command, filled so.
@@ -231,12 +236,7 @@ impl Configuration {
             let id = setting.argument.get_id().as_str();
             let values: Vec<OsString> =
                 chosen.try_get_raw(id).ok().flatten().into_iter().flatten().map(ToOwned::to_owned).collect();
-            let from = match (chosen.value_source(id), self.values.get(&setting.key)) {
-                (Some(ValueSource::CommandLine), _) => Origin::Flag,
-                (Some(ValueSource::EnvVariable), _) => Origin::Environment,
-                (_, Some(value)) => Origin::File(value.position),
-                _ => Origin::Default,
-            };
+            let from = self.origin(chosen, id);
             InForce { setting, values, from }
         };
         command.find_subcommand(name).into_iter().flat_map(Setting::of_command).map(one).collect()

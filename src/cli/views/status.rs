@@ -156,7 +156,9 @@ fn text(status: &Status, closely: bool, now: Timestamp) -> String {
         let lines = standing.output.iter().map(|line| format!("  {}\n", plain(line)));
         format!("{id} said:\n{}", lines.collect::<String>())
     }));
-    let errors = status.errors.iter().map(|error| format!("error: {}\n", plain(error)));
+    // A hint stands on a line of its own.
+    let told = |error: &String| error.lines().map(plain).collect::<Vec<_>>().join("\n");
+    let errors = status.errors.iter().map(|error| format!("error: {}\n", told(error)));
     let trouble = status.trouble.iter();
     let trouble =
         trouble.map(|why| format!("trouble: {}; nothing is changed until it is over\n", plain(why)));

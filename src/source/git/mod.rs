@@ -158,7 +158,8 @@ impl Checkouts {
         let git = self.git();
         let commit = commit(&git, &id)?;
         let revisions = self.place.join(REVISIONS);
-        let why = match self.unsigned(&git, &commit)? {
+        // Without knowing who may sign nobody may: what ran is no exception, or it would run on unseen.
+        let why = match self.unsigned(&git, &commit).unwrap_or_else(|error| Some(error.to_string())) {
             Some(why) => why,
             None => match checkout::files(&git, &id, &revisions, &self.terms.directory)? {
                 Ok(()) => return Ok(Last::Good(commit)),

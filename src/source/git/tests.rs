@@ -241,7 +241,12 @@ fn only_what_an_allowed_signer_has_signed_runs() {
     fs::write(&signers, "").unwrap();
     assert_eq!(running(&checkouts), format!("signed again refused: {why}"));
     assert_eq!(running(&checkouts), "nothing");
+    // So it is where nobody can be asked.
+    fs::write(&signers, format!("slq@example.org {public}")).unwrap();
+    assert_eq!(found(&checkouts), "next: signed again");
     fs::remove_file(&signers).unwrap();
+    let cannot = format!("cannot read the allowed signers {}", signers.display());
+    assert!(running(&checkouts).starts_with(&format!("signed again refused: {cannot}")), "{cannot}");
     room.commit("more", &["-S"]);
     assert!(
         found(&checkouts).starts_with("error: cannot read the allowed signers "),
