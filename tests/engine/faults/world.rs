@@ -204,8 +204,8 @@ impl World {
             let failed: Vec<&String> = outcomes.failed.values().collect();
             told.push(format!("{}{failed:?}", self.host.shown(&plan)));
             if !outcomes.is_success() {
-                // The engine may still be at what a program asked for that was killed; the daemon waits, too.
-                tokio::time::sleep(Duration::from_secs(1) * u32::try_from(told.len()).expect("few")).await;
+                // The engine may still be at what a program asked for that was killed; the daemon waits, too, and as long.
+                tokio::time::sleep(Duration::from_secs(1 << (told.len() - 1))).await;
             }
         }
     }
