@@ -158,8 +158,11 @@ impl Checkouts {
         let git = self.git();
         let commit = commit(&git, &id)?;
         let revisions = self.place.join(REVISIONS);
-        // Without knowing who may sign nobody may: what ran is no exception, or it would run on unseen.
-        let why = match self.unsigned(&git, &commit).unwrap_or_else(|error| Some(error.to_string())) {
+        // Where nobody can be asked who may sign, nobody may. What else goes wrong says nothing of the commit, which stays.
+        let why = match self
+            .unreadable_signers()
+            .map_or_else(|| self.unsigned(&git, &commit), |why| Ok(Some(why)))?
+        {
             Some(why) => why,
             None => match checkout::files(&git, &id, &revisions, &self.terms.directory)? {
                 Ok(()) => return Ok(Last::Good(commit)),
@@ -324,8 +327,8 @@ impl Checkouts {
     /// Why a commit may not run for the sake of its signature.
     fn unsigned(&self, git: &Git, commit: &Commit) -> Result<Option<String>, GitError> {
         let Some(signers) = &self.terms.allowed_signers else { return Ok(None) };
-        if let Err(error) = fs::File::open(signers) {
-            return Err(GitError(format!("cannot read the allowed signers {}: {error}", signers.display())));
+        if let Some(why) = self.unreadable_signers() {
+            return Err(GitError(why));
         }
         let signers_file = format!("gpg.ssh.allowedSignersFile={}", signers.display());
         let answer = git.inside(&["-c", &signers_file, "verify-commit", "--raw", &commit.commit])?;
@@ -340,6 +343,13 @@ impl Checkouts {
         } else {
             format!("its signature is not of an allowed signer ({})", signers.display())
         }))
+    }
+
+    /// Why it cannot be known who may sign, if somebody has to.
+    fn unreadable_signers(&self) -> Option<String> {
+        let signers = self.terms.allowed_signers.as_ref()?;
+        let error = fs::File::open(signers).err()?;
+        Some(format!("cannot read the allowed signers {}: {error}", signers.display()))
     }
 
     /// What tells this source from another.
