@@ -1,4 +1,4 @@
-//! `invigil config`: what every setting is, and where that comes from. Looks at no engine.
+//! `invigil config`: what every setting is, where that comes from, and what the daemon would refuse of it. Looks at no engine.
 
 use std::process::ExitCode;
 
@@ -6,9 +6,10 @@ use anyhow::Result;
 use clap::Args;
 use serde_json::{Map, Value, json};
 
-use super::print;
+use super::run::RunArgs;
 use super::settings::{Configuration, InForce, Origin};
 use super::views::{DocumentForm, Table, json, yaml};
+use super::{print, report};
 use crate::daemon::notification::WebhookUrl;
 use crate::resource::env::without_passwords;
 
@@ -20,6 +21,8 @@ pub(super) struct ConfigArgs {
     /// The form
     #[arg(short, long, value_name = "FORM", default_value = "text")]
     output: DocumentForm,
+    #[command(flatten)]
+    run: RunArgs,
 }
 
 pub(super) fn config(args: &ConfigArgs, configuration: &Configuration, all: &[InForce]) -> Result<ExitCode> {
@@ -29,7 +32,11 @@ pub(super) fn config(args: &ConfigArgs, configuration: &Configuration, all: &[In
         DocumentForm::Json => json(&document(&file, configuration.bytes.is_some(), all)),
         DocumentForm::Yaml => yaml(&document(&file, configuration.bytes.is_some(), all))?,
     })?;
-    Ok(ExitCode::SUCCESS)
+    let mut code = ExitCode::SUCCESS;
+    for why in args.run.refusals(all) {
+        code = report::error(&why.context("the daemon would not start with these settings"));
+    }
+    Ok(code)
 }
 
 /// The values, for people and without passwords.

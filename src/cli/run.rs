@@ -113,6 +113,14 @@ impl From<LogFormat> for logging::Format {
     }
 }
 
+impl RunArgs {
+    /// Everything for which the daemon would not start, as far as it is known without an engine.
+    pub(super) fn refusals(&self, in_force: &[InForce]) -> impl Iterator<Item = anyhow::Error> {
+        let git = self.git.following(&self.pass.owner, in_force).err();
+        [git, self.git.webhook().err(), self.notify.notifications().err()].into_iter().flatten()
+    }
+}
+
 pub(super) async fn run(
     args: &RunArgs,
     configuration: &Configuration,

@@ -12,8 +12,8 @@ use crate::resource::name::ResourceId;
 /// Which entries are asked for.
 #[derive(Debug, Clone, Default)]
 pub struct Query {
-    /// Of this resource alone.
-    pub resource: Option<ResourceId>,
+    /// Of these resources alone; of all where there are none.
+    pub resources: Vec<ResourceId>,
     /// From this time on.
     pub since: Option<Timestamp>,
     /// Until this time.
@@ -50,7 +50,11 @@ impl Journal {
     /// If it cannot be read.
     pub fn recent(&self, count: usize, resource: Option<&ResourceId>) -> Result<Vec<Row>, JournalError> {
         let mut rows = Vec::new();
-        let query = Query { resource: resource.cloned(), last: Some(count), ..Query::default() };
+        let query = Query {
+            resources: resource.into_iter().cloned().collect(),
+            last: Some(count),
+            ..Query::default()
+        };
         self.read(&query, |row| {
             rows.push(row);
             true
@@ -65,9 +69,10 @@ impl Journal {
     pub fn read(&self, query: &Query, mut each: impl FnMut(Row) -> bool) -> Result<(), JournalError> {
         let Some(connection) = open_to_read(self)? else { return Ok(()) };
         let (mut terms, mut values) = (vec!["1"], Vec::new());
-        if let Some(resource) = &query.resource {
-            terms.push("resource = ?");
-            values.push(Value::from(resource.to_string()));
+        let any = format!("resource IN ({})", vec!["?"; query.resources.len()].join(", "));
+        if !query.resources.is_empty() {
+            terms.push(&any);
+            values.extend(query.resources.iter().map(|resource| Value::from(resource.to_string())));
         }
         if let Some(since) = query.since {
             terms.push("time >= ?");

@@ -10,6 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use step::{Await, Step, nothing_new};
 use text::Verb;
+#[cfg(test)]
+pub use text::actions;
 pub use text::{Palette, action, because, detail};
 
 use crate::diff::{Act, Change, Changes, Need, Operation, Unwell};

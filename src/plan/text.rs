@@ -179,6 +179,12 @@ pub fn action(change: &Change) -> &'static str {
     Verb::of(&change.act).as_str()
 }
 
+#[cfg(test)]
+/// Every word that there is for what a change does.
+pub fn actions() -> impl Iterator<Item = &'static str> {
+    Verb::ALL.into_iter().map(Verb::as_str)
+}
+
 /// A change on one line, without its resource and action: `image: nginx:1.14 -> nginx:1.15; ...`.
 pub fn because(change: &Change) -> String {
     let named = change.reasons.iter().filter(|reason| !reason.field.is_empty()).map(|reason| {

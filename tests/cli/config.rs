@@ -40,6 +40,30 @@ fn a_flag_wins_over_the_environment_which_wins_over_the_file_which_wins_over_the
 }
 
 #[test]
+fn what_the_daemon_would_not_start_with_is_told_beside_what_is_in_force() {
+    let output = Test::new(&["config", "--config", "config.yaml"])
+        .file(
+            "config.yaml",
+            "manifests: exams\ngit: {url: 'https://forge.example/exams.git', webhookSecretFile: nowhere}\n\
+             notify:\n  mail: {server: mail.example.org}\n",
+        )
+        .run();
+    let (shown, told) =
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(shown.contains("notify.mail.server"), "{shown}");
+    let heads: Vec<&str> = told.lines().filter(|line| line.starts_with("error:")).collect();
+    assert_eq!(heads, ["error: the daemon would not start with these settings"; 3], "{told}");
+    for cause in [
+        "a directory of manifests and a Git repository are given\nhint: leave one out: PATH",
+        "nowhere\n  caused by: No such file or directory",
+        "nobody who writes, or nobody to write to\nhint: say both: `notify.mail.from` and `notify.mail.to`",
+    ] {
+        assert!(told.contains(cause), "{cause}\n{told}");
+    }
+}
+
+#[test]
 fn of_a_webhook_that_is_told_the_path_is_not_shown() {
     let test = Test::new(&["config", "--config", "config.yaml"])
         .file("config.yaml", "notify:\n  webhook: {url: 'https://example.org/T0/canary'}\n");

@@ -97,6 +97,8 @@ async fn law_12_what_was_done_stands_in_the_journal_with_its_reasons_and_no_secr
         ]
     );
     assert_eq!(log(&host, &["--resource", &format!("container/{}", host.name("web"))]).len(), 2);
+    assert_eq!(log(&host, &["--resource", &host.name("web")]).len(), 2);
+    assert_eq!(log(&host, &["--resource", "elsewhere"]).len(), 0);
     assert_eq!((log(&host, &["-n", "1"]).len(), log(&host, &["--until", "1h"]).len()), (1, 0));
 
     let verified = invigil(&host, &host.state(), &["log", "--verify"]);

@@ -48,7 +48,7 @@ async fn law_13_the_page_shows_how_things_stand_now_and_whatever_it_repeats_stay
     // The page of one resource, by its tile.
     docker(&["kill", &host.name("seat-1")]);
     daemon.until("what was done is told", || {
-        browser.says("document.querySelector('#actions').textContent").as_str().unwrap().contains(" start: ")
+        browser.says("document.querySelector('#actions').textContent").as_str().unwrap().contains(" 启动: ")
     });
     browser.says("void document.querySelector('.tiles a').click()");
     daemon.until("it leads there", || sentence() == host.name("seat-1"));

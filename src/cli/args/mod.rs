@@ -252,7 +252,7 @@ Examples:
 Logins are Docker's: `docker login REGISTRY` stores one, and credential helpers are asked.
 Exit codes: 0 it is good, 1 it is not, or nobody knows.")]
     Login(LoginArgs),
-    /// Show what every setting is, and where that comes from
+    /// Show what every setting is and where that comes from, and whether a daemon would start with them
     #[command(after_help = "\
 Examples:
   invigil config
@@ -264,7 +264,7 @@ A setting is a flag, else its environment variable, else what the configuration 
 default. The configuration is YAML: owner, maxRemovals and so on; --config and INVIGIL_CONFIG say
 where it is. A relative path in it starts from its own directory. Passwords in addresses are hidden.
 Exit codes: 0 shown, 1 the configuration is wrong: everything that is, is told.")]
-    Config(ConfigArgs),
+    Config(Box<ConfigArgs>),
     /// Send a test message to whoever is notified
     #[command(after_help = "\
 Examples:

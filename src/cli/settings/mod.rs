@@ -115,7 +115,12 @@ pub(super) fn with_settings(mut command: Command) -> Command {
     for name in names {
         command = command.mut_subcommand(&name, |one| {
             let one = match name.as_str() {
-                "config" => one.args(all.iter().map(|setting| &setting.argument)),
+                "config" => {
+                    let own: Vec<Id> =
+                        one.get_arguments().map(|argument| argument.get_id().clone()).collect();
+                    let others = all.iter().map(|setting| &setting.argument);
+                    one.args(others.filter(|argument| !own.contains(argument.get_id())))
+                }
                 _ => one,
             };
             one.arg(file_argument())

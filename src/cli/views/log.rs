@@ -14,14 +14,14 @@ use crate::cli::args::{StateArgs, Whose};
 use crate::cli::report;
 use crate::fields::plain;
 use crate::journal::{Break, Head, Journal, Query, Row, Verified};
-use crate::resource::name::ResourceId;
+use crate::resource::name::{Kind, ResourceId};
 use crate::source::git::short;
 
 #[derive(Debug, Args)]
 pub(crate) struct LogArgs {
-    /// Of this resource alone, like container/web
-    #[arg(long, value_name = "KIND/NAME")]
-    resource: Option<ResourceId>,
+    /// Of this resource alone, like container/web; without a kind, of each of that name
+    #[arg(long, value_name = "RESOURCE", value_parser = meant)]
+    resource: Option<Meant>,
     /// From then on: how long ago (10m), a time with its zone, or seconds since 1970
     #[arg(long, value_name = "WHEN", value_parser = moment::time)]
     since: Option<Timestamp>,
@@ -46,6 +46,21 @@ pub(crate) struct LogArgs {
     state: StateArgs,
 }
 
+/// Which resources are meant by a word.
+#[derive(Debug, Clone)]
+struct Meant(Vec<ResourceId>);
+
+fn meant(text: &str) -> Result<Meant, String> {
+    let named = |kind| Some(ResourceId::new(kind, text.parse().ok()?));
+    match text.parse::<ResourceId>() {
+        Ok(one) => Ok(Meant(vec![one])),
+        Err(why) => Some(Kind::ALL.into_iter().filter_map(named).collect())
+            .filter(|all: &Vec<_>| !all.is_empty())
+            .map(Meant)
+            .ok_or(why),
+    }
+}
+
 pub(super) fn log(args: &LogArgs) -> Result<ExitCode> {
     let journal = args.state.journal(&args.whose.owner);
     let file = plain(&journal.file().display().to_string());
@@ -53,7 +68,8 @@ pub(super) fn log(args: &LogArgs) -> Result<ExitCode> {
         return verify(args, &journal).with_context(|| format!("while verifying {file}"));
     }
     let last = Some(args.lines).filter(|lines| *lines > 0);
-    let query = Query { resource: args.resource.clone(), since: args.since, until: args.until, last };
+    let resources = args.resource.clone().map(|Meant(all)| all).unwrap_or_default();
+    let query = Query { resources, since: args.since, until: args.until, last };
     let (mut printed, mut is_empty) = (Ok(()), true);
     journal
         .read(&query, |row| {

@@ -26,7 +26,7 @@ pub(super) fn actions<'a>(
             time = When { at: action.time, now },
             link = Link(&action.resource, language.tag()),
             id = Text(&action.resource.to_string()),
-            what = Text(&action.action),
+            what = Text(words.deed(&action.action)),
             outcome = words.outcome(action.outcome),
         );
         if let Some(why) = &action.why {

@@ -1,5 +1,6 @@
 use super::*;
 use crate::daemon::glance::{Glance, Trouble, Written};
+use crate::engine::Manner;
 use crate::engine::Usage;
 use crate::fields::Told;
 use crate::html::language::Language;
@@ -89,6 +90,23 @@ fn each_condition_has_a_shape_and_a_word_of_its_own() {
             let word = tile.split("class=\"word\">").nth(1).unwrap().split('<').next().unwrap();
             assert!(words.insert(word.to_owned()), "{word}");
         }
+    }
+}
+
+#[test]
+fn what_is_done_is_called_in_the_readers_language() {
+    let mut status = status(&[]);
+    for action in crate::plan::actions().chain(Manner::WORDS) {
+        let (resource, action) = ("container/seat".parse().unwrap(), action.to_owned());
+        status.actions.clear();
+        status.note(Action { time: NOW, resource, action, outcome: Outcome::Done, why: None });
+        let own = |language| {
+            let html = shown(&status, language);
+            let line = html.split("<span class=\"why\">").nth(1).unwrap();
+            line.split(": <b>").next().unwrap().to_owned()
+        };
+        assert_eq!(own(Language::English), status.actions[0].action);
+        assert!(own(Language::Chinese).chars().all(|c| c > '\u{2e80}'), "{}", own(Language::Chinese));
     }
 }
 

@@ -36,6 +36,8 @@ pub(super) struct Words {
     pub(super) attention: &'static str,
     pub(super) under_way: &'static str,
     pub(super) actions: &'static str,
+    /// What is done, by the daemon's word for it; one that is not here is its own.
+    deeds: &'static [(&'static str, &'static str)],
     outcomes: [&'static str; 6],
     kinds: [&'static str; 4],
     conditions: [&'static str; 5],
@@ -85,6 +87,11 @@ impl Words {
             Condition::Suspended => 3,
             Condition::Kept => 4,
         }]
+    }
+
+    /// What is done, by the daemon's word for it.
+    pub(super) fn deed<'a>(&self, action: &'a str) -> &'a str {
+        self.deeds.iter().find(|(word, _)| *word == action).map_or(action, |(_, own)| own)
     }
 
     pub(super) const fn outcome(&self, outcome: Outcome) -> &'static str {
@@ -164,6 +171,36 @@ static CHINESE: Words = Words {
     attention: "需要处理",
     under_way: "正在进行",
     actions: "最近操作",
+    deeds: &[
+        ("load", "载入"),
+        ("pull", "拉取"),
+        ("import", "导入"),
+        ("build", "构建"),
+        ("commit", "提交为镜像"),
+        ("tag", "添加标签"),
+        ("save", "保存到文件"),
+        ("push", "推送"),
+        ("create", "创建"),
+        ("start", "启动"),
+        ("restart", "重启"),
+        ("collect", "收集文件"),
+        ("pause", "暂停"),
+        ("stop", "停止"),
+        ("update", "更新"),
+        ("replace", "替换"),
+        ("remove", "移除"),
+        ("blocked", "受阻"),
+        ("exec", "执行命令"),
+        ("copy in", "拷入文件"),
+        ("copy out", "拷出文件"),
+        ("attach", "附加到终端"),
+        ("kill", "发送信号"),
+        ("unpause", "恢复运行"),
+        ("rename", "重命名"),
+        ("connect", "接入网络"),
+        ("disconnect", "断开网络"),
+        ("untag", "移除标签"),
+    ],
     outcomes: ["完成", "未完成，稍后继续", "失败", "已恢复原状", "无法恢复原状", "外部操作"],
     kinds: ["容器", "镜像", "网络", "卷"],
     conditions: ["正常", "进行中", "异常", "已挂起", "保留"],
@@ -221,6 +258,7 @@ static ENGLISH: Words = Words {
     attention: "Needs attention",
     under_way: "Under way",
     actions: "Done last",
+    deeds: &[],
     outcomes: [
         "done",
         "begun, goes on later",
