@@ -16,7 +16,7 @@ use super::board::Board;
 use super::tally::Fetched;
 use super::wake::Bell;
 use crate::journal::What;
-use crate::source::git::{Checkouts, Commit, GitError, Head, Last};
+use crate::source::git::{Candidate, Checkouts, Commit, GitError, Head, Last};
 use crate::status::{Source, WantedCommit};
 
 /// The shortest time between the beginnings of two fetches, however often one is asked for.
@@ -28,7 +28,7 @@ pub struct Following {
     checkouts: Checkouts,
     every: Duration,
     /// What the next pass lets run.
-    next: Mutex<Option<Commit>>,
+    next: Mutex<Option<Candidate>>,
     /// Somebody says that there is something to fetch.
     asked: Notify,
     /// Whether there is something that runs, or was looked for in vain.
@@ -73,9 +73,10 @@ impl Following {
     }
 
     /// Why there are no manifests to be read, if no commit runs.
-    pub(super) fn nothing(&self) -> Option<String> {
+    pub(super) async fn nothing(&self) -> Option<String> {
+        let runs = self.blocking(|checkouts| Ok(checkouts.runs())).await;
         let url = &self.checkouts.terms().url;
-        (!self.checkouts.runs()).then(|| format!("no revision of {url} runs"))
+        (runs != Ok(true)).then(|| format!("no revision of {url} runs"))
     }
 
     /// Looks for commits, for ever.
@@ -91,22 +92,7 @@ impl Following {
             });
         });
         let mut trouble = Trouble::default();
-        match self.blocking(Checkouts::last).await {
-            Ok(Last::Good(commit)) => {
-                let (revision, subject) = (commit.short(), &commit.subject);
-                info!(revision, subject, "goes on with the revision that ran");
-                board.of_source(|source| source.running = Some(commit));
-                self.begun.send_replace(true);
-            }
-            Ok(Last::Refused(commit, why)) => {
-                let revision = commit.short();
-                warn!(revision, why, "the revision that ran may not run any more");
-                let Commit { commit, subject, .. } = commit;
-                options.journaled(Some(commit), What::Refused { subject, why });
-            }
-            Ok(Last::Nothing) => {}
-            Err(error) => drop(trouble.tell(Some(&error.to_string()), self.checkouts.runs())),
-        }
+        let mut is_known = self.recall(options, board, &mut trouble).await;
         // What was offered to passes last: none of it is about to be switched to once that runs.
         let mut offered: Option<Commit> = None;
         let mut tidied: Option<Commit> = None;
@@ -122,11 +108,16 @@ impl Following {
                 let _ = self.blocking(tidy).await;
                 tidied = running;
             }
-            let head = self.blocking(Checkouts::fetch).await;
-            if let Ok(Head::Next(commit)) = &head {
-                offered = Some(commit.clone());
+            let mut head = self.fetch().await;
+            // What could not be looked at before may be there now; and it is known again what is running.
+            if !is_known && self.recall(options, board, &mut trouble).await {
+                is_known = true;
+                head = self.fetch().await;
             }
-            if let Some((commit, why)) = self.found(head, bell, board, &mut trouble) {
+            if let (Ok(Head::Next(next)), _) = &head {
+                offered = Some(next.commit.clone());
+            }
+            if let Some((commit, why)) = self.found(head, is_known, bell, board, &mut trouble) {
                 let Commit { commit, subject, .. } = commit;
                 options.journaled(Some(commit), What::Refused { subject, why });
             }
@@ -138,10 +129,53 @@ impl Following {
         }
     }
 
+    /// What ran last, and whether it may still. Returns whether that is known.
+    async fn recall(&self, options: &Options, board: &Board, trouble: &mut Trouble) -> bool {
+        match self.blocking(Checkouts::last).await {
+            Ok(Last::Good(commit)) => {
+                let (revision, subject) = (commit.short(), &commit.subject);
+                info!(revision, subject, "goes on with the revision that ran");
+                board.of_source(|source| source.running = Some(commit));
+                self.begun.send_replace(true);
+                true
+            }
+            Ok(Last::Unsure(commit, why)) => {
+                trouble.tell(&why, true);
+                board.of_source(|source| (source.running, source.trouble) = (Some(commit), Some(why)));
+                false
+            }
+            Ok(Last::Refused(commit, why)) => {
+                let revision = commit.short();
+                warn!(revision, why, "the revision that ran may not run any more");
+                board.of_source(|source| source.running = None);
+                let Commit { commit, subject, .. } = commit;
+                options.journaled(Some(commit), What::Refused { subject, why });
+                true
+            }
+            Ok(Last::Nothing) => true,
+            Err(error) => {
+                trouble.tell(&error.to_string(), self.runs().await);
+                board.of_source(|source| source.trouble = Some(error.to_string()));
+                false
+            }
+        }
+    }
+
+    /// What the repository has, and whether any commit runs.
+    async fn fetch(&self) -> (Result<Head, GitError>, bool) {
+        let head = self.blocking(Checkouts::fetch).await;
+        (head, self.runs().await)
+    }
+
+    async fn runs(&self) -> bool {
+        self.blocking(|checkouts| Ok(checkouts.runs())).await == Ok(true)
+    }
+
     /// What fetching has found out. Returns what is refused, and why, if that is news.
     fn found(
         &self,
-        head: Result<Head, GitError>,
+        (head, runs): (Result<Head, GitError>, bool),
+        is_known: bool,
         bell: &Bell,
         board: &Board,
         trouble: &mut Trouble,
@@ -151,32 +185,35 @@ impl Following {
             Ok(Head::Refused(..)) => Fetched::Refused,
             Err(_) => Fetched::Failed,
         });
-        let runs = self.checkouts.runs();
         let mut next = self.lock();
         let fetched = Some(Timestamp::now());
         match head {
+            // What runs may run, as far as is known: why it is not sure stays told.
+            Ok(Head::Running) if !is_known => {
+                *next = None;
+                board.of_source(|source| (source.wanted, source.fetched) = (None, fetched));
+            }
             Ok(Head::Running) => {
                 *next = None;
-                trouble.tell(None, runs);
+                trouble.over();
                 board.of_source(|source| {
                     (source.wanted, source.trouble, source.fetched) = (None, None, fetched);
                 });
             }
-            Ok(Head::Next(commit)) => {
-                trouble.tell(None, runs);
-                let wanted = Some(WantedCommit { commit: commit.clone(), refused: None });
+            Ok(Head::Next(candidate)) => {
+                trouble.over();
+                let wanted = Some(WantedCommit { commit: candidate.commit.clone(), refused: None });
                 board.of_source(|source| {
                     (source.wanted, source.trouble, source.fetched) = (wanted, None, fetched);
                 });
-                if next.as_ref() != Some(&commit) {
-                    *next = Some(commit);
+                if next.as_ref() != Some(&candidate) {
+                    *next = Some(candidate);
                     bell.files_changed();
                 }
             }
             Ok(Head::Refused(commit, why)) => {
                 *next = None;
-                let told = format!("revision {} is refused: {why}", commit.short());
-                let is_news = trouble.tell(Some(&told), runs);
+                let is_news = trouble.refused(&commit, &why, runs);
                 let wanted = Some(WantedCommit { commit: commit.clone(), refused: Some(why.clone()) });
                 board.of_source(|source| {
                     (source.wanted, source.trouble, source.fetched) = (wanted, None, fetched);
@@ -184,7 +221,7 @@ impl Following {
                 return is_news.then_some((commit, why));
             }
             Err(error) => {
-                trouble.tell(Some(&error.to_string()), runs);
+                trouble.tell(&error.to_string(), runs);
                 board.of_source(|source| source.trouble = Some(error.to_string()));
             }
         }
@@ -193,12 +230,21 @@ impl Following {
 
     /// Lets the next commit run, between two passes. Returns it, if another one runs now.
     pub(super) async fn take_over(&self, board: &Board) -> Option<Commit> {
-        let commit = self.lock().take()?;
-        let (revision, next) = (commit.short(), commit.clone());
-        if let Err(error) = self.blocking(move |checkouts| checkouts.switch(&next)).await {
-            warn!(revision, %error, "cannot go over to another revision");
-            board.of_source(|source| source.trouble = Some(error.to_string()));
-            return None;
+        let next = self.lock().take()?;
+        let commit = next.commit.clone();
+        let revision = commit.short();
+        match self.blocking(move |checkouts| checkouts.switch(&next)).await {
+            Ok(true) => {}
+            Ok(false) => {
+                // Another runs by now than it was judged by: it is judged anew.
+                self.fetch_now();
+                return None;
+            }
+            Err(error) => {
+                warn!(revision, %error, "cannot go over to another revision");
+                board.of_source(|source| source.trouble = Some(error.to_string()));
+                return None;
+            }
         }
         info!(revision, subject = commit.subject, "another revision runs");
         board.of_source(|source| {
@@ -222,30 +268,53 @@ impl Following {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Commit>> {
+    fn lock(&self) -> MutexGuard<'_, Option<Candidate>> {
         self.next.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// What was said to be wrong.
 #[derive(Debug, Default)]
-struct Trouble(Option<String>);
+struct Trouble {
+    /// With fetching, or with looking at what was fetched.
+    away: Option<String>,
+    /// With what was fetched last.
+    refused: Option<(Commit, String)>,
+}
+
+/// What is said of what runs, beside what is wrong.
+const fn so(runs: bool) -> &'static str {
+    if runs { "the revision that runs stays" } else { "no revision runs" }
+}
 
 impl Trouble {
-    /// Says once what is wrong, and what that means where a revision `runs`; and once that it is over. Returns whether it is
-    /// news.
-    fn tell(&mut self, now: Option<&str>, runs: bool) -> bool {
+    /// Says once what is wrong, and what that means where a revision `runs`.
+    fn tell(&mut self, why: &str, runs: bool) {
         // A time that differs, in the words of a program, is no news.
-        let known = now.map(|why| why.replace(|c: char| c.is_ascii_digit(), ""));
-        if self.0 == known {
+        let known = why.replace(|c: char| c.is_ascii_digit(), "");
+        if self.away.as_ref() != Some(&known) {
+            warn!(why, "{}", so(runs));
+            self.away = Some(known);
+        }
+    }
+
+    /// Says once that a commit may not run, and why. Returns whether it is news.
+    fn refused(&mut self, commit: &Commit, why: &str, runs: bool) -> bool {
+        self.away = None;
+        let now = Some((commit.clone(), why.to_owned()));
+        if self.refused == now {
             return false;
         }
-        if let Some(why) = now {
-            warn!(why, "{}", if runs { "the revision that runs stays" } else { "no revision runs" });
-        } else {
+        self.refused = now;
+        let why = format!("revision {} is refused: {why}", commit.short());
+        warn!(why, "{}", so(runs));
+        true
+    }
+
+    /// Says once that nothing is wrong any more.
+    fn over(&mut self) {
+        if self.away.take().is_some() | self.refused.take().is_some() {
             info!("the repository is well again");
         }
-        self.0 = known;
-        true
     }
 }

@@ -144,14 +144,18 @@ impl<'a, E: Perform> Daemon<'a, E> {
     pub(super) async fn pass(&mut self, shutdown: &Receiver<bool>) -> Next {
         let begun = Instant::now();
         let mut stopping = shutdown.clone();
-        let (_turn, looked) = tokio::select! {
+        let stopped = Next { at: begun, rested: begun };
+        let _turn = tokio::select! {
             biased;
-            // Looking can be dropped at any moment; a step in flight cannot.
-            _ = stopping.wait_for(|stop| *stop) => return Next { at: begun, rested: begun },
-            looked = async {
-                let turn = self.turn().await;
-                (turn, self.look().await)
-            } => looked,
+            _ = stopping.wait_for(|stop| *stop) => return stopped,
+            turn = self.turn() => turn,
+        };
+        self.take_over().await;
+        let looked = tokio::select! {
+            biased;
+            // Looking can be dropped at any moment; going over to another revision, or a step in flight, cannot.
+            _ = stopping.wait_for(|stop| *stop) => return stopped,
+            looked = self.look() => looked,
         };
         let looking = begun.elapsed();
         let passed = match looked {
@@ -191,19 +195,24 @@ impl<'a, E: Perform> Daemon<'a, E> {
         }
     }
 
+    /// Goes over to the revision that may run now, between two passes: what a pass reads is of one.
+    async fn take_over(&mut self) {
+        if let Some(git) = &self.options.git
+            && let Some(Commit { commit, subject, .. }) = git.take_over(self.board).await
+        {
+            self.files.switched();
+            self.options.journaled(Some(commit), What::Runs { subject });
+        }
+    }
+
     /// Reads the manifests, looks at the engine, and plans.
     async fn look(&mut self) -> Result<Plan, Trouble> {
         let setup = &self.options.setup;
         let woken = self.board.woken();
-        if let Some(git) = &self.options.git {
-            // Between two passes: what a pass reads is of one revision.
-            if let Some(Commit { commit, subject, .. }) = git.take_over(self.board).await {
-                self.files.switched();
-                self.options.journaled(Some(commit), What::Runs { subject });
-            }
-            if let Some(why) = git.nothing() {
-                return Err(Trouble::Nothing(why));
-            }
+        if let Some(git) = &self.options.git
+            && let Some(why) = git.nothing().await
+        {
+            return Err(Trouble::Nothing(why));
         }
         let wanted = self.files.read().await?;
         if let Some(errors) = self.announced.diagnostics(&wanted.diagnostics) {

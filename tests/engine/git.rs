@@ -44,7 +44,23 @@ impl Forge {
         git(host.path(), &["rev-parse", "--short=12", "HEAD"])
     }
 
+    /// Makes a program of this name, and gives the path of programs on which it comes first.
+    fn program(&self, name: &str, script: &str) -> String {
+        let bin = self.home.path().join("bin");
+        std::fs::create_dir_all(&bin).expect("a directory");
+        // At one blow: it may be run at any moment.
+        let beside = bin.join("new");
+        std::fs::write(&beside, format!("#!/bin/sh\n{script}\n")).expect("a file");
+        std::fs::set_permissions(&beside, std::fs::Permissions::from_mode(0o755)).expect("a mode");
+        std::fs::rename(&beside, bin.join(name)).expect("a name");
+        format!("{}:{}", bin.display(), std::env::var("PATH").expect("a path"))
+    }
+
     fn daemon(&self, host: &Host, more: &[&str]) -> Daemon {
+        self.daemon_on(host, more, &std::env::var("PATH").expect("a path"))
+    }
+
+    fn daemon_on(&self, host: &Host, more: &[&str], path: &str) -> Daemon {
         let (bare, state) = (self.bare(), host.state());
         let mut arguments = vec![
             OsStr::new("--git"),
@@ -55,7 +71,7 @@ impl Forge {
         ];
         arguments.push(state.as_os_str());
         arguments.extend(more.iter().map(OsStr::new));
-        Daemon::start_without_manifests(host, &arguments)
+        Daemon::start_with_path(host, &arguments, path)
     }
 }
 
@@ -255,19 +271,82 @@ async fn law_3_a_commit_with_a_wrong_manifest_runs_without_it_and_the_journal_te
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_signature_that_cannot_be_looked_at_lets_what_ran_run_on_and_is_told() {
+    let host = Host::new("git-blind").await;
+    let forge = Forge::of(&host);
+    let (key, signers) = (forge.home.path().join("key"), forge.home.path().join("signers"));
+    let made = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&key).status();
+    assert!(made.expect("ssh-keygen").success());
+    let public = std::fs::read_to_string(key.with_extension("pub")).expect("a key");
+    std::fs::write(&signers, format!("teacher {public}")).expect("a file");
+    git(host.path(), &["config", "gpg.format", "ssh"]);
+    git(host.path(), &["config", "commit.gpgSign", "true"]);
+    git(host.path(), &["config", "user.signingKey", key.to_str().expect("text")]);
+    host.container("c", &sleeper(""));
+    let first = forge.commit(&host, "first");
+    let more = ["--require-signed-commits", "--allowed-signers", signers.to_str().expect("text")];
+    let daemon = forge.daemon(&host, &more);
+    daemon.until("it runs", || running(&host, "c") && is_running(&host, &first));
+    daemon.ends();
+
+    // As with a host out of memory, and no network.
+    let path = forge.program("ssh-keygen", "exit 1");
+    let away = forge.home.path().join("away");
+    std::fs::rename(forge.bare(), &away).expect("another name");
+    let daemon = forge.daemon_on(&host, &more, &path);
+    let trouble = || source(&host)["trouble"].as_str().unwrap_or_default().to_owned();
+    daemon.until("it goes on", || is_running(&host, &first));
+    assert!(daemon.said("its signature cannot be looked at") > 0);
+    docker(&["rm", "-f", &host.name("c")]);
+    daemon.until("it is kept", || running(&host, "c"));
+    // What was committed meanwhile does not run as long as nobody can say whether it may.
+    std::fs::rename(&away, forge.bare()).expect("its name");
+    let second = forge.commit(&host, "second");
+    daemon.until("it is told", || trouble().contains("its signature cannot be looked at"));
+    assert!(is_running(&host, &first));
+    assert!(!invigil(&host, &["log"]).contains("refused"), "{}", invigil(&host, &["log"]));
+    forge.program(
+        "ssh-keygen",
+        &format!("PATH={}; exec ssh-keygen \"$@\"", std::env::var("PATH").expect("a path")),
+    );
+    daemon.until("it runs", || is_running(&host, &second) && trouble().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_runs_is_known_again_when_its_repository_is_and_may_run_no_longer_unless_it_is_signed() {
+    let host = Host::new("git-anew").await;
+    let forge = Forge::of(&host);
+    host.container("c", &sleeper(""));
+    let first = forge.commit(&host, "first");
+    let daemon = forge.daemon(&host, &[]);
+    daemon.until("it runs", || running(&host, "c") && is_running(&host, &first));
+    daemon.ends();
+    let repository = || host.state().join("git").join(&host.prefix).join("repository");
+    std::fs::remove_dir_all(repository()).expect("a directory");
+    let daemon = forge.daemon(&host, &[]);
+    daemon.until("it is known", || is_running(&host, &first));
+    daemon.ends();
+    // Somebody mends a broken clone, and from now on commits have to be signed.
+    std::fs::remove_dir_all(repository()).expect("a directory");
+    let signers = forge.home.path().join("signers");
+    std::fs::write(&signers, "").expect("a file");
+    let more = ["--require-signed-commits", "--allowed-signers", signers.to_str().expect("text")];
+    let daemon = forge.daemon(&host, &more);
+    let why = "it is not signed, and requireSignedCommits is set".to_owned();
+    daemon.until("it is refused", || wanted(&host) == ("first".to_owned(), why.clone()));
+    assert!(!is_running(&host, &first) && running(&host, "c"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_repository_behind_ssh_is_fetched_by_the_hosts_ssh_which_asks_nobody() {
     let host = Host::new("git-ssh").await;
     let forge = Forge::of(&host);
     host.container("c", &sleeper(""));
     let first = forge.commit(&host, "first");
     // In ssh's place: what it is asked for is done here.
-    let (bin, asked) = (forge.home.path().join("bin"), forge.home.path().join("asked"));
-    std::fs::create_dir(&bin).expect("a directory");
-    let script =
-        format!("#!/bin/sh\necho \"$*\" >>{}\nfor last; do :; done\nexec sh -c \"$last\"\n", asked.display());
-    std::fs::write(bin.join("ssh"), script).expect("a file");
-    std::fs::set_permissions(bin.join("ssh"), std::fs::Permissions::from_mode(0o755)).expect("a mode");
-    let path = format!("{}:{}", bin.display(), std::env::var("PATH").expect("a path"));
+    let asked = forge.home.path().join("asked");
+    let script = format!("echo \"$*\" >>{}\nfor last; do :; done\nexec sh -c \"$last\"", asked.display());
+    let path = forge.program("ssh", &script);
     let url = format!("git@forge.example:{}", forge.bare().display());
     let state = host.state();
     let arguments: [&OsStr; 6] = [

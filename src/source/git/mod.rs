@@ -6,11 +6,14 @@
 //! STATE/git/OWNER/repository              what was fetched, bare
 //!                 revisions/COMMIT        its files
 //!                 current -> revisions/COMMIT
+//!                 ran                     which ran last, and where it came from
 //! ```
 
 mod checkout;
 mod command;
 mod place;
+mod ran;
+mod signature;
 #[cfg(test)]
 mod tests;
 
@@ -18,8 +21,8 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, symlink};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -28,6 +31,7 @@ use serde::{Deserialize, Serialize};
 
 use self::command::{Git, said};
 pub use self::place::{Reference, SubDirectory, Url};
+use self::ran::Ran;
 use super::Checkout;
 use crate::resource::digest::sha256_hex;
 use crate::resource::printable::printable;
@@ -85,13 +89,22 @@ pub fn short(commit: &str) -> &str {
     commit.get(..12).unwrap_or(commit)
 }
 
+/// A commit that may run in the place of another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// Which.
+    pub commit: Commit,
+    /// What ran when it was judged; nothing else may run by the time that it does.
+    over: Option<String>,
+}
+
 /// What the repository has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Head {
     /// What runs already.
     Running,
     /// A commit that may run, and whose files are there.
-    Next(Commit),
+    Next(Candidate),
     /// A commit that may not, and why.
     Refused(Commit, String),
 }
@@ -114,6 +127,8 @@ pub enum Last {
     Nothing,
     /// A commit, which runs.
     Good(Commit),
+    /// A commit, which runs as it did, and why it could not be looked at whether it may.
+    Unsure(Commit, String),
     /// A commit that may not run by the terms of now, and why.
     Refused(Commit, String),
 }
@@ -125,12 +140,14 @@ pub struct Checkouts {
     place: PathBuf,
     terms: Terms,
     stop: Arc<AtomicBool>,
+    /// Whoever changes which commit runs has it.
+    turn: Arc<Mutex<()>>,
 }
 
 impl Checkouts {
     /// Those of an owner, by name, kept under a state directory.
     pub fn of(state: &Path, owner: &str, terms: Terms) -> Self {
-        Self { place: state.join("git").join(owner), terms, stop: Arc::default() }
+        Self { place: state.join("git").join(owner), terms, stop: Arc::default(), turn: Arc::default() }
     }
 
     /// Ends what is being fetched, and lets nothing else be.
@@ -159,18 +176,21 @@ impl Checkouts {
         let commit = commit(&git, &id)?;
         let revisions = self.place.join(REVISIONS);
         // Where nobody can be asked who may sign, nobody may. What else goes wrong says nothing of the commit, which stays.
-        let why = match self
-            .unreadable_signers()
-            .map_or_else(|| self.unsigned(&git, &commit), |why| Ok(Some(why)))?
-        {
-            Some(why) => why,
-            None => match checkout::files(&git, &id, &revisions, &self.terms.directory)? {
+        let unsigned =
+            self.unreadable_signers().map_or_else(|| self.unsigned(&git, &commit), |why| Ok(Some(why)));
+        let why = match unsigned {
+            Err(error) => return Ok(Last::Unsure(commit, error.to_string())),
+            Ok(Some(why)) => why,
+            Ok(None) => match checkout::files(&git, &id, &revisions, &self.terms.directory)? {
                 Ok(()) => return Ok(Last::Good(commit)),
                 Err(why) => why,
             },
         };
-        let current = self.place.join(CURRENT);
-        fs::remove_file(&current).map_err(|error| GitError::on_disk(&current, &error))?;
+        let _turn = self.turn();
+        if self.running_id().as_ref() == Some(&id) {
+            let current = self.place.join(CURRENT);
+            fs::remove_file(&current).map_err(|error| GitError::on_disk(&current, &error))?;
+        }
         Ok(Last::Refused(commit, why))
     }
 
@@ -200,7 +220,8 @@ impl Checkouts {
         ]);
         let id = id.map_err(|_| GitError(format!("{} is no commit", self.terms.reference)))?;
         let revisions = self.place.join(REVISIONS);
-        if self.running_id().as_deref() == Some(&id) && revisions.join(&id).is_dir() {
+        let over = self.running_id();
+        if over.as_deref() == Some(&id) && revisions.join(&id).is_dir() {
             return Ok(Head::Running);
         }
         let head = commit(&git, &id)?;
@@ -211,24 +232,32 @@ impl Checkouts {
             return Ok(Head::Refused(head, why));
         }
         match checkout::files(&git, &id, &revisions, &self.terms.directory)? {
-            Ok(()) => Ok(Head::Next(head)),
+            Ok(()) => Ok(Head::Next(Candidate { commit: head, over })),
             Err(why) => Ok(Head::Refused(head, why)),
         }
     }
 
-    /// Lets a commit run: one that [`Self::fetch`] found.
+    /// Lets a commit run: one that [`Self::fetch`] found. Returns whether it does: in the place of another than it was judged
+    /// by, it does not.
     ///
     /// # Errors
     /// If the disk does not let it; what ran before goes on then.
-    pub fn switch(&self, next: &Commit) -> Result<(), GitError> {
-        let current = self.place.join(CURRENT);
-        let beside = self.place.join(".current.new");
+    pub fn switch(&self, next: &Candidate) -> Result<bool, GitError> {
+        let Candidate { commit: Commit { commit, .. }, over } = next;
+        let _turn = self.turn();
+        if self.running_id() != *over {
+            return Ok(false);
+        }
+        // First: were it not there afterwards, what is no descendant of this commit could take its place.
+        Ran { origin: self.origin(), commit: commit.clone() }.keep(&self.place)?;
+        let (current, beside) = (self.place.join(CURRENT), self.place.join(".current.new"));
         let _ = fs::remove_file(&beside);
-        symlink(Path::new(REVISIONS).join(&next.commit), &beside)
+        symlink(Path::new(REVISIONS).join(commit), &beside)
             .and_then(|()| fs::rename(&beside, &current))
-            .and_then(|()| self.remember_origin())
-            .and_then(|()| fs::File::open(&self.place)?.sync_all())
-            .map_err(|error| GitError::on_disk(&current, &error))
+            .map_err(|error| GitError::on_disk(&current, &error))?;
+        // It runs, whether or not the disk can say that it will after a loss of power.
+        let _ = fs::File::open(&self.place).and_then(|place| place.sync_all());
+        Ok(true)
     }
 
     /// Forgets what does not run, while nobody is about to switch. Only room is at stake.
@@ -243,6 +272,10 @@ impl Checkouts {
             }
         }
         let _ = self.git().text(&["gc", "--auto", "--quiet"]);
+    }
+
+    fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn git(&self) -> Git {
@@ -307,21 +340,23 @@ impl Checkouts {
 
     /// Why a commit may not run for the sake of what runs.
     fn rewritten(&self, git: &Git, head: &Commit) -> Result<Option<String>, GitError> {
-        let Some(running) = self.running_id() else { return Ok(None) };
+        let Some(Ran { origin, commit: ran }) = Ran::read(&self.place)? else { return Ok(None) };
         // Another repository, or another branch, is the operator's word.
-        let is_same_origin = fs::read(self.place.join("origin")).ok() == Some(self.origin().into_bytes());
-        if self.terms.rewritten_history || !is_same_origin {
+        if self.terms.rewritten_history || origin != self.origin() {
+            return Ok(None);
+        }
+        let answer = git.inside(&["merge-base", "--is-ancestor", &ran, &head.commit])?;
+        if answer.status.success() {
             return Ok(None);
         }
         // One that is not even there is no ancestor either.
-        let answer = git.inside(&["merge-base", "--is-ancestor", &running, &head.commit])?;
-        Ok((!answer.status.success()).then(|| {
-            format!(
-                "its history was rewritten or went back: the running {} is not in it; \
-                 --allow-rewritten-history lets it run",
-                short(&running)
-            )
-        }))
+        let told = answer.told();
+        if answer.status.code() != Some(1) && !told.contains("Not a valid commit name") {
+            return Err(GitError(format!("its history cannot be looked at: {}", said(&told))));
+        }
+        let ran = short(&ran);
+        let why = format!("its history was rewritten or went back: {ran}, which ran last, is not in it");
+        Ok(Some(format!("{why}; --allow-rewritten-history lets it run")))
     }
 
     /// Why a commit may not run for the sake of its signature.
@@ -330,19 +365,7 @@ impl Checkouts {
         if let Some(why) = self.unreadable_signers() {
             return Err(GitError(why));
         }
-        let signers_file = format!("gpg.ssh.allowedSignersFile={}", signers.display());
-        let answer = git.inside(&["-c", &signers_file, "verify-commit", "--raw", &commit.commit])?;
-        if answer.status.success() {
-            return Ok(None);
-        }
-        let told = answer.told();
-        Ok(Some(if told.contains("ssh-keygen") && !told.contains("signature") {
-            format!("its signature cannot be looked at: {}", said(&told))
-        } else if told.trim().is_empty() {
-            "it is not signed, and requireSignedCommits is set".to_owned()
-        } else {
-            format!("its signature is not of an allowed signer ({})", signers.display())
-        }))
+        signature::verdict(git, signers, &commit.commit)
     }
 
     /// Why it cannot be known who may sign, if somebody has to.
@@ -355,18 +378,6 @@ impl Checkouts {
     /// What tells this source from another.
     fn origin(&self) -> String {
         sha256_hex(format!("{}\n{}", self.terms.url.bare(), self.terms.reference).as_bytes())
-    }
-
-    /// Writes down where what runs came from.
-    fn remember_origin(&self) -> io::Result<()> {
-        let (place, origin) = (self.place.join("origin"), self.origin());
-        if fs::read(&place).is_ok_and(|known| known == origin.as_bytes()) {
-            return Ok(());
-        }
-        let beside = self.place.join(".origin.new");
-        fs::write(&beside, origin)?;
-        fs::File::open(&beside)?.sync_all()?;
-        fs::rename(&beside, &place)
     }
 }
 

@@ -91,9 +91,9 @@ impl Room {
 fn found(checkouts: &Checkouts) -> String {
     match checkouts.fetch() {
         Ok(Head::Running) => "running".to_owned(),
-        Ok(Head::Next(commit)) => {
-            checkouts.switch(&commit).unwrap();
-            format!("next: {}", commit.subject)
+        Ok(Head::Next(next)) => {
+            assert!(checkouts.switch(&next).unwrap());
+            format!("next: {}", next.commit.subject)
         }
         Ok(Head::Refused(commit, why)) => format!("{} refused: {why}", commit.subject),
         Err(error) => format!("error: {error}"),
@@ -103,6 +103,7 @@ fn found(checkouts: &Checkouts) -> String {
 fn running(checkouts: &Checkouts) -> String {
     match checkouts.last().unwrap() {
         Last::Good(commit) => commit.subject,
+        Last::Unsure(commit, why) => format!("{} runs, but: {why}", commit.subject),
         Last::Refused(commit, why) => format!("{} refused: {why}", commit.subject),
         Last::Nothing => "nothing".to_owned(),
     }
@@ -198,7 +199,7 @@ fn a_rewritten_history_is_refused_unless_it_is_allowed() {
     let second = room.commit("two", &[]);
     assert_eq!(found(&checkouts), "next: two");
     let why = format!(
-        "its history was rewritten or went back: the running {} is not in it; --allow-rewritten-history lets it run",
+        "its history was rewritten or went back: {}, which ran last, is not in it; --allow-rewritten-history lets it run",
         &second[..12]
     );
     room.git(&["reset", "--quiet", "--hard", &first]);
@@ -210,6 +211,63 @@ fn a_rewritten_history_is_refused_unless_it_is_allowed() {
     // Another branch is the operator's own word.
     room.git(&["checkout", "--quiet", "-b", "exam", &first]);
     assert_eq!(found(&room.with(|terms| terms.reference = "exam".parse().unwrap())), "next: one");
+}
+
+#[test]
+fn a_history_is_not_rewritten_by_letting_go_of_what_ran() {
+    let room = Room::new();
+    let signers = room.home.path().join("signers");
+    let key = room.key("teacher");
+    let allowed = format!("slq@example.org {}", fs::read_to_string(format!("{key}.pub")).unwrap());
+    room.git(&["config", "gpg.format", "ssh"]);
+    room.git(&["config", "user.signingKey", &key]);
+    let checkouts = room.with(|terms| terms.allowed_signers = Some(signers.clone()));
+    fs::write(&signers, &allowed).unwrap();
+    room.write("a.yaml", MANIFEST);
+    let old = room.commit("last term's exam", &["-S"]);
+    found(&checkouts);
+    room.commit("this term's exam", &["-S"]);
+    assert_eq!(found(&checkouts), "next: this term's exam");
+    fs::remove_file(&signers).unwrap();
+    assert!(running(&checkouts).starts_with("this term's exam refused: cannot read the allowed signers"));
+    assert_eq!(running(&checkouts), "nothing");
+    // Somebody who can push, and cannot sign, takes the branch back to what was signed once.
+    fs::write(&signers, &allowed).unwrap();
+    room.git(&["reset", "--quiet", "--hard", &old]);
+    let told = found(&checkouts);
+    assert!(told.starts_with("last term's exam refused: its history was rewritten or went back"), "{told}");
+    // What nobody can read allows nothing.
+    let ran = checkouts.root().parent().unwrap().join("ran");
+    for damaged in ["", "x y", "\u{0}"] {
+        fs::write(&ran, damaged).unwrap();
+        let told = found(&checkouts);
+        assert!(told.contains("does not name the commit that ran last"), "{told}");
+    }
+    fs::remove_file(&ran).unwrap();
+    assert_eq!(found(&checkouts), "next: last term's exam");
+}
+
+#[test]
+fn a_commit_takes_no_other_place_than_it_was_judged_for() {
+    let room = Room::new();
+    let checkouts = room.checkouts();
+    let next = |checkouts: &Checkouts| match checkouts.fetch() {
+        Ok(Head::Next(next)) => next,
+        other => panic!("{other:?}"),
+    };
+    room.write("a.yaml", MANIFEST);
+    let one = room.commit("one", &[]);
+    found(&checkouts);
+    room.commit("two", &[]);
+    let two = next(&checkouts);
+    room.git(&["reset", "--quiet", "--hard", &one]);
+    room.commit("three", &[]);
+    let three = next(&checkouts);
+    assert_eq!(checkouts.switch(&two), Ok(true));
+    assert_eq!(checkouts.switch(&three), Ok(false), "two is not in its history");
+    assert_eq!(checkouts.switch(&two), Ok(false), "it runs already");
+    assert_eq!(running(&checkouts), "two");
+    assert!(found(&checkouts).starts_with("three refused: its history was rewritten"));
 }
 
 #[test]
