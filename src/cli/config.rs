@@ -1,5 +1,6 @@
 //! `invigil config`: what every setting is, where that comes from, and what the daemon would refuse of it. Looks at no engine.
 
+use std::io;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -13,6 +14,8 @@ use super::{print, report};
 use crate::daemon::notification::WebhookUrl;
 use crate::resource::env::without_passwords;
 
+/// Where systemd keeps what it gives to units (`LoadCredential=`, systemd.exec(5)).
+const CREDENTIALS: &str = "/run/credentials/";
 /// The version of the JSON form.
 const FORMAT_VERSION: u32 = 1;
 
@@ -34,9 +37,23 @@ pub(super) fn config(args: &ConfigArgs, configuration: &Configuration, all: &[In
     })?;
     let mut code = ExitCode::SUCCESS;
     for why in args.run.refusals(all) {
-        code = report::error(&why.context("the daemon would not start with these settings"));
+        if is_hidden(&why) {
+            report::notice(Some(&format!("not looked at, since it is for the daemon alone: {why:#}")));
+        } else {
+            code = report::error(&why.context("the daemon would not start with these settings"));
+        }
     }
     Ok(code)
+}
+
+/// Whether something is wrong only for whoever asks: a secret is for the daemon to read, and one that systemd gives it is there
+/// as long as it runs.
+fn is_hidden(why: &anyhow::Error) -> bool {
+    why.chain().filter_map(|cause| cause.downcast_ref::<io::Error>()).any(|error| match error.kind() {
+        io::ErrorKind::PermissionDenied => true,
+        io::ErrorKind::NotFound => format!("{why:#}").contains(CREDENTIALS),
+        _ => false,
+    })
 }
 
 /// The values, for people and without passwords.

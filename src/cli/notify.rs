@@ -43,7 +43,7 @@ pub(super) async fn notify(args: &NotifyTestArgs) -> Result<ExitCode> {
         .into());
     }
     // What a program says goes into the log.
-    logging::init(logging::Format::Text, LevelFilter::INFO)?;
+    let _log = logging::init(logging::Format::Text, LevelFilter::INFO)?;
     let message = Message::test(&Sender::here(args.whose.owner.as_str()), Timestamp::now());
     let mut table = Table::new(["TARGET", "PLACE", "RESULT"]);
     let mut all_arrived = true;

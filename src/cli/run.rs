@@ -114,10 +114,11 @@ impl From<LogFormat> for logging::Format {
 }
 
 impl RunArgs {
-    /// Everything for which the daemon would not start, as far as it is known without an engine.
+    /// Everything for which the daemon would not start, as far as that is a matter of its settings.
     pub(super) fn refusals(&self, in_force: &[InForce]) -> impl Iterator<Item = anyhow::Error> {
         let git = self.git.following(&self.pass.owner, in_force).err();
-        [git, self.git.webhook().err(), self.notify.notifications().err()].into_iter().flatten()
+        let server = self.pass.owner.exam_server().err();
+        [git, self.git.webhook().err(), server].into_iter().flatten().chain(self.notify.refusals())
     }
 }
 
@@ -126,7 +127,8 @@ pub(super) async fn run(
     configuration: &Configuration,
     in_force: &[InForce],
 ) -> Result<ExitCode> {
-    logging::init(args.log_format.into(), args.log_level.into()).context("while setting up the log")?;
+    let log =
+        logging::init(args.log_format.into(), args.log_level.into()).context("while setting up the log")?;
     let git = args.git.following(&args.pass.owner, in_force)?;
     let webhook = args.git.webhook()?;
     let notifications = args.notify.notifications()?;
@@ -152,6 +154,7 @@ pub(super) async fn run(
         git,
         webhook,
         notifications,
+        log: log.lost.clone(),
         configuration: configuration.path.clone().map(|path| (path, configuration.bytes.clone())),
     };
     let served = Box::pin(daemon::serve(&options, &DockerEngine::new(reader.clone()), &reader)).await;

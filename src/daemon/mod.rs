@@ -51,6 +51,7 @@ use tracing::{debug, info, warn};
 use self::board::Board;
 use self::git::Following;
 use self::interference::Limits;
+use self::logging::Lost;
 use self::notification::{Notifications, Notifier};
 use self::outside::Outside;
 use self::pass::Daemon;
@@ -91,6 +92,8 @@ pub struct Options {
     pub webhook: Option<WebhookSecret>,
     /// Who is told what happens.
     pub notifications: Notifications,
+    /// What of the log nobody took.
+    pub log: Lost,
     /// Where the configuration is, and what it said when the daemon started; `None` where there is none to be read.
     pub configuration: Option<(PathBuf, Option<Vec<u8>>)>,
 }

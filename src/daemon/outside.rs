@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::task::spawn_blocking;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::debug;
 
 use super::Options;
@@ -15,7 +15,7 @@ use super::interference::{Limits, tell};
 use super::sift::{SETTLES_LONG, Sift, Touched, is_an_end};
 use super::traces::Traces;
 use crate::engine::{Events, Manner, Touch};
-use crate::journal::{By, Entry, Journal, Query, What, Writer};
+use crate::journal::{By, CLOSING, Entry, Journal, Query, What, Writer};
 use crate::resource::name::{Kind, Owner, ResourceId};
 use crate::turn::Turns;
 
@@ -102,8 +102,10 @@ impl<'a> Outside<'a> {
 
     /// Waits for the journal alone, and takes nothing before: who ends meanwhile loses nothing.
     async fn judge(&self, limits: &mut Limits, all: bool, takes_calls: bool) {
-        let entries = self.of_others().await;
-        let cut_off = self.cut_off().await;
+        let reading = async { (self.of_others().await, self.cut_off().await) };
+        // Who ends does not wait for a disk that hangs, and says the rest without it.
+        let (entries, cut_off) =
+            if all { timeout(CLOSING, reading).await.unwrap_or_default() } else { reading.await };
         let mut settled = self.sift.take(&self.traces, all, takes_calls);
         settled.touches.retain(|Touched { touch, .. }| {
             !(is_an_end(touch) && cut_off.is_some_and(|until| touch.time <= until))

@@ -1,11 +1,15 @@
 //! One pass, and what it keeps for the next. In: the manifests, the engine, and what was learnt before. Out: what was done,
 //! and when there is something to do again. Decides only when; what is done stands in each pass's plan.
 
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::watch::Receiver;
+use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
@@ -142,6 +146,7 @@ impl<'a, E: Perform> Daemon<'a, E> {
 
     /// Makes one pass, and says when the next is due. Ends early when `shutdown` turns true.
     pub(super) async fn pass(&mut self, shutdown: &Receiver<bool>) -> Next {
+        self.options.log.tell();
         let begun = Instant::now();
         let mut stopping = shutdown.clone();
         let stopped = Next { at: begun, rested: begun };
@@ -308,13 +313,9 @@ impl<'a, E: Perform> Daemon<'a, E> {
     pub(super) fn reload(&mut self) {
         info!("reloading");
         // Settings are what a daemon was started with; the manifests alone are read anew.
-        if let Some((path, started_with)) = &self.options.configuration
-            && std::fs::read(path).ok() != *started_with
-        {
-            warn!(
-                configuration = %path.display(),
-                "the configuration has changed, and takes effect when invigil is started anew"
-            );
+        if let Some((path, started_with)) = self.options.configuration.clone() {
+            // A file system may hang there.
+            drop(spawn_blocking(move || tell_changed(&path, started_with.as_deref())));
         }
         // Before the first good pass systemd waits for that one anyhow.
         if self.awaited == Awaited::Nothing {
@@ -327,6 +328,21 @@ impl<'a, E: Perform> Daemon<'a, E> {
         self.files.accept();
         self.backoff.reset();
         self.announced = Announcements::default();
+    }
+}
+
+/// Says so where the configuration is not what the daemon was started with.
+fn tell_changed(path: &Path, started_with: Option<&[u8]>) {
+    let as_much = started_with.map_or(0, <[u8]>::len) as u64 + 1;
+    let read = || {
+        let mut now = Vec::new();
+        File::open(path)?.take(as_much).read_to_end(&mut now).map(|_| now)
+    };
+    if read().ok().as_deref() != started_with {
+        warn!(
+            configuration = %path.display(),
+            "the configuration has changed, and takes effect when invigil is started anew"
+        );
     }
 }
 

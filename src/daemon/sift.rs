@@ -146,7 +146,10 @@ impl Sift {
     /// Waits until something has settled.
     pub(super) async fn settled(&self) {
         loop {
-            let next = self.state().kept.iter().map(|(at, touched)| *at + settles(&touched.touch)).min();
+            let next = {
+                let state = self.state();
+                state.kept.iter().map(|one| state.due(one)).min()
+            };
             match next {
                 // What comes later may settle sooner.
                 Some(at) => tokio::select! {
@@ -161,18 +164,16 @@ impl Sift {
     /// Takes what has settled; `all` of it if nothing more is waited for. `takes_calls` says whether the engine is there
     /// to stay: one that ends stops its containers itself.
     pub(super) fn take(&self, traces: &Traces, all: bool, takes_calls: bool) -> Settled {
-        let mut state = self.state();
+        let (mut state, now) = (self.state(), Instant::now());
         let mut touches = Vec::new();
         let mut waiting = VecDeque::new();
-        for (at, touched) in &state.kept {
+        for one in &state.kept {
+            let (_, touched) = one;
             let touch = &touched.touch;
-            let others = || state.kept.iter().map(|(_, other)| &other.touch);
-            if others().any(|whole| {
-                is_part_of(touch, whole) && !others().any(|other| is_between(touch, other, whole))
-            }) {
-                // It is told with it.
-            } else if !all && at.elapsed() < settles(touch) {
-                waiting.push_back((*at, touched.clone()));
+            if !all && state.due(one) > now {
+                waiting.push_back(one.clone());
+            } else if state.whole(touch).is_some() {
+                // It is told with it, now: until then it tells which signals are no part of it.
             } else if let Some(resource) = traces.settled(&touched.resource, touch)
                 && (takes_calls || !is_an_end(touch))
             {
@@ -185,6 +186,20 @@ impl Sift {
 }
 
 impl State {
+    /// What a touch is a part of.
+    fn whole(&self, touch: &Touch) -> Option<&(Instant, Touched)> {
+        let touches = || self.kept.iter().map(|(_, other)| &other.touch);
+        self.kept.iter().find(|(_, Touched { touch: whole, .. })| {
+            is_part_of(touch, whole) && !touches().any(|other| is_between(touch, other, whole))
+        })
+    }
+
+    /// When something that is kept has settled: a part with its whole.
+    fn due(&self, one: &(Instant, Touched)) -> Instant {
+        let (at, touched) = self.whole(&one.1.touch).unwrap_or(one);
+        *at + settles(&touched.touch)
+    }
+
     /// Whether so many began and ended of late that it is not known which.
     fn is_overrun(&self) -> bool {
         self.overrun.is_some_and(|at| at.elapsed() <= SETTLES_LONG)

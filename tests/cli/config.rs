@@ -45,7 +45,7 @@ fn what_the_daemon_would_not_start_with_is_told_beside_what_is_in_force() {
         .file(
             "config.yaml",
             "manifests: exams\ngit: {url: 'https://forge.example/exams.git', webhookSecretFile: nowhere}\n\
-             notify:\n  mail: {server: mail.example.org}\n",
+             notify:\n  mail: {server: mail.example.org}\n  program: nobody\nexamServer: nothing\n",
         )
         .run();
     let (shown, told) =
@@ -53,14 +53,30 @@ fn what_the_daemon_would_not_start_with_is_told_beside_what_is_in_force() {
     assert_eq!(output.status.code(), Some(1), "{told}");
     assert!(shown.contains("notify.mail.server"), "{shown}");
     let heads: Vec<&str> = told.lines().filter(|line| line.starts_with("error:")).collect();
-    assert_eq!(heads, ["error: the daemon would not start with these settings"; 3], "{told}");
+    assert_eq!(heads, ["error: the daemon would not start with these settings"; 5], "{told}");
     for cause in [
         "a directory of manifests and a Git repository are given\nhint: leave one out: PATH",
         "nowhere\n  caused by: No such file or directory",
+        "the exam server",
+        "the program that is to be notified",
         "nobody who writes, or nobody to write to\nhint: say both: `notify.mail.from` and `notify.mail.to`",
     ] {
         assert!(told.contains(cause), "{cause}\n{told}");
     }
+}
+
+#[test]
+fn what_is_for_the_daemon_alone_to_read_is_not_called_wrong() {
+    let output = Test::new(&["config", "--config", "config.yaml"])
+        .file(
+            "config.yaml",
+            "git:\n  url: https://forge.example/exams.git\n  webhookSecretFile: /run/credentials/invigil.service/webhook\n",
+        )
+        .run();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    let head = "warning: not looked at, since it is for the daemon alone: while reading the webhook's secret, /run/credentials";
+    assert!(told.starts_with(head), "{told}");
 }
 
 #[test]

@@ -69,6 +69,13 @@ impl Daemon {
         command
     }
 
+    /// One whose log is not heard here, and goes elsewhere.
+    pub fn start_unheard(host: &Host, log: Stdio) -> Self {
+        let child =
+            Self::command(host, &engine(), "1h").arg(host.path()).stderr(log).spawn().expect("the daemon");
+        Self { child, log: Arc::default() }
+    }
+
     fn spawned(command: &mut Command) -> Self {
         let mut child = command.stderr(Stdio::piped()).spawn().expect("the daemon");
         let log = Arc::new(Mutex::new(Vec::new()));

@@ -20,6 +20,7 @@ mod interference;
 mod jobs;
 mod journal;
 mod lifecycle;
+mod log;
 mod lost;
 mod notifications;
 mod on_base;

@@ -199,15 +199,27 @@ impl NotifyArgs {
     /// What is told, and who is told it.
     ///
     /// # Errors
-    /// If a file cannot be read or holds nothing that can be used, or what belongs together is not there.
+    /// The first of [`Self::refusals`].
     pub(in crate::cli) fn notifications(&self) -> Result<Notifications> {
         let events = self.events.iter().copied().map(Event::from).collect();
         let hourly = usize::try_from(self.hourly).unwrap_or(usize::MAX);
         let terms = Terms { events, gather: self.gather.into(), hourly };
-        let webhook = self.webhook()?.map(|webhook| Target::Webhook(Arc::new(webhook)));
-        let mail = self.mail()?.map(|mail| Target::Mail(Arc::new(mail)));
-        let program = self.program()?.map(|program| Target::Program(Arc::new(program)));
-        Ok(Notifications { terms, targets: webhook.into_iter().chain(mail).chain(program).collect() })
+        let targets: Result<Vec<Option<Target>>> = self.targets().into_iter().collect();
+        Ok(Notifications { terms, targets: targets?.into_iter().flatten().collect() })
+    }
+
+    /// Whom of those who are to be told nobody can tell: a file cannot be read or holds nothing that can be used, or what
+    /// belongs together is not there.
+    pub(in crate::cli) fn refusals(&self) -> impl Iterator<Item = anyhow::Error> {
+        self.targets().into_iter().filter_map(Result::err)
+    }
+
+    fn targets(&self) -> [Result<Option<Target>>; 3] {
+        [
+            self.webhook().map(|webhook| Some(Target::Webhook(Arc::new(webhook?)))),
+            self.mail().map(|mail| Some(Target::Mail(Arc::new(mail?)))),
+            self.program().map(|program| Some(Target::Program(Arc::new(program?)))),
+        ]
     }
 
     fn mail(&self) -> Result<Option<Mail>> {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::MANIFESTS;
+use crate::assembly::ExamServer;
 use crate::cli::exam_server;
 use crate::diff::Budget;
 use crate::engine::EngineError;
@@ -74,10 +75,10 @@ impl PassArgs {
         min_free_space: ByteSize,
         approved: Option<usize>,
     ) -> anyhow::Result<Setup> {
-        let OwnerArgs { whose: Whose { owner }, state, exam_server } = &self.owner;
+        let OwnerArgs { whose: Whose { owner }, state, .. } = &self.owner;
         Ok(Setup {
             owner: owner.clone(),
-            server: exam_server::read(exam_server.as_deref())?,
+            server: self.owner.exam_server()?,
             parallelism,
             budget: self.budget.budget(approved),
             suspension: state.suspension(owner),
@@ -136,7 +137,17 @@ pub(in crate::cli) struct OwnerArgs {
     pub(in crate::cli) state: StateArgs,
     /// The exam server's program for problem set images [default: invigil-exam beside this program]
     #[arg(long, value_name = "FILE", env = "INVIGIL_EXAM_SERVER", hide_env_values = true)]
-    pub(in crate::cli) exam_server: Option<PathBuf>,
+    exam_server: Option<PathBuf>,
+}
+
+impl OwnerArgs {
+    /// The exam server's program.
+    ///
+    /// # Errors
+    /// If it cannot be read, or is no program for this host.
+    pub(in crate::cli) fn exam_server(&self) -> anyhow::Result<ExamServer> {
+        exam_server::read(self.exam_server.as_deref())
+    }
 }
 
 /// What is remembered across restarts.

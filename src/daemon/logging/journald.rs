@@ -21,11 +21,11 @@ const SOCKET: &str = "/run/systemd/journal/socket";
 const IDENTIFIER: &str = "invigil";
 
 /// Gives what is said to something that takes entries.
-pub(super) struct Journald<T>(T);
+struct Journald<T>(T);
 
 /// What is said once.
 #[derive(Debug, PartialEq, Eq)]
-struct Entry {
+pub(super) struct Entry {
     level: Level,
     /// The line, as the log has it elsewhere, without its level.
     message: String,
@@ -33,19 +33,24 @@ struct Entry {
     fields: Vec<(String, String)>,
 }
 
+/// What is said as entries, given to `take`.
+pub(super) fn layer<S: Subscriber>(take: impl Fn(Entry) + Send + Sync + 'static) -> impl Layer<S> {
+    Journald(take)
+}
+
 /// The journal of this host, if stderr leads to it; `stream` is what systemd says of that: `JOURNAL_STREAM`, systemd.exec(5).
-pub(super) fn journald<S: Subscriber>(stream: Option<&str>) -> Option<impl Layer<S> + use<S>> {
+pub(super) fn journal(stream: Option<&str>) -> Option<impl FnMut(Entry) + Send + use<>> {
     let stderr = fs::metadata("/proc/self/fd/2").ok()?;
     if stream? != format!("{}:{}", stderr.dev(), stderr.ino()) {
         return None;
     }
     let socket = UnixDatagram::unbound().ok()?;
-    Some(Journald(move |entry: Entry| {
+    Some(move |entry: Entry| {
         // What it does not take is a line, as it would be without it.
         if socket.send_to(&entry.encoded(), SOCKET).is_err() {
             let _ = writeln!(io::stderr(), "{}", entry.message);
         }
-    }))
+    })
 }
 
 impl Entry {
@@ -167,7 +172,7 @@ mod tests {
     #[test]
     fn what_does_not_lead_to_the_journal_is_not_taken_for_it() {
         for stream in [None, Some(""), Some("1:2")] {
-            assert!(journald::<tracing_subscriber::Registry>(stream).is_none(), "{stream:?}");
+            assert!(journal(stream).is_none(), "{stream:?}");
         }
     }
 }

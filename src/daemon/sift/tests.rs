@@ -2,7 +2,7 @@ use std::pin::pin;
 
 use futures_util::{FutureExt, Stream, StreamExt};
 use serde_json::{Value, json};
-use tokio::time::{advance, sleep};
+use tokio::time::{advance, sleep, timeout};
 
 use super::*;
 use crate::daemon::traces::Traced;
@@ -90,6 +90,28 @@ async fn a_stop_that_takes_its_ten_seconds_is_one_thing_and_what_happens_meanwhi
     saw(20, kill());
     sift.settled().await;
     assert_eq!(now(), ["web kill: SIGTERM"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_signal_before_a_stop_is_told_whatever_settles_meanwhile() {
+    let (sift, traces) = (Sift::new(Timestamp::UNIX_EPOCH), Traces::default());
+    let now = || told(&sift.take(&traces, false, true));
+    let signal = |second, id: &str, signal: &str| {
+        sift.saw(touch(second, id, Manner::Kill(signal.to_owned())), |_| false);
+    };
+    signal(1, "web", "SIGUSR1");
+    sleep(Duration::from_secs(3)).await;
+    signal(4, "web", "SIGTERM");
+    sift.saw(touch(4, "db", Manner::Exec("sh".to_owned())), |_| false);
+    sleep(Duration::from_secs(1)).await;
+    signal(5, "web", "SIGKILL");
+    sift.saw(touch(5, "web", Manner::Stop), |_| false);
+    sift.settled().await;
+    assert_eq!(now(), ["db exec: sh"]);
+    sift.settled().await;
+    assert_eq!(now(), ["web stop"]);
+    let settled = timeout(SETTLES_LONG * 2, sift.settled()).await;
+    assert_eq!((settled, now()), (Ok(()), vec!["web kill: SIGUSR1".to_owned()]));
 }
 
 #[tokio::test(start_paused = true)]

@@ -13,6 +13,7 @@ use tracing::subscriber::DefaultGuard;
 
 use crate::assembly::ExamServer;
 use crate::daemon::board::Board;
+use crate::daemon::logging::Lost;
 use crate::daemon::notification::Notifications;
 use crate::daemon::systemd::Systemd;
 use crate::daemon::wake::{Bell, channel};
@@ -214,6 +215,7 @@ impl Bench {
             git: None,
             webhook: None,
             notifications: Notifications::default(),
+            log: Lost::default(),
             configuration: None,
         };
         let told = Arc::clone(&self.told);
