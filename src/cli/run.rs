@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
@@ -140,6 +141,8 @@ pub(super) async fn run(
     })?;
     let reader = args.pass.engine.reader();
     let journal = args.journal.writer(args.pass.owner.state.journal(owner), true);
+    let configuration = configuration.clone();
+    let settings = daemon::SettingsCheck(Arc::new(move || configuration.changed(&super::args::commands())));
     let options = daemon::Options {
         path: match &git {
             Some(git) => git.root(),
@@ -155,7 +158,7 @@ pub(super) async fn run(
         webhook,
         notifications,
         log: log.lost.clone(),
-        configuration: configuration.path.clone().map(|path| (path, configuration.bytes.clone())),
+        settings,
     };
     let served = Box::pin(daemon::serve(&options, &DockerEngine::new(reader.clone()), &reader)).await;
     match (journal.close(CLOSING), journal.head()) {

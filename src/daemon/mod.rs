@@ -36,6 +36,7 @@ mod watch;
 pub mod web;
 
 use std::convert::Infallible;
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -94,8 +95,25 @@ pub struct Options {
     pub notifications: Notifications,
     /// What of the log nobody took.
     pub log: Lost,
-    /// Where the configuration is, and what it said when the daemon started; `None` where there is none to be read.
-    pub configuration: Option<(PathBuf, Option<Vec<u8>>)>,
+    /// Tells what has become of the settings that the daemon was started with.
+    pub settings: SettingsCheck,
+}
+
+/// Tells whether settings are others by now than those that a daemon was started with, in a sentence. Reads files.
+#[derive(Clone)]
+pub struct SettingsCheck(pub Arc<dyn Fn() -> Option<String> + Send + Sync>);
+
+impl Default for SettingsCheck {
+    /// There is nothing that could change.
+    fn default() -> Self {
+        Self(Arc::new(|| None))
+    }
+}
+
+impl fmt::Debug for SettingsCheck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SettingsCheck")
+    }
 }
 
 impl Options {

@@ -1,9 +1,6 @@
 //! One pass, and what it keeps for the next. In: the manifests, the engine, and what was learnt before. Out: what was done,
 //! and when there is something to do again. Decides only when; what is done stands in each pass's plan.
 
-use std::fs::File;
-use std::io::Read;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -313,10 +310,13 @@ impl<'a, E: Perform> Daemon<'a, E> {
     pub(super) fn reload(&mut self) {
         info!("reloading");
         // Settings are what a daemon was started with; the manifests alone are read anew.
-        if let Some((path, started_with)) = self.options.configuration.clone() {
-            // A file system may hang there.
-            drop(spawn_blocking(move || tell_changed(&path, started_with.as_deref())));
-        }
+        let settings = self.options.settings.clone();
+        // A file system may hang there.
+        drop(spawn_blocking(move || {
+            if let Some(why) = (settings.0)() {
+                warn!("{why}");
+            }
+        }));
         // Before the first good pass systemd waits for that one anyhow.
         if self.awaited == Awaited::Nothing {
             self.systemd.reloading();
@@ -328,21 +328,6 @@ impl<'a, E: Perform> Daemon<'a, E> {
         self.files.accept();
         self.backoff.reset();
         self.announced = Announcements::default();
-    }
-}
-
-/// Says so where the configuration is not what the daemon was started with.
-fn tell_changed(path: &Path, started_with: Option<&[u8]>) {
-    let as_much = started_with.map_or(0, <[u8]>::len) as u64 + 1;
-    let read = || {
-        let mut now = Vec::new();
-        File::open(path)?.take(as_much).read_to_end(&mut now).map(|_| now)
-    };
-    if read().ok().as_deref() != started_with {
-        warn!(
-            configuration = %path.display(),
-            "the configuration has changed, and takes effect when invigil is started anew"
-        );
     }
 }
 

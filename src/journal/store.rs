@@ -13,6 +13,7 @@ use super::chain::Head;
 use super::entry::{Entry, What};
 use super::place::{Place, resolved};
 use super::{Journal, JournalError};
+use crate::resource::printable::printable;
 
 /// What tells a journal from other databases: `invj`.
 const APPLICATION_ID: i64 = 0x696e_766a;
@@ -102,7 +103,9 @@ impl Store {
     }
 
     fn begin_anew(place: Place, why: &str) -> Result<Self, JournalError> {
-        let because = format!("the one before is kept as {}, {why}", place.put_aside(Timestamp::now())?);
+        // What the database says of damage has several lines.
+        let (why, kept) = (printable(why.trim()), place.put_aside(Timestamp::now())?);
+        let because = format!("{why}; the one before is kept as {kept}");
         Ok(Self { connection: connect(place.file(), &because)?, place, anew: Some(because) })
     }
 

@@ -24,6 +24,7 @@ use super::report;
 use super::report::Advised;
 use crate::fields::plain;
 use crate::manifest::diagnostic::{Diagnostic, Position};
+use crate::resource::printable::printable;
 
 /// Where the configuration is unless somebody says otherwise.
 pub(super) const DEFAULT_FILE: &str = "/etc/invigil/config.yaml";
@@ -203,6 +204,33 @@ impl Configuration {
             None => Values::default(),
         };
         Ok(Self { path: Some(path.clone()), bytes, values })
+    }
+
+    /// What has become of the file, if it is another by now; `command` is the one with all commands.
+    pub(super) fn changed(&self, command: &Command) -> Option<String> {
+        let path = self.path.as_deref()?;
+        let wrong = match read(path) {
+            Ok(now) if Some(&now) == self.bytes.as_ref() => return None,
+            Ok(now) => match file::read(&now, path, &Setting::all(command)) {
+                Ok(_) => None,
+                Err(diagnostics) => {
+                    Some(diagnostics.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+                }
+            },
+            Err(error) if error.kind() == io::ErrorKind::NotFound && self.bytes.is_none() => return None,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => Some(format!("{}: {error}", self.shown())),
+        };
+        let wrong = wrong.map(|why| printable(&why.replace('\n', " ")).into_owned());
+        Some(match wrong {
+            Some(why) => {
+                format!("the configuration has changed, and invigil would not start anew with it: {why}")
+            }
+            None => format!(
+                "the configuration {} has changed, and takes effect when invigil is started anew",
+                self.shown()
+            ),
+        })
     }
 
     /// The commands, where the arguments of the chosen one have the file's values where nothing else is said.

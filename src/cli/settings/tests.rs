@@ -116,3 +116,34 @@ fn what_a_file_sets_stands_where_it_stands_without_one() {
     let keys = |all: &[(String, Vec<OsString>)]| all.iter().map(|(key, _)| key.clone()).collect::<Vec<_>>();
     assert_eq!(keys(&with), keys(&without));
 }
+
+#[test]
+fn a_file_that_is_another_by_now_is_told_and_one_with_which_nothing_would_start_is_told_so() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("config.yaml");
+    let command = commands();
+    let read_now = || {
+        let bytes = std::fs::read(&path).ok();
+        Configuration { path: Some(path.clone()), bytes, values: Values::default() }
+    };
+    assert_eq!(read_now().changed(&command), None, "there is none, and was none");
+    std::fs::write(&path, "owner: room-2\n").unwrap();
+    let configuration = read_now();
+    assert_eq!(configuration.changed(&command), None);
+    let changed = format!(
+        "the configuration {} has changed, and takes effect when invigil is started anew",
+        path.display()
+    );
+    std::fs::write(&path, "owner: room-3\n").unwrap();
+    assert_eq!(configuration.changed(&command), Some(changed.clone()));
+    std::fs::write(&path, "owner: room-3\nintervall: 1\n").unwrap();
+    let told = configuration.changed(&command).unwrap();
+    let wrong = format!(
+        "the configuration has changed, and invigil would not start anew with it: {}:2:1: intervall: unknown setting `intervall`",
+        path.display()
+    );
+    assert!(told.starts_with(&wrong), "{told}");
+    assert!(!told.contains('\n'), "{told}");
+    std::fs::remove_file(&path).unwrap();
+    assert_eq!(configuration.changed(&command), Some(changed));
+}

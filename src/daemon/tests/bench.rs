@@ -216,7 +216,7 @@ impl Bench {
             webhook: None,
             notifications: Notifications::default(),
             log: Lost::default(),
-            configuration: None,
+            settings: crate::daemon::SettingsCheck::default(),
         };
         let told = Arc::clone(&self.told);
         let systemd = Systemd::new(move |message| told.lock().unwrap().push(message.to_owned()), None);

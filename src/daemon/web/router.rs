@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::body::Bytes;
-use hyper::header::{ACCEPT_LANGUAGE, CONTENT_LANGUAGE, HeaderValue, VARY};
+use hyper::header::{ACCEPT_LANGUAGE, CONNECTION, CONTENT_LANGUAGE, HeaderValue, VARY};
 use hyper::{HeaderMap, Method, Request, Response, StatusCode, Uri};
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -206,7 +206,11 @@ impl Site {
             return sentence(StatusCode::NOT_FOUND, "a resource is KIND/NAME, like container/web");
         };
         let Ok(place) = Arc::clone(&self.listeners).try_acquire_owned() else {
-            return sentence(StatusCode::SERVICE_UNAVAILABLE, "too many listen already; come again");
+            // Who comes again needs no place meanwhile that others would wait for.
+            let mut response =
+                sentence(StatusCode::SERVICE_UNAVAILABLE, "too many listen already; come again");
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            return response;
         };
         let listener = Listener {
             changes: self.board.changes(),

@@ -181,7 +181,9 @@ async fn too_many_listeners_are_asked_to_come_again() {
     let site = site();
     let listening: Vec<_> = (0..LISTENERS).map(|_| ask(&site, Method::GET, "/live")).collect();
     assert!(listening.iter().all(|response| response.status() == StatusCode::OK));
-    assert_eq!(ask(&site, Method::GET, "/live").status(), StatusCode::SERVICE_UNAVAILABLE);
+    let refused = ask(&site, Method::GET, "/live");
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(refused.headers()["connection"], "close");
     drop(listening);
     assert_eq!(ask(&site, Method::GET, "/live").status(), StatusCode::OK);
 }
