@@ -135,6 +135,28 @@ fn commands_do_what_the_configuration_says() {
 }
 
 #[test]
+fn how_an_engine_is_reached_by_tls_is_a_setting_like_any_other() {
+    let told = |test: Test, directory: &str| {
+        let output = test.run();
+        let said = String::from_utf8(output.stderr).unwrap();
+        let expected = format!("no engine answers at tcp://127.0.0.1:1: {directory}/ca.pem cannot be read");
+        assert!(said.contains(&expected), "{expected}\n{said}");
+    };
+    let by_file = "host: tcp://127.0.0.1:1\ntlsVerify: true\ncertPath: certs\n";
+    let ping = |arguments: &[&str]| Test::new(&[&["ping"], arguments].concat());
+    let from_file = ping(&["--config", "config.yaml"]).file("config.yaml", by_file);
+    let directory = from_file.dir.path().join("certs").display().to_string();
+    told(from_file, &directory);
+    told(ping(&["--host", "tcp://127.0.0.1:1", "--tls-verify", "--cert-path", "here"]), "here");
+    let by_variables = ping(&[]).env("DOCKER_HOST", "tcp://127.0.0.1:1").env("DOCKER_TLS_VERIFY", "1");
+    told(by_variables.env("DOCKER_CERT_PATH", "").env("DOCKER_CONFIG", "docker"), "docker");
+    // An empty variable is none, as with Docker's own program.
+    let output = ping(&["--host", "tcp://127.0.0.1:1"]).env("DOCKER_TLS_VERIFY", "").run();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(!said.contains("ca.pem"), "{said}");
+}
+
+#[test]
 fn a_wrong_configuration_is_told_whole_by_every_command_that_takes_settings() {
     for command in ["validate", "plan", "run", "status", "config"] {
         Test::new(&[command, "--config", "config.yaml"])

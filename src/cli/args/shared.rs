@@ -2,14 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::builder::{OsStringValueParser, StringValueParser, TypedValueParser};
+use clap::{ArgAction, Args};
 
 use super::MANIFESTS;
 use crate::assembly::ExamServer;
 use crate::cli::exam_server;
 use crate::diff::Budget;
 use crate::engine::EngineError;
-use crate::engine::docker::{DEFAULT_HOST, DockerReader};
+use crate::engine::docker::{Access, DEFAULT_HOST, DockerReader};
 use crate::execute::default_parallelism;
 use crate::fields::plain;
 use crate::journal::{DEFAULT_MAX_AGE, DEFAULT_MAX_SIZE, Journal, Limits, MIN_MAX_SIZE, Writer};
@@ -104,13 +105,49 @@ pub(in crate::cli) struct EngineArgs {
     /// Where the engine is: a socket, or an address like `tcp://HOST:PORT`
     #[arg(long, value_name = "URL", env = "DOCKER_HOST", default_value = DEFAULT_HOST, hide_env_values = true)]
     host: String,
+    /// Have the engine at a tcp:// address prove by TLS who it is
+    #[arg(
+        long,
+        value_name = "BOOL",
+        env = "DOCKER_TLS_VERIFY",
+        num_args = 0..=1,
+        require_equals = true,
+        default_value = "false",
+        default_missing_value = "true",
+        value_parser = wish(),
+        action = ArgAction::Set,
+        hide_env_values = true
+    )]
+    tls_verify: bool,
+    /// The directory with the certificates for TLS to the engine: ca.pem, and cert.pem and key.pem if it asks for them [default: as Docker has it]
+    #[arg(long, value_name = "DIR", env = "DOCKER_CERT_PATH", value_parser = path_or_nothing(), hide_env_values = true)]
+    cert_path: Option<PathBuf>,
+    /// The directory with Docker's config.json, which has the logins to registries [default: as Docker has it]
+    #[arg(long, value_name = "DIR", env = "DOCKER_CONFIG", value_parser = path_or_nothing(), hide_env_values = true)]
+    docker_config: Option<PathBuf>,
+}
+
+/// As with Docker's own program, a variable that is set to whatever is a wish, and an empty one is none.
+fn wish() -> impl TypedValueParser<Value = bool> {
+    StringValueParser::new().map(|text| !["", "false"].contains(&text.as_str()))
+}
+
+/// A path, or nothing where a variable is empty.
+fn path_or_nothing() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(PathBuf::from)
 }
 
 impl EngineArgs {
     /// The engine. Does not speak to it yet.
     pub(in crate::cli) fn reader(&self) -> DockerReader {
         // As with Docker's own program, an empty variable is none.
-        DockerReader::at(&plain(if self.host.is_empty() { DEFAULT_HOST } else { &self.host }))
+        let said = |path: &Option<PathBuf>| path.clone().filter(|path| !path.as_os_str().is_empty());
+        DockerReader::by(Access {
+            endpoint: plain(if self.host.is_empty() { DEFAULT_HOST } else { &self.host }),
+            tls_verify: self.tls_verify,
+            cert_path: said(&self.cert_path),
+            docker_config: said(&self.docker_config),
+        })
     }
 
     /// The engine, spoken to.

@@ -15,7 +15,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use super::endpoint::{Connector, Way};
 use super::error::failed;
 use super::raw::Body;
-use super::{Session, podman};
+use super::{Access, Session, podman};
 use crate::engine::EngineError;
 use crate::fields::plain;
 use crate::resource::platform::Platform;
@@ -25,9 +25,6 @@ const API: Version = Version { major: 1, minor: 41 };
 
 /// The API of the first engine that prefers `BuildKit`: Docker 23.0's.
 const BUILDKIT: Version = Version { major: 1, minor: 42 };
-
-/// Where an engine listens when nothing else is said.
-pub const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
 
 /// The header that carries credentials for a registry.
 pub(super) const REGISTRY_AUTH: &str = "x-registry-auth";
@@ -64,23 +61,16 @@ impl Version {
     }
 }
 
-/// Where the engine is that `DOCKER_HOST` names, or the default one.
-pub(super) fn endpoint() -> String {
-    match std::env::var("DOCKER_HOST") {
-        Ok(host) if !host.is_empty() => plain(&host),
-        _ => DEFAULT_HOST.to_owned(),
-    }
-}
-
 /// Speaks to an engine for the first time, and agrees on an API version.
-pub(super) async fn connect(endpoint: &str) -> Result<Session, EngineError> {
-    agreed(speaking(endpoint)?).await
+pub(super) async fn connect(access: &Arc<Access>) -> Result<Session, EngineError> {
+    agreed(speaking(access)?).await
 }
 
 /// An engine that has not been spoken to yet: nothing is agreed but what nearly all understand.
-pub(super) fn speaking(endpoint: &str) -> Result<Session, EngineError> {
-    let way = Way::to(endpoint)
-        .map_err(|cause| EngineError::Unreachable { endpoint: endpoint.to_owned(), cause })?;
+pub(super) fn speaking(access: &Arc<Access>) -> Result<Session, EngineError> {
+    let endpoint = access.endpoint.as_str();
+    let way =
+        Way::to(access).map_err(|cause| EngineError::Unreachable { endpoint: endpoint.to_owned(), cause })?;
     let way = Arc::new(way);
     let over = |kept| over(&way, kept).map_err(|error| failing(endpoint, error));
     Ok(Session {
@@ -89,6 +79,7 @@ pub(super) fn speaking(endpoint: &str) -> Result<Session, EngineError> {
         version: API,
         latest: API,
         platform: None,
+        access: Arc::clone(access),
         limits_swap: Arc::default(),
         is_podman: false,
         tags: Arc::default(),

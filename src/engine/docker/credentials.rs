@@ -2,9 +2,7 @@
 //! runs as. In: an image's reference. Out: credentials for one pull. Keeps nothing.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::io::ErrorKind;
-use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -16,6 +14,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use tokio::time::timeout;
 
+use super::Access;
 use crate::resource::reference::ImageReference;
 
 /// What Docker's config file calls the registry of images without one.
@@ -55,17 +54,17 @@ impl Troubles {
 }
 
 /// What Docker's config file has for the registry of an image. It is read each time: a login needs no restart.
-pub(super) async fn of(reference: &ImageReference) -> Credentials {
-    of_registry(reference.domain()).await
+pub(super) async fn of(access: &Access, reference: &ImageReference) -> Credentials {
+    of_registry(access, reference.domain()).await
 }
 
 /// The same for a registry by its host: `docker.io`, `10.0.0.7:5000`.
-pub(super) async fn of_registry(host: &str) -> Credentials {
+pub(super) async fn of_registry(access: &Access, host: &str) -> Credentials {
     let registry = match host {
         "docker.io" => HUB.to_owned(),
         host => host.to_owned(),
     };
-    let Some(file) = config_file() else { return Credentials::default() };
+    let Some(file) = access.config_file() else { return Credentials::default() };
     let config = match tokio::fs::read(&file).await {
         Err(error) if error.kind() == ErrorKind::NotFound => return Credentials::default(),
         read => read.ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()),
@@ -147,24 +146,6 @@ struct Answer {
     secret: String,
 }
 
-/// What the config file is called among a unit's credentials (`LoadCredential=docker-config:...`).
-const CREDENTIAL: &str = "docker-config";
-
-/// Where Docker's own client keeps what it knows, or what the unit was given in its place.
-pub(super) fn config_file() -> Option<PathBuf> {
-    config_file_by(|variable| std::env::var_os(variable))
-}
-
-fn config_file_by(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
-    let set = |name: &str| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    if let Some(directory) = set("DOCKER_CONFIG") {
-        return Some(directory.join("config.json"));
-    }
-    let given = set("CREDENTIALS_DIRECTORY").map(|directory| directory.join(CREDENTIAL));
-    let own = || Some(set("HOME")?.join(".docker/config.json"));
-    given.filter(|file| file.exists()).or_else(own)
-}
-
 fn sent(credential: DockerCredential, registry: String) -> DockerCredentials {
     let serveraddress = Some(registry);
     match credential {
@@ -242,25 +223,6 @@ mod tests {
             Ok(DockerCredential::UsernamePassword("u".to_owned(), "p".to_owned()))
         );
         assert_eq!(look_up(config, "empty.example").await, Err(None));
-    }
-
-    #[test]
-    fn a_unit_is_given_its_logins_by_systemd_and_by_dockers_own_variable_before_that() {
-        let dir = tempfile::tempdir().unwrap();
-        let given = dir.path().join(CREDENTIAL);
-        let (credentials, own) = (dir.path().to_str().unwrap(), "/root/.docker/config.json");
-        let file = |set: &[(&str, &str)]| {
-            let value = |name: &str| set.iter().find(|(one, _)| *one == name).map(|(_, value)| value.into());
-            config_file_by(value)
-        };
-        let unit = [("HOME", "/root"), ("CREDENTIALS_DIRECTORY", credentials), ("DOCKER_CONFIG", "")];
-        assert_eq!(file(&unit), Some(own.into()), "the unit has credentials, but none for registries");
-        std::fs::write(&given, "{}").unwrap();
-        assert_eq!(file(&unit), Some(given.clone()));
-        assert_eq!(file(&unit[1..2]), Some(given));
-        let said = [unit[0], unit[1], ("DOCKER_CONFIG", "/srv/docker")];
-        assert_eq!(file(&said), Some("/srv/docker/config.json".into()));
-        assert_eq!(file(&[]), None);
     }
 
     #[tokio::test]

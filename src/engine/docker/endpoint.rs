@@ -1,4 +1,4 @@
-//! The way to an engine. In: its address, and for TLS `DOCKER_TLS_VERIFY` and `DOCKER_CERT_PATH`. Out: connections.
+//! The way to an engine. In: its address, and where certificates are if it has to prove who it is. Out: connections.
 //! Says nothing on one.
 
 use std::io::{self, ErrorKind};
@@ -18,7 +18,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tower_service::Service;
 
-use super::tls;
+use super::{Access, tls};
 use crate::fields::plain;
 
 /// The port of an engine that no address names, without and with TLS: Docker's.
@@ -43,7 +43,8 @@ impl Way {
     ///
     /// # Errors
     /// Why there is none, in a sentence.
-    pub(super) fn to(endpoint: &str) -> Result<Self, String> {
+    pub(super) fn to(access: &Access) -> Result<Self, String> {
+        let endpoint = access.endpoint.as_str();
         if let Some(path) = endpoint.strip_prefix("unix://") {
             return Ok(Self::Socket(PathBuf::from(path)));
         }
@@ -61,7 +62,7 @@ impl Way {
                     .to_owned(),
             );
         };
-        let certificates = tls::certificates_by(|variable| std::env::var_os(variable));
+        let certificates = access.certificates();
         let port = authority.port_u16().unwrap_or(PORTS[usize::from(certificates.is_some())]);
         let host = authority.host();
         let tls = match certificates {
@@ -180,7 +181,7 @@ mod tests {
 
     #[test]
     fn an_address_is_a_socket_or_a_host_and_its_port() {
-        let way = |endpoint: &str| match Way::to(endpoint) {
+        let way = |endpoint: &str| match Way::to(&Access::at(endpoint)) {
             Ok(Way::Socket(path)) => path.display().to_string(),
             Ok(Way::Tcp { authority, .. }) => authority,
             Err(why) => why,

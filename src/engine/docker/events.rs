@@ -63,7 +63,7 @@ impl Events for DockerEngine {
             let heard = events.map(move |event| {
                 let (session, checks) = (session.clone(), Arc::clone(&checks));
                 async move {
-                    match event.map_err(|error| failed(&reader.endpoint, "its events", error)) {
+                    match event.map_err(|error| failed(reader.endpoint(), "its events", error)) {
                         Ok(event) => Ok(witness::heard(&session, &checks, event).await),
                         Err(error) => {
                             if error.is_unreachable() {

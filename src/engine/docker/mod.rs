@@ -1,6 +1,7 @@
 //! Docker's engine, and those that speak its API. The only place that names bollard. Answers and
 //! obeys; never decides.
 
+mod access;
 #[doc(hidden)]
 pub mod answers;
 mod build;
@@ -32,7 +33,7 @@ mod transfer;
 mod wait;
 mod witness;
 
-pub use connect::DEFAULT_HOST;
+pub use access::{Access, DEFAULT_HOST};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -59,7 +60,7 @@ use crate::resource::reference::{ImageId, ImageReference};
 /// An engine to look at. Has no way to change anything (law 10).
 #[derive(Debug, Clone)]
 pub struct DockerReader {
-    endpoint: String,
+    access: Arc<Access>,
     /// As long as the engine answers.
     session: Arc<Mutex<Option<Session>>>,
     /// What the next look need not ask for, and since when.
@@ -86,6 +87,8 @@ struct Session {
     latest: connect::Version,
     /// What its host runs, if it says so.
     platform: Option<Platform>,
+    /// How it is reached, and with which logins its registries are asked.
+    access: Arc<Access>,
     /// Whether its host's kernel has the means to limit swap, once it was asked.
     limits_swap: Arc<OnceCell<bool>>,
     /// Whether it is Podman, which speaks Docker's API in words of its own.
@@ -117,12 +120,17 @@ impl DockerReader {
     /// The engine that `DOCKER_HOST` names, or the one at the default socket. Does not speak to it yet:
     /// a daemon may start before its engine.
     pub fn from_environment() -> Self {
-        Self::at(&connect::endpoint())
+        Self::by(Access::from_environment())
     }
 
     /// The engine at an address: `unix:///var/run/docker.sock`. Does not speak to it yet.
     pub fn at(endpoint: &str) -> Self {
-        Self { endpoint: endpoint.to_owned(), session: Arc::default(), ahead: Arc::default() }
+        Self::by(Access::at(endpoint))
+    }
+
+    /// The engine that is reached so. Does not speak to it yet.
+    pub fn by(access: Access) -> Self {
+        Self { access: Arc::new(access), session: Arc::default(), ahead: Arc::default() }
     }
 
     /// The same engine, spoken to.
@@ -140,7 +148,7 @@ impl DockerReader {
     /// # Errors
     /// If no engine answers, or it is older than Docker 20.10.
     pub async fn connect_and_list(self) -> Result<Self, EngineError> {
-        let speaking = connect::speaking(&self.endpoint)?;
+        let speaking = connect::speaking(&self.access)?;
         let begun = Instant::now();
         // Docker starts programs to find out what it is, which takes as long as a list. One that speaks another API has refused
         // these, or told them otherwise.
@@ -160,7 +168,7 @@ impl DockerReader {
 
     /// Where the engine is: `unix:///var/run/docker.sock`.
     pub fn endpoint(&self) -> &str {
-        &self.endpoint
+        &self.access.endpoint
     }
 
     /// What registries have under these references.
@@ -184,7 +192,7 @@ impl DockerReader {
 
     /// The engine's socket, if it has one on this host.
     pub fn socket(&self) -> Option<PathBuf> {
-        self.endpoint.strip_prefix("unix://").map(PathBuf::from)
+        self.access.endpoint.strip_prefix("unix://").map(PathBuf::from)
     }
 
     /// What was agreed with the engine; agreed anew after it was lost: another one may have come up since.
@@ -192,7 +200,7 @@ impl DockerReader {
         let mut session = self.session.lock().await;
         match &*session {
             Some(session) => Ok(session.clone()),
-            None => Ok(session.insert(connect::connect(&self.endpoint).await?).clone()),
+            None => Ok(session.insert(connect::connect(&self.access).await?).clone()),
         }
     }
 

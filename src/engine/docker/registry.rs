@@ -72,7 +72,7 @@ async fn ask_for(engine: &Session, reference: &ImageReference) -> Option<AtRegis
     let Ok(name) = segment(&name) else {
         return Some(AtRegistry::Silent("it cannot be asked for".to_owned()));
     };
-    let Credentials { sent, trouble } = credentials::of(reference).await;
+    let Credentials { sent, trouble } = credentials::of(&engine.access, reference).await;
     let answer = timeout(ANSWER, engine.docker.inspect_registry_image(name, sent)).await.ok()?;
     Some(match answer {
         Ok(answer) => match answer.descriptor.digest.and_then(|digest| digest.parse().ok()) {
@@ -99,9 +99,9 @@ fn is_unknown(error: &Error) -> bool {
 /// # Errors
 /// Why it does not, or why nobody knows, in a sentence.
 pub(super) async fn check_login(engine: &Session, registry: &str) -> Result<(), EngineError> {
-    let Credentials { sent, trouble } = credentials::of_registry(registry).await;
+    let Credentials { sent, trouble } = credentials::of_registry(&engine.access, registry).await;
     let Some(login) = sent else {
-        let file = credentials::config_file();
+        let file = engine.access.config_file();
         let file = file.map_or_else(|| "Docker's config.json".to_owned(), |file| file.display().to_string());
         let why = trouble.unwrap_or_else(|| format!("{file} has no login for it"));
         return Err(EngineError::refused(format!("{registry}: {why}")));
@@ -132,7 +132,7 @@ pub(super) async fn pull(
     if let Some(platform) = platform {
         options = options.platform(platform.as_str());
     }
-    let Credentials { sent, trouble } = credentials::of(reference).await;
+    let Credentials { sent, trouble } = credentials::of(&engine.access, reference).await;
     let answers = engine.docker.create_image(Some(options.build()), None, sent);
     let answers = answers.map_ok(|info| Said {
         status: info.status,
@@ -149,7 +149,7 @@ pub(super) async fn push(
     progress: &Progress<'_>,
 ) -> Result<(), EngineError> {
     let what = format!("push {tag}");
-    let Credentials { sent, trouble } = credentials::of(tag).await;
+    let Credentials { sent, trouble } = credentials::of(&engine.access, tag).await;
     // Nobody is somebody without a name: an engine wants the header.
     let login = serde_json::to_vec(&sent.unwrap_or_default())
         .map_err(|error| EngineError::refused(format!("{what}: {error}")))?;

@@ -1,9 +1,7 @@
-//! TLS to an engine, as Docker's own client has it. In: `DOCKER_TLS_VERIFY`, `DOCKER_CERT_PATH`, and there `ca.pem`, `cert.pem`
-//! and `key.pem`. Out: who to trust and what to show. An engine is always verified.
+//! TLS to an engine, as Docker's own client has it. In: a directory with `ca.pem`, `cert.pem` and `key.pem`. Out: who to trust and what to show. An engine is always verified.
 
-use std::ffi::OsString;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio_rustls::TlsConnector;
@@ -11,14 +9,6 @@ use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::{AlertDescription, CertificateError, ClientConfig, Error, RootCertStore};
-
-/// The directory with the certificates, if TLS is asked for: `DOCKER_TLS_VERIFY` is set, to whatever.
-pub(super) fn certificates_by(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
-    let set = |name: &str| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    set("DOCKER_TLS_VERIFY")?;
-    let own = || set("DOCKER_CONFIG").or_else(|| Some(set("HOME")?.join(".docker")));
-    Some(set("DOCKER_CERT_PATH").or_else(own).unwrap_or_default())
-}
 
 /// What trusts the signer in `ca.pem` and shows `cert.pem`, if that is there.
 ///
@@ -96,19 +86,6 @@ pub(super) fn told(error: &io::Error) -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn tls_is_asked_for_by_dockers_variables() {
-        let directory = |set: &[(&str, &str)]| {
-            certificates_by(|name| set.iter().find(|(one, _)| *one == name).map(|(_, value)| value.into()))
-        };
-        assert_eq!(directory(&[("DOCKER_CERT_PATH", "/c")]), None, "certificates alone are no wish");
-        assert_eq!(directory(&[("DOCKER_TLS_VERIFY", ""), ("DOCKER_CERT_PATH", "/c")]), None);
-        let verify = ("DOCKER_TLS_VERIFY", "1");
-        assert_eq!(directory(&[verify, ("DOCKER_CERT_PATH", "/c"), ("HOME", "/root")]), Some("/c".into()));
-        assert_eq!(directory(&[verify, ("HOME", "/root")]), Some("/root/.docker".into()));
-        assert_eq!(directory(&[verify, ("DOCKER_CONFIG", "/d"), ("HOME", "/root")]), Some("/d".into()));
-    }
 
     #[test]
     fn a_file_that_cannot_be_used_is_told_by_its_name_alone() {

@@ -9,6 +9,7 @@ mod trace;
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE;
@@ -69,11 +70,11 @@ pub(super) async fn build(
     let mut call =
         Call { headers: vec![("content-type", "application/x-tar".to_owned())], ..Call::default() };
     if matches!(version, BuilderVersion::BuilderBuildKit) {
-        let given = Given::new(secrets, order.sent.cloned());
+        let given = Given::new(secrets, order.sent.cloned(), Arc::clone(&engine.access));
         options.remote = given.context_address().or(options.remote);
         call.session = Some(BuildSession::open(engine, what, given).await?);
     } else {
-        let (logins, troubles) = logins(order.sent).await;
+        let (logins, troubles) = logins(engine, order.sent).await;
         call.troubles = troubles;
         if !logins.is_empty() {
             let text = serde_json::to_vec(&logins).map_err(|error| refused(&error.to_string()))?;
@@ -177,10 +178,10 @@ fn pairs(texts: &BTreeMap<String, String>) -> HashMap<&str, &str> {
 }
 
 /// The credentials for the registries that the base images come from. `BuildKit` asks for them in its session.
-async fn logins(sent: Option<&Sent>) -> (HashMap<String, DockerCredentials>, Troubles) {
+async fn logins(engine: &Session, sent: Option<&Sent>) -> (HashMap<String, DockerCredentials>, Troubles) {
     let (mut logins, mut troubles) = (HashMap::new(), Troubles::default());
     for base in sent.iter().flat_map(|sent| &sent.bases) {
-        let Credentials { sent, trouble } = credentials::of(base).await;
+        let Credentials { sent, trouble } = credentials::of(&engine.access, base).await;
         logins.extend(sent.map(|login| (login.serveraddress.clone().unwrap_or_default(), login)));
         troubles.note(base.domain(), trouble);
     }

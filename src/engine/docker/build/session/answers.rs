@@ -16,6 +16,7 @@ use super::messages::{
     HealthCheckResponse,
 };
 use crate::desired::Sent;
+use crate::engine::docker::Access;
 use crate::engine::docker::credentials::{self, Credentials, Troubles};
 
 const HEALTH: &str = "/grpc.health.v1.Health/Check";
@@ -38,15 +39,20 @@ pub(in super::super) struct Given {
     pub(super) id: String,
     secrets: BTreeMap<String, Bytes>,
     context: Option<Sent>,
+    access: Arc<Access>,
     broken_off: Mutex<Option<String>>,
     troubles: Mutex<Troubles>,
 }
 
 impl Given {
-    /// These secrets by their ids, and a context unless the engine fetches it.
-    pub(in super::super) fn new(secrets: BTreeMap<String, Bytes>, context: Option<Sent>) -> Self {
+    /// These secrets by their ids, a context unless the engine fetches it, and the logins that are had so.
+    pub(in super::super) fn new(
+        secrets: BTreeMap<String, Bytes>,
+        context: Option<Sent>,
+        access: Arc<Access>,
+    ) -> Self {
         let id = format!("{:032x}{:032x}", fastrand::u128(..), fastrand::u128(..));
-        Self { id, secrets, context, broken_off: Mutex::default(), troubles: Mutex::default() }
+        Self { id, secrets, context, access, broken_off: Mutex::default(), troubles: Mutex::default() }
     }
 
     /// Where the engine finds the context: it asks the session for it.
@@ -86,7 +92,7 @@ impl Given {
     /// comes without a user.
     async fn login(&self, host: &str) -> CredentialsResponse {
         let host = if host == HUB.0 { HUB.1 } else { host };
-        let Credentials { sent, trouble } = credentials::of_registry(host).await;
+        let Credentials { sent, trouble } = credentials::of_registry(&self.access, host).await;
         self.troubles.lock().unwrap_or_else(PoisonError::into_inner).note(host, trouble);
         let Some(login) = sent else { return CredentialsResponse::default() };
         match login.identitytoken {
