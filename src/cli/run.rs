@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use clap::{Args, ValueEnum};
+use clap::{ArgAction, Args, ValueEnum};
 use tracing::{info, warn};
 use tracing_subscriber::filter::LevelFilter;
 
@@ -35,10 +35,18 @@ pub(super) struct RunArgs {
     /// How often to look when nothing says that something changed
     #[arg(long, value_name = "DURATION", env = "INVIGIL_INTERVAL", default_value_t = default_interval(), value_parser = super::args::interval, hide_env_values = true)]
     interval: Duration,
-    /// An address at which to show how things stand, to whoever reaches it: a page for people, and /metrics, /readyz, /healthz and
-    /// /v1/status for programs [default: none, but a socket for root and its group]
-    #[arg(long, value_name = "ADDRESS:PORT", env = "INVIGIL_LISTEN", value_parser = address, hide_env_values = true)]
-    listen: Option<SocketAddr>,
+    /// Addresses at which to show how things stand, to whoever reaches them: a page for people, and /metrics, /readyz, /healthz and
+    /// /v1/status for programs; several with commas between them [default: none, but a socket for root and its group]
+    #[arg(
+        long,
+        value_name = "ADDRESS:PORT",
+        env = "INVIGIL_LISTEN",
+        value_delimiter = ',',
+        action = ArgAction::Append,
+        value_parser = address,
+        hide_env_values = true
+    )]
+    listen: Vec<SocketAddr>,
     /// How log lines look
     #[arg(
         long,
@@ -153,7 +161,7 @@ pub(super) async fn run(
         engine: reader.endpoint().to_owned(),
         journal: Some(journal.clone()),
         turns: Some(turns),
-        listen: args.listen,
+        listen: args.listen.clone(),
         git,
         webhook,
         notifications,

@@ -43,6 +43,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use jiff::Timestamp;
 use tokio::sync::watch::Receiver;
 use tokio::task::spawn_blocking;
@@ -85,8 +86,8 @@ pub struct Options {
     pub journal: Option<Writer>,
     /// Whose turn it is to make a pass; `None` where nobody else can.
     pub turns: Option<Turns>,
-    /// The address at which it shows how things stand, besides its socket.
-    pub listen: Option<SocketAddr>,
+    /// The addresses at which it shows how things stand, besides its socket.
+    pub listen: Vec<SocketAddr>,
     /// The repository that the manifests come from, where they do: its checkout is the path.
     pub git: Option<Arc<Following>>,
     /// What a forge signs with that asks for a fetch; `None` if none may.
@@ -155,7 +156,7 @@ pub async fn serve<E: Perform + Events>(options: &Options, engine: &E, look: &im
     tokio::select! {
         () = passes => {}
         never = on_socket(options, &site) => match never {},
-        never = on_address(options, &site) => match never {},
+        never = on_addresses(options, &site) => match never {},
         never = asks.answer(look, &options.setup.owner) => match never {},
         never = told.keep(options, &bell, &board) => match never {},
         never = suspension.keep() => match never {},
@@ -210,12 +211,10 @@ async fn on_socket(options: &Options, site: &Arc<Site>) -> Infallible {
     }
 }
 
-/// The same at an address, where one was given.
-async fn on_address(options: &Options, site: &Arc<Site>) -> Infallible {
-    match options.listen {
-        Some(address) => web::on_address(address, site).await,
-        None => std::future::pending().await,
-    }
+/// The same at each address that was given.
+async fn on_addresses(options: &Options, site: &Arc<Site>) -> Infallible {
+    join_all(options.listen.iter().map(|address| web::on_address(*address, site))).await;
+    std::future::pending().await
 }
 
 /// Makes passes until `shutdown` turns true; then what is begun is finished and nothing else is begun.

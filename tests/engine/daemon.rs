@@ -559,6 +559,8 @@ async fn the_daemon_says_how_everything_stands() {
     };
     assert_eq!(code, Some(0), "{told}");
     assert!(told.starts_with("RESOURCE ") && told.contains("\ncontainer/@web  Ready  "), "{told}");
+    // By its name alone, too.
+    assert_eq!(status(&[&host.name("web")]).1, status(&[&web]).1);
 
     let built = format!("image/{}", host.name("built"));
     daemon.until("the build has failed", || {

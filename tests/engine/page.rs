@@ -22,9 +22,10 @@ async fn law_13_the_page_shows_how_things_stand_now_and_whatever_it_repeats_stay
     let host = Host::new("page").await;
     host.container("seat-1", &seat(""));
     host.container("seat-2", &seat(&format!(", binds: ['{HOSTILE}:/data']")));
-    let path = host.path().as_os_str();
-    let daemon = Daemon::start_without_manifests(&host, &["--listen".as_ref(), "127.0.0.1:0".as_ref(), path]);
+    let (path, both) = (host.path().as_os_str(), "127.0.0.1:0,127.0.0.2:0");
+    let daemon = Daemon::start_without_manifests(&host, &["--listen".as_ref(), both.as_ref(), path]);
     let address = daemon.address();
+    daemon.until("it listens at both", || daemon.said("the status page is served address=127.0.0.") == 2);
     let browser = Browser::start("zh-CN");
     browser.open(&format!("http://{address}/"));
     browser.says("void (window.isSame = true)");

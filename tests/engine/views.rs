@@ -555,6 +555,13 @@ async fn files_are_copied_out_and_nothing_of_them_leads_elsewhere() {
     assert_eq!(shown(&host, &["cp", "container/@a:/answers/第8题", "one"]), "");
     assert_eq!(std::fs::read_to_string(host.path().join("one/第8题")).expect("a file"), "B\n");
 
+    let copied: Value =
+        serde_json::from_str(&shown(&host, &["cp", "@a:/answers/deep", "deep", "-o", "json"])).expect("JSON");
+    let to = serde_json::json!({"container": "@a", "path": "/answers/deep", "to": "deep", "leftOut": []});
+    assert_eq!(copied, to);
+    let seen = view(&host, &["cp", "@a:/answers", "-", "-o", "json"]);
+    assert!(seen.told.starts_with("error: stdout cannot have an archive and JSON\n"), "{}", seen.told);
+
     let seen = view(&host, &["cp", "@a:/answers", "copy"]);
     assert_eq!(
         (seen.told.as_str(), seen.code),

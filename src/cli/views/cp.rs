@@ -9,10 +9,11 @@ use std::str::FromStr;
 use anyhow::{Context, Result};
 use clap::Args;
 use futures_util::TryStreamExt;
+use serde_json::json;
 use tokio::sync::mpsc;
 
 use super::names::containers;
-use super::output::{is_terminal, print_raw};
+use super::output::{LineForm, is_terminal, json_line, print_or_end, print_raw};
 use super::unpack::unpack;
 use crate::cli::args::{EngineArgs, Whose};
 use crate::cli::report::{self, Advised};
@@ -31,6 +32,9 @@ pub(crate) struct CpArgs {
     /// A directory that is not there yet; - writes a tar archive to stdout
     #[arg(value_name = "DEST")]
     to: PathBuf,
+    /// The form of what is told of a directory that was made
+    #[arg(short, long, value_name = "FORM", default_value = "text")]
+    output: LineForm,
     #[command(flatten)]
     whose: Whose,
     #[command(flatten)]
@@ -64,6 +68,13 @@ pub(super) async fn cp(args: &CpArgs) -> Result<ExitCode> {
         return Err(Advised {
             message: "an archive is not for a terminal".to_owned(),
             hint: "send it somewhere: `invigil cp web:/answers - > answers.tar`",
+        }
+        .into());
+    }
+    if is_archive && args.output == LineForm::Json {
+        return Err(Advised {
+            message: "stdout cannot have an archive and JSON".to_owned(),
+            hint: "name a directory as DEST, or leave `-o json` out",
         }
         .into());
     }
@@ -112,6 +123,11 @@ pub(super) async fn cp(args: &CpArgs) -> Result<ExitCode> {
         return Err(failure.into());
     }
     let left_out = unpacked.with_context(|| format!("while unpacking into {}", args.to.display()))?;
+    if args.output == LineForm::Json {
+        let From { container, path } = &args.from;
+        let made = json!({"container": container, "path": path, "to": args.to, "leftOut": left_out});
+        print_or_end(&json_line(&made))?;
+    }
     for one in left_out.iter().take(TOLD) {
         report::talk(&format!("left out: {one}\n"));
     }

@@ -30,7 +30,7 @@ const NOT_READY: u8 = 2;
 
 #[derive(Debug, Args)]
 pub(crate) struct StatusArgs {
-    /// Which resources, like container/web or problemset/midterm, or the old exam service's imgId; all unless said
+    /// Which resources, like container/web or problemset/midterm, by their names alone, or by the old exam service's imgId; all unless said
     #[arg(value_name = "RESOURCE")]
     resources: Vec<String>,
     /// The form
@@ -108,8 +108,8 @@ fn is_id(name: &str) -> bool {
     name.starts_with("problemset/") || name.parse::<ResourceId>().is_ok()
 }
 
-/// The resource of a name, which may call a problem set's image by either kind; else all images that had this name with the
-/// old exam service.
+/// The resource of a name, which may call a problem set's image by either kind; else all that bear it, of whatever kind, and all
+/// images that had this name with the old exam service.
 fn found<'a>(status: &'a Status, name: &str) -> BTreeMap<&'a ResourceId, &'a Standing> {
     let of_image = name.strip_prefix("problemset/").or_else(|| name.strip_prefix("image/"));
     let id = match of_image {
@@ -122,7 +122,7 @@ fn found<'a>(status: &'a Status, name: &str) -> BTreeMap<&'a ResourceId, &'a Sta
     let bears = |standing: &Standing| {
         standing.legacy_image_id.as_deref().is_some_and(|id| id == name || Some(id) == of_image)
     };
-    status.resources.iter().filter(|(_, standing)| bears(standing)).collect()
+    status.resources.iter().filter(|(id, standing)| id.name.as_str() == name || bears(standing)).collect()
 }
 
 /// Whether everything that was asked for is ready, or left as it is for a good reason, and was looked at without trouble

@@ -211,7 +211,7 @@ impl Bench {
             engine: "toy".to_owned(),
             journal: None,
             turns: None,
-            listen: None,
+            listen: Vec::new(),
             git: None,
             webhook: None,
             notifications: Notifications::default(),
