@@ -176,6 +176,8 @@ pub enum Act {
         spec: Box<NetworkSpec>,
         /// The containers on it.
         members: Vec<Member>,
+        /// What is tried before anybody is taken off it.
+        trial: Option<Box<Trial>>,
     },
     /// Remove a network.
     RemoveNetwork(EngineId),
@@ -212,6 +214,18 @@ pub enum Act {
         /// What would have been done. Where it was interrupted before, what was there has to be put back meanwhile (law 7).
         instead_of: Option<Box<Act>>,
     },
+}
+
+/// A network that is made and removed again, so that an engine that refuses what is new of another one does so before that is
+/// taken apart.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trial {
+    /// Its name.
+    pub name: Name,
+    /// As much of the other's spec as both can have at a time.
+    pub spec: NetworkSpec,
+    /// What is left of one that was cut off.
+    pub leftover: Option<EngineId>,
 }
 
 /// A container on a network that is made anew.

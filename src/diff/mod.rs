@@ -12,6 +12,7 @@ mod preflight;
 mod removals;
 mod renamed;
 mod space;
+mod trial;
 mod volume;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,7 +24,9 @@ pub use crate::fields::Told;
 use crate::observed::{Applied, EngineId, Observed, ObservedContainer};
 use crate::resource::name::{Kind, Owner, ResourceId};
 pub use budget::Budget;
-pub use change::{Act, Change, Collection, Member, Need, NewContainer, Old, Operation, Predecessor, Unwell};
+pub use change::{
+    Act, Change, Collection, Member, Need, NewContainer, Old, Operation, Predecessor, Trial, Unwell,
+};
 pub use container::{ASIDE_SUFFIX, NEXT_SUFFIX, PREVIOUS_SUFFIX, is_in_replacement, taken_over};
 
 /// Why a container is not made yet whose name is about to be free: what holds it is gone in a moment.

@@ -1,6 +1,7 @@
 //! Networks. One that changed is made anew, and its containers are taken off it and put on it again. None is taken apart for
 //! addresses that are not free.
 
+use super::trial::{takes_away, trial};
 use super::{Act, Change, Changes, Member, Need, Operation, told};
 use crate::desired::{Desired, Removals};
 use crate::fields::{self, network_differences};
@@ -41,11 +42,15 @@ pub(super) fn diff(desired: &Desired, observed: &Observed, changes: &mut Changes
                     reasons.insert(0, told("", None, Some(format!("reconnects {}", names.join(", ")))));
                 }
                 let was = there.created.clone().unwrap_or_else(|| there.spec.clone());
+                // Where nobody is on it, nobody is disturbed by putting it back.
+                let trial =
+                    if members.is_empty() { None } else { trial(name, &was, spec, observed, changes) };
                 Act::ReplaceNetwork {
                     old: there.id.clone(),
                     was: Box::new(was),
                     spec: Box::new(spec.clone()),
                     members,
+                    trial,
                 }
             }
             Err(stranger) => Act::blocked(format!(
@@ -227,7 +232,7 @@ pub(super) fn let_members_follow(observed: &Observed, changes: &mut Changes) {
 pub(super) fn diff_leftovers(desired: &Desired, observed: &Observed, changes: &mut Changes) {
     for network in &observed.networks {
         let Some(name) = &network.resource else { continue };
-        if desired.networks.contains_key(name) {
+        if desired.networks.contains_key(name) || takes_away(changes, &network.id) {
             continue;
         }
         let id = ResourceId::new(Kind::Network, name.clone());

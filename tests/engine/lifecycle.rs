@@ -358,10 +358,46 @@ async fn a_network_that_cannot_be_made_anew_comes_back_with_everybody_on_it() {
     host.apply().await;
     let seen = "{{.Id}} {{.State.StartedAt}} {{range .NetworkSettings.Networks}}{{.Aliases}}{{end}}";
     let before = host.inspect("c", seen);
-    host.write(
-        "n.yaml",
-        "apiVersion: invigil/v1\nkind: Network\nmetadata: {name: '@net'}\nspec: {driver: nosuch}\n",
+    let endpoint = "{{range .NetworkSettings.Networks}}{{.EndpointID}} {{.IPAddress}}{{end}}";
+    let untouched = host.inspect("c", endpoint);
+    let spec = |spec: &str| {
+        let head = "apiVersion: invigil/v1\nkind: Network\nmetadata: {name: '@net'}\nspec: ";
+        host.write("n.yaml", &format!("{head}{spec}\n"));
+    };
+    // What an engine does not make is found out beside what there is.
+    for refused in
+        ["{driver: nosuch}", "{ipam: {driver: nosuch}}", "{driver: macvlan, options: {parent: nosuch0.x}}"]
+    {
+        spec(refused);
+        let (outcomes, told) = host.try_apply().await;
+        assert!(!outcomes.is_success(), "{refused}");
+        let step = format!("create network {net}.invigil-next: ");
+        assert!(told.len() == 1 && told[0].starts_with(&step), "{told:?}");
+        let now = (host.inspect("c", seen), host.inspect("c", endpoint));
+        assert_eq!(now, (before.clone(), untouched.clone()), "{refused}");
+    }
+    // What is left of a trial that was cut off goes, and is in nobody's way.
+    let left = [
+        "network".to_owned(),
+        "create".to_owned(),
+        "--label".to_owned(),
+        format!("io.invigil.owner={}", host.prefix),
+        "--label".to_owned(),
+        format!("io.invigil.resource=network/{net}.invigil-next"),
+        format!("{net}.invigil-next"),
+    ];
+    docker(&left.each_ref().map(String::as_str));
+    spec("{driver: nosuch}");
+    let plan = host.plan().await;
+    assert!(plan.ends_with("Plan: 1 to replace; 1 unchanged.\n"), "{plan}");
+    host.try_apply().await;
+    docker(&left.each_ref().map(String::as_str));
+    spec("{}");
+    assert!(
+        host.apply().await.starts_with("network/@net.invigil-next  remove   no longer in the manifests\n")
     );
+    // For what can be refused only in its place it is put back.
+    spec("{subnets: [{subnet: 10.213.77.0/24, gateway: 10.213.77.255}]}");
     let (outcomes, told) = host.try_apply().await;
     assert!(!outcomes.is_success());
     assert!(told.last().is_some_and(|last| last.contains("Ok(None)")), "{told:?}");

@@ -38,6 +38,7 @@ fn replace() -> Change {
         was: Box::default(),
         spec: Box::default(),
         members: Vec::new(),
+        trial: None,
     })
 }
 

@@ -252,9 +252,8 @@ impl Builder<'_> {
                 let needs = self.ready_nodes(&change.needs);
                 Some(self.push(id, self.create_network(id, spec), needs))
             }
-            Act::ReplaceNetwork { old, was, spec, members } => {
-                let before = self.ready_nodes(&change.needs);
-                let joined = self.replace_network(id, old.as_str(), was, spec, members, before);
+            Act::ReplaceNetwork { .. } => {
+                let joined = self.replace_network(change);
                 self.ready.insert(id.clone(), joined);
                 None
             }

@@ -3,23 +3,36 @@
 use serde_json::Value;
 
 use super::Builder;
-use crate::diff::Member;
+use crate::diff::{Act, Change, Member, Trial};
 use crate::plan::Step;
-use crate::resource::name::ResourceId;
-use crate::resource::network::NetworkSpec;
+use crate::resource::name::{Kind, ResourceId};
 
 impl Builder<'_> {
-    /// Takes the members off a network, makes it anew and joins them again, after the nodes `before`. Until it is there,
-    /// every failure brings the old one back with everybody on it. The nodes after which all are joined.
-    pub(super) fn replace_network(
-        &mut self,
-        id: &ResourceId,
-        old: &str,
-        was: &NetworkSpec,
-        spec: &NetworkSpec,
-        members: &[Member],
-        before: Vec<usize>,
-    ) -> Vec<usize> {
+    /// Makes a network beside another one and removes it again, after the nodes `before`: for what an engine does not make
+    /// nothing is taken apart. The nodes after which that is known.
+    fn try_network(&mut self, id: &ResourceId, trial: &Trial, before: Vec<usize>) -> Vec<usize> {
+        let Trial { name, spec, leftover } = trial;
+        let mut needs = before;
+        if let Some(left) = leftover {
+            needs = vec![self.push(id, Step::RemoveNetwork(left.as_str().to_owned()), needs)];
+        }
+        // Were it left, it would be one that no manifest describes.
+        let make = self.create_network(&ResourceId::new(Kind::Network, name.clone()), spec);
+        let made = self.push(id, make, needs);
+        vec![self.push(id, Step::RemoveNetwork(name.as_str().to_owned()), vec![made])]
+    }
+
+    /// Takes the members off a network, makes it anew and joins them again. Until it is there, every failure brings the old one
+    /// back with everybody on it. The nodes after which all are joined.
+    pub(super) fn replace_network(&mut self, change: &Change) -> Vec<usize> {
+        let Change { id, act: Act::ReplaceNetwork { old, was, spec, members, trial }, needs, .. } = change
+        else {
+            return Vec::new();
+        };
+        let (old, mut needs) = (old.as_str(), self.ready_nodes(needs));
+        if let Some(trial) = trial {
+            needs = self.try_network(id, trial, needs);
+        }
         let join = |member: &Member, network: &str, endpoint: &Value| Step::Connect {
             container: member.container.as_str().to_owned(),
             network: network.to_owned(),
@@ -31,7 +44,6 @@ impl Builder<'_> {
         // By its id as long as it is there: an engine may have two networks of one name.
         let (name, all_back) = (id.name.as_str(), back_on(old));
         // One after the other, so that whoever failed knows who is off by then.
-        let mut needs = before;
         for (index, member) in members.iter().enumerate() {
             let step =
                 Step::Disconnect { container: member.container.as_str().to_owned(), network: old.to_owned() };

@@ -162,6 +162,7 @@ impl Side {
         let side = self.word();
         let sleep = "command: [sleep, '100000'], stopSignal: SIGKILL";
         let busybox = format!("image: '{BUSYBOX}', {sleep}");
+        let mtu = if self == Self::A { "1400" } else { "1450" };
         let both = match part {
             Part::Images => vec![
                 manifest(
@@ -183,7 +184,11 @@ impl Side {
                 manifest(
                     "Network",
                     "net",
-                    &format!("{{labels: {{side: {side}}}, subnets: [{{subnet: {net}}}]}}"),
+                    // What is new of it is tried first.
+                    &format!(
+                        "{{labels: {{side: {side}}}, subnets: [{{subnet: {net}}}], \
+                          options: {{com.docker.network.driver.mtu: '{mtu}'}}}}"
+                    ),
                 ),
                 manifest("Network", "keep", &format!("{{internal: true, subnets: [{{subnet: {keep}}}]}}")),
                 container("still", &format!("{{{busybox}, networks: ['@net']}}")),

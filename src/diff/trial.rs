@@ -1,0 +1,147 @@
+//! Networks that are tried before another one is taken apart (law 6). In: what a network is, and what it is to be. Out: one
+//! beside it that an engine refuses if it refuses what is new of that one.
+
+use std::collections::BTreeMap;
+
+use ipnet::Ipv4Net;
+
+use super::{Act, Changes, NEXT_SUFFIX, Trial};
+use crate::observed::{EngineId, Observed, ObservedNetwork};
+use crate::resource::name::Name;
+use crate::resource::network::{NetworkSpec, Subnet};
+
+/// Ranges of addresses that are documents' alone (RFC 5737).
+const NOBODYS: [&str; 3] = ["192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24"];
+/// The length of the prefix of a part of them: few addresses, and more than a driver keeps for itself.
+const PREFIX: u8 = 29;
+
+/// What is to be tried before a network becomes another; nothing where an engine can refuse it only for its addresses, of which
+/// is known whose they are.
+pub(super) fn trial(
+    name: &Name,
+    was: &NetworkSpec,
+    spec: &NetworkSpec,
+    observed: &Observed,
+    changes: &Changes,
+) -> Option<Box<Trial>> {
+    let driver = |spec: &NetworkSpec| spec.driver.clone().unwrap_or_else(|| "bridge".to_owned());
+    if driver(was) == driver(spec) && was.options == spec.options && was.ipam == spec.ipam {
+        return None;
+    }
+    let name: Name = format!("{name}{NEXT_SUFFIX}").parse().ok()?;
+    let mut tried = NetworkSpec {
+        driver: spec.driver.clone(),
+        internal: spec.internal,
+        options: spec.options.clone(),
+        ipam: spec.ipam.clone(),
+        ..NetworkSpec::default()
+    };
+    // What the one has already, as an interface of the host, no other one can have beside it.
+    tried.options.0.retain(|option, value| was.options.0.get(option) != Some(value));
+    // Whoever else gives out addresses knows which.
+    if tried.ipam.driver.as_deref().is_none_or(|driver| driver == "default") {
+        tried.subnets.extend(free(observed, changes));
+    }
+    let leftover = left(&name, observed).map(|network| network.id.clone());
+    Some(Box::new(Trial { name, spec: tried, leftover }))
+}
+
+/// What is left of a trial of this name.
+fn left<'a>(name: &Name, observed: &'a Observed) -> Option<&'a ObservedNetwork> {
+    let is_it =
+        |network: &&ObservedNetwork| network.name == name.as_str() && network.resource.as_ref() == Some(name);
+    observed.networks.iter().find(is_it)
+}
+
+/// Whether a trial that is to be made takes away what was left of another one.
+pub(super) fn takes_away(changes: &Changes, network: &EngineId) -> bool {
+    trials(changes).any(|trial| trial.leftover.as_ref() == Some(network))
+}
+
+fn trials(changes: &Changes) -> impl Iterator<Item = &Trial> {
+    changes.changes.iter().filter_map(|change| match &change.act {
+        Act::ReplaceNetwork { trial, .. } => trial.as_deref(),
+        _ => None,
+    })
+}
+
+/// Addresses that nobody has, another trial neither.
+fn free(observed: &Observed, changes: &Changes) -> Option<Subnet> {
+    let parts =
+        NOBODYS.iter().filter_map(|range| range.parse::<Ipv4Net>().ok()?.subnets(PREFIX).ok()).flatten();
+    let mut subnets = parts.map(|part| Subnet {
+        subnet: part.to_string(),
+        gateway: None,
+        ip_range: None,
+        aux_addresses: BTreeMap::new(),
+    });
+    subnets.find(|subnet| {
+        let alone = NetworkSpec { subnets: vec![subnet.clone()], ..NetworkSpec::default() };
+        let is_free = |other: &NetworkSpec| alone.overlap(other).is_none();
+        observed.networks.iter().all(|network| is_free(&network.spec))
+            && trials(changes).all(|trial| is_free(&trial.spec))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(yaml: &str) -> NetworkSpec {
+        serde_yaml::from_str(yaml).unwrap()
+    }
+
+    fn network(digit: char, name: &str, spec: NetworkSpec) -> ObservedNetwork {
+        ObservedNetwork {
+            id: digit.to_string().repeat(64).parse().unwrap(),
+            name: name.to_owned(),
+            resource: Some(name.parse().unwrap()),
+            created: None,
+            spec,
+            is_pattern: false,
+        }
+    }
+
+    /// What is tried, with what is there beside it.
+    fn tried(was: &str, becomes: &str, networks: Vec<ObservedNetwork>) -> Option<Box<Trial>> {
+        let observed = Observed { networks, ..Observed::default() };
+        trial(&"exam".parse().unwrap(), &spec(was), &spec(becomes), &observed, &Changes::default())
+    }
+
+    #[test]
+    fn law_6_what_is_new_of_a_network_is_tried_without_what_the_one_before_has() {
+        let was = "{options: {parent: eth0, mode: a}}";
+        assert_eq!(
+            tried(was, "{driver: bridge, options: {parent: eth0, mode: a}, internal: true}", Vec::new()),
+            None
+        );
+        let trial = tried(
+            was,
+            "{driver: macvlan, options: {parent: eth0, mode: b}, labels: {a: b}, ipv6: true}",
+            Vec::new(),
+        );
+        let trial = trial.unwrap();
+        assert_eq!(trial.name.as_str(), "exam.invigil-next");
+        assert_eq!(
+            trial.spec,
+            spec("{driver: macvlan, options: {mode: b}, subnets: [{subnet: 192.0.2.0/29}]}")
+        );
+        let trial = tried(was, "{ipam: {driver: other}}", Vec::new()).unwrap();
+        assert_eq!(trial.spec, spec("{ipam: {driver: other}}"));
+    }
+
+    #[test]
+    fn a_trial_has_addresses_that_nobody_has_and_takes_away_what_is_left_of_another() {
+        let there = vec![
+            network('a', "lab", spec("{subnets: [{subnet: 192.0.2.0/28}]}")),
+            network('b', "exam.invigil-next", spec("{subnets: [{subnet: 192.0.2.16/29}]}")),
+        ];
+        let trial = tried("{}", "{driver: macvlan}", there.clone()).unwrap();
+        assert_eq!(trial.spec.subnets[0].subnet, "192.0.2.24/29");
+        assert_eq!(trial.leftover.as_ref(), Some(&there[1].id));
+        // Of this name, and not by us.
+        let mut foreign = there;
+        foreign[1].resource = None;
+        assert_eq!(tried("{}", "{driver: macvlan}", foreign).unwrap().leftover, None);
+    }
+}
