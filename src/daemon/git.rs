@@ -117,7 +117,7 @@ impl Following {
             if let (Ok(Head::Next(next)), _) = &head {
                 offered = Some(next.commit.clone());
             }
-            if let Some((commit, why)) = self.found(head, is_known, bell, board, &mut trouble) {
+            if let Some((commit, why)) = self.found(head, bell, board, &mut trouble) {
                 let Commit { commit, subject, .. } = commit;
                 options.journaled(Some(commit), What::Refused { subject, why });
             }
@@ -133,6 +133,7 @@ impl Following {
     async fn recall(&self, options: &Options, board: &Board, trouble: &mut Trouble) -> bool {
         match self.blocking(Checkouts::last).await {
             Ok(Last::Good(commit)) => {
+                trouble.unsure = None;
                 let (revision, subject) = (commit.short(), &commit.subject);
                 info!(revision, subject, "goes on with the revision that ran");
                 board.of_source(|source| source.running = Some(commit));
@@ -140,11 +141,14 @@ impl Following {
                 true
             }
             Ok(Last::Unsure(commit, why)) => {
-                trouble.tell(&why, true);
+                trouble.unsure(&why, true);
                 board.of_source(|source| (source.running, source.trouble) = (Some(commit), Some(why)));
+                // It runs as it did: nobody waits for the network.
+                self.begun.send_replace(true);
                 false
             }
             Ok(Last::Refused(commit, why)) => {
+                trouble.unsure = None;
                 let revision = commit.short();
                 warn!(revision, why, "the revision that ran may not run any more");
                 board.of_source(|source| source.running = None);
@@ -152,10 +156,17 @@ impl Following {
                 options.journaled(Some(commit), What::Refused { subject, why });
                 true
             }
-            Ok(Last::Nothing) => true,
+            Ok(Last::Nothing) => {
+                trouble.unsure = None;
+                true
+            }
             Err(error) => {
-                trouble.tell(&error.to_string(), self.runs().await);
+                let runs = self.runs().await;
+                trouble.unsure(&error.to_string(), runs);
                 board.of_source(|source| source.trouble = Some(error.to_string()));
+                if runs {
+                    self.begun.send_replace(true);
+                }
                 false
             }
         }
@@ -175,7 +186,6 @@ impl Following {
     fn found(
         &self,
         (head, runs): (Result<Head, GitError>, bool),
-        is_known: bool,
         bell: &Bell,
         board: &Board,
         trouble: &mut Trouble,
@@ -188,23 +198,18 @@ impl Following {
         let mut next = self.lock();
         let fetched = Some(Timestamp::now());
         match head {
-            // What runs may run, as far as is known: why it is not sure stays told.
-            Ok(Head::Running) if !is_known => {
-                *next = None;
-                board.of_source(|source| (source.wanted, source.fetched) = (None, fetched));
-            }
             Ok(Head::Running) => {
                 *next = None;
                 trouble.over();
                 board.of_source(|source| {
-                    (source.wanted, source.trouble, source.fetched) = (None, None, fetched);
+                    (source.wanted, source.trouble, source.fetched) = (None, trouble.shown(None), fetched);
                 });
             }
             Ok(Head::Next(candidate)) => {
                 trouble.over();
                 let wanted = Some(WantedCommit { commit: candidate.commit.clone(), refused: None });
                 board.of_source(|source| {
-                    (source.wanted, source.trouble, source.fetched) = (wanted, None, fetched);
+                    (source.wanted, source.trouble, source.fetched) = (wanted, trouble.shown(None), fetched);
                 });
                 if next.as_ref() != Some(&candidate) {
                     *next = Some(candidate);
@@ -216,13 +221,13 @@ impl Following {
                 let is_news = trouble.refused(&commit, &why, runs);
                 let wanted = Some(WantedCommit { commit: commit.clone(), refused: Some(why.clone()) });
                 board.of_source(|source| {
-                    (source.wanted, source.trouble, source.fetched) = (wanted, None, fetched);
+                    (source.wanted, source.trouble, source.fetched) = (wanted, trouble.shown(None), fetched);
                 });
                 return is_news.then_some((commit, why));
             }
             Err(error) => {
                 trouble.tell(&error.to_string(), runs);
-                board.of_source(|source| source.trouble = Some(error.to_string()));
+                board.of_source(|source| source.trouble = trouble.shown(Some(&error.to_string())));
             }
         }
         None
@@ -276,6 +281,8 @@ impl Following {
 /// What was said to be wrong.
 #[derive(Debug, Default)]
 struct Trouble {
+    /// With looking at what ran last.
+    unsure: Option<String>,
     /// With fetching, or with looking at what was fetched.
     away: Option<String>,
     /// With what was fetched last.
@@ -287,15 +294,33 @@ const fn so(runs: bool) -> &'static str {
     if runs { "the revision that runs stays" } else { "no revision runs" }
 }
 
+/// What tells one trouble from another: a time that differs, in the words of a program, is no news.
+fn without_numbers(why: &str) -> String {
+    why.replace(|c: char| c.is_ascii_digit(), "")
+}
+
 impl Trouble {
+    /// Says once why it is not known whether what ran last may run.
+    fn unsure(&mut self, why: &str, runs: bool) {
+        if self.unsure.as_deref().map(without_numbers) != Some(without_numbers(why)) {
+            warn!(why, "{}", so(runs));
+        }
+        self.unsure = Some(why.to_owned());
+    }
+
     /// Says once what is wrong, and what that means where a revision `runs`.
     fn tell(&mut self, why: &str, runs: bool) {
-        // A time that differs, in the words of a program, is no news.
-        let known = why.replace(|c: char| c.is_ascii_digit(), "");
+        let known = without_numbers(why);
         if self.away.as_ref() != Some(&known) {
             warn!(why, "{}", so(runs));
             self.away = Some(known);
         }
+    }
+
+    /// What is shown of it, with what is wrong with fetching.
+    fn shown(&self, away: Option<&str>) -> Option<String> {
+        let all: Vec<&str> = self.unsure.as_deref().into_iter().chain(away).collect();
+        (!all.is_empty()).then(|| all.join("; "))
     }
 
     /// Says once that a commit may not run, and why. Returns whether it is news.

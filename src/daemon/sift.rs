@@ -194,10 +194,12 @@ impl State {
         })
     }
 
-    /// When something that is kept has settled: a part with its whole.
-    fn due(&self, one: &(Instant, Touched)) -> Instant {
-        let (at, touched) = self.whole(&one.1.touch).unwrap_or(one);
-        *at + settles(&touched.touch)
+    /// When something that is kept has settled: a part with its whole, which may be a part itself.
+    fn due<'a>(&'a self, mut one: &'a (Instant, Touched)) -> Instant {
+        while let Some(whole) = self.whole(&one.1.touch) {
+            one = whole;
+        }
+        one.0 + settles(&one.1.touch)
     }
 
     /// Whether so many began and ended of late that it is not known which.

@@ -73,7 +73,9 @@ fn traces(step: &Step) -> Vec<(Target, &'static [&'static str])> {
         Step::Connect { container: target, .. } => (container(target), &["connect"]),
         Step::Disconnect { container: target, .. } => (container(target), &["disconnect"]),
         Step::RemoveContainer(target) => (container(target), &["remove"]),
-        Step::RemoveNetwork(target) => (Target::Network(target.clone()), &["remove"]),
+        Step::RemoveNetwork(target) | Step::RemoveTrial(target) => {
+            (Target::Network(target.clone()), &["remove"])
+        }
         Step::Untag { image, .. } => (Target::Image(image.as_str().to_owned()), &["untag", "remove"]),
         // One that could not be made is removed by the engine.
         Step::CreateContainer { name, .. } => (container(name), &[CREATE]),

@@ -224,8 +224,6 @@ pub struct Trial {
     pub name: Name,
     /// As much of the other's spec as both can have at a time.
     pub spec: NetworkSpec,
-    /// What is left of one that was cut off.
-    pub leftover: Option<EngineId>,
 }
 
 /// A container on a network that is made anew.

@@ -1,7 +1,7 @@
 //! Networks. One that changed is made anew, and its containers are taken off it and put on it again. None is taken apart for
 //! addresses that are not free.
 
-use super::trial::{takes_away, trial};
+use super::trial::trial;
 use super::{Act, Change, Changes, Member, Need, Operation, told};
 use crate::desired::{Desired, Removals};
 use crate::fields::{self, network_differences};
@@ -43,8 +43,11 @@ pub(super) fn diff(desired: &Desired, observed: &Observed, changes: &mut Changes
                 }
                 let was = there.created.clone().unwrap_or_else(|| there.spec.clone());
                 // Where nobody is on it, nobody is disturbed by putting it back.
-                let trial =
-                    if members.is_empty() { None } else { trial(name, &was, spec, observed, changes) };
+                let trial = if members.is_empty() {
+                    None
+                } else {
+                    trial(name, &was, spec, desired, observed, changes)
+                };
                 Act::ReplaceNetwork {
                     old: there.id.clone(),
                     was: Box::new(was),
@@ -232,7 +235,7 @@ pub(super) fn let_members_follow(observed: &Observed, changes: &mut Changes) {
 pub(super) fn diff_leftovers(desired: &Desired, observed: &Observed, changes: &mut Changes) {
     for network in &observed.networks {
         let Some(name) = &network.resource else { continue };
-        if desired.networks.contains_key(name) || takes_away(changes, &network.id) {
+        if desired.networks.contains_key(name) {
             continue;
         }
         let id = ResourceId::new(Kind::Network, name.clone());

@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use ipnet::Ipv4Net;
 
 use super::{Act, Changes, NEXT_SUFFIX, Trial};
-use crate::observed::{EngineId, Observed, ObservedNetwork};
-use crate::resource::name::Name;
+use crate::desired::Desired;
+use crate::observed::Observed;
+use crate::resource::name::{Kind, Name, ResourceId};
 use crate::resource::network::{NetworkSpec, Subnet};
 
 /// Ranges of addresses that are documents' alone (RFC 5737).
@@ -15,12 +16,16 @@ const NOBODYS: [&str; 3] = ["192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24"]
 /// The length of the prefix of a part of them: few addresses, and more than a driver keeps for itself.
 const PREFIX: u8 = 29;
 
-/// What is to be tried before a network becomes another; nothing where an engine can refuse it only for its addresses, of which
-/// is known whose they are.
+/// How many names there are for a trial: what is left of one that was cut off is removed as what no manifest describes, and
+/// the next one has another name meanwhile.
+const NAMES: usize = 9;
+
+/// What is to be tried before a network becomes another; nothing where only what cannot be had twice is new.
 pub(super) fn trial(
     name: &Name,
     was: &NetworkSpec,
     spec: &NetworkSpec,
+    desired: &Desired,
     observed: &Observed,
     changes: &Changes,
 ) -> Option<Box<Trial>> {
@@ -28,7 +33,7 @@ pub(super) fn trial(
     if driver(was) == driver(spec) && was.options == spec.options && was.ipam == spec.ipam {
         return None;
     }
-    let name: Name = format!("{name}{NEXT_SUFFIX}").parse().ok()?;
+    let name = free_name(name, desired, observed)?;
     let mut tried = NetworkSpec {
         driver: spec.driver.clone(),
         internal: spec.internal,
@@ -42,20 +47,21 @@ pub(super) fn trial(
     if tried.ipam.driver.as_deref().is_none_or(|driver| driver == "default") {
         tried.subnets.extend(free(observed, changes));
     }
-    let leftover = left(&name, observed).map(|network| network.id.clone());
-    Some(Box::new(Trial { name, spec: tried, leftover }))
+    Some(Box::new(Trial { name, spec: tried }))
 }
 
-/// What is left of a trial of this name.
-fn left<'a>(name: &Name, observed: &'a Observed) -> Option<&'a ObservedNetwork> {
-    let is_it =
-        |network: &&ObservedNetwork| network.name == name.as_str() && network.resource.as_ref() == Some(name);
-    observed.networks.iter().find(is_it)
-}
-
-/// Whether a trial that is to be made takes away what was left of another one.
-pub(super) fn takes_away(changes: &Changes, network: &EngineId) -> bool {
-    trials(changes).any(|trial| trial.leftover.as_ref() == Some(network))
+/// A name that no network has and no manifest gives.
+fn free_name(name: &Name, desired: &Desired, observed: &Observed) -> Option<Name> {
+    let names = (1..=NAMES).filter_map(|number| {
+        let number = if number == 1 { String::new() } else { number.to_string() };
+        format!("{name}{NEXT_SUFFIX}{number}").parse::<Name>().ok()
+    });
+    let is_described = |name: &Name| {
+        desired.networks.contains_key(name)
+            || desired.invalid.contains(&ResourceId::new(Kind::Network, name.clone()))
+    };
+    let is_there = |name: &Name| observed.networks.iter().any(|network| network.name == name.as_str());
+    names.into_iter().find(|name| !is_described(name) && !is_there(name))
 }
 
 fn trials(changes: &Changes) -> impl Iterator<Item = &Trial> {
@@ -86,6 +92,7 @@ fn free(observed: &Observed, changes: &Changes) -> Option<Subnet> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::observed::ObservedNetwork;
 
     fn spec(yaml: &str) -> NetworkSpec {
         serde_yaml::from_str(yaml).unwrap()
@@ -104,8 +111,12 @@ mod tests {
 
     /// What is tried, with what is there beside it.
     fn tried(was: &str, becomes: &str, networks: Vec<ObservedNetwork>) -> Option<Box<Trial>> {
+        let desired = Desired {
+            networks: [("exam.invigil-next3".parse().unwrap(), NetworkSpec::default())].into(),
+            ..Desired::default()
+        };
         let observed = Observed { networks, ..Observed::default() };
-        trial(&"exam".parse().unwrap(), &spec(was), &spec(becomes), &observed, &Changes::default())
+        trial(&"exam".parse().unwrap(), &spec(was), &spec(becomes), &desired, &observed, &Changes::default())
     }
 
     #[test]
@@ -131,17 +142,14 @@ mod tests {
     }
 
     #[test]
-    fn a_trial_has_addresses_that_nobody_has_and_takes_away_what_is_left_of_another() {
+    fn a_trial_has_a_name_and_addresses_that_nobody_has() {
         let there = vec![
             network('a', "lab", spec("{subnets: [{subnet: 192.0.2.0/28}]}")),
             network('b', "exam.invigil-next", spec("{subnets: [{subnet: 192.0.2.16/29}]}")),
+            network('c', "exam.invigil-next2", NetworkSpec::default()),
         ];
-        let trial = tried("{}", "{driver: macvlan}", there.clone()).unwrap();
+        let trial = tried("{}", "{driver: macvlan}", there).unwrap();
         assert_eq!(trial.spec.subnets[0].subnet, "192.0.2.24/29");
-        assert_eq!(trial.leftover.as_ref(), Some(&there[1].id));
-        // Of this name, and not by us.
-        let mut foreign = there;
-        foreign[1].resource = None;
-        assert_eq!(tried("{}", "{driver: macvlan}", foreign).unwrap().leftover, None);
+        assert_eq!(trial.name.as_str(), "exam.invigil-next4", "a manifest gives the third one");
     }
 }

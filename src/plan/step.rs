@@ -99,6 +99,8 @@ pub enum Step {
     },
     /// Remove a network.
     RemoveNetwork(String),
+    /// Remove a network that nobody ever was on.
+    RemoveTrial(String),
     /// Make a volume.
     CreateVolume {
         /// Its name.
@@ -259,6 +261,7 @@ impl Step {
             | Self::Untag { .. }
             | Self::CreateNetwork { .. }
             | Self::RemoveNetwork(_)
+            | Self::RemoveTrial(_)
             | Self::CreateVolume { .. }
             | Self::CreateContainer { .. } => None,
         }
@@ -295,7 +298,7 @@ impl Step {
             Self::CreateNetwork { .. } | Self::CreateVolume { .. } | Self::CreateContainer { .. } => {
                 "create".to_owned()
             }
-            Self::RemoveNetwork(_) | Self::RemoveContainer(_) => "remove".to_owned(),
+            Self::RemoveNetwork(_) | Self::RemoveTrial(_) | Self::RemoveContainer(_) => "remove".to_owned(),
             Self::Start(_) => "start".to_owned(),
             Self::Stop(_) => "stop".to_owned(),
             Self::Restart(_) => "restart".to_owned(),
@@ -354,7 +357,9 @@ impl Step {
             Self::Push(tag) => format!("push {tag}"),
             Self::Untag { tag, .. } => format!("untag {tag}"),
             Self::CreateNetwork { name, .. } => format!("create network {name}"),
-            Self::RemoveNetwork(network) => format!("remove network {}", short(network)),
+            Self::RemoveNetwork(network) | Self::RemoveTrial(network) => {
+                format!("remove network {}", short(network))
+            }
             Self::CreateVolume { name, .. } => format!("create volume {name}"),
             Self::CreateContainer { name, .. } => format!("create container {name}"),
             Self::Start(container) => format!("start {}", short(container)),

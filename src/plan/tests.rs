@@ -291,3 +291,10 @@ fn a_plan_for_programs_has_a_version_and_keeps_its_fields() {
     assert_eq!(steps[0], "create container web.invigil-next");
     assert_eq!(steps[6], "remove container aaaaaaaaaaaa");
 }
+
+#[test]
+fn law_6_what_is_tried_first_takes_nothing_from_anybody() {
+    let trial = Step::RemoveTrial("exam.invigil-next".to_owned());
+    assert!(!trial.disturbs() && !trial.interrupts(), "a stop in the middle of it begins nothing else");
+    assert!(Step::RemoveNetwork("exam".to_owned()).interrupts());
+}

@@ -105,6 +105,19 @@ fn invigil_status(host: &Host) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
+/// How often the daemon could not fetch.
+fn fetches_that_failed(host: &Host) -> u64 {
+    let socket = format!("/run/invigil/{}.sock", host.prefix);
+    let output = Command::new("curl")
+        .args(["--silent", "--show-error", "--fail", "--unix-socket", &socket, "http://invigil/metrics"])
+        .output()
+        .expect("curl");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let count =
+        text.lines().find_map(|line| line.strip_prefix("invigil_source_fetches_total{result=\"failed\"} "));
+    count.and_then(|count| count.parse().ok()).unwrap_or_else(|| panic!("no such metric in\n{text}"))
+}
+
 fn is_running(host: &Host, revision: &str) -> bool {
     source(host)["running"]["commit"].as_str().is_some_and(|commit| commit.starts_with(revision))
 }
@@ -293,12 +306,32 @@ async fn a_signature_that_cannot_be_looked_at_lets_what_ran_run_on_and_is_told()
     let path = forge.program("ssh-keygen", "exit 1");
     let away = forge.home.path().join("away");
     std::fs::rename(forge.bare(), &away).expect("another name");
+    // Somebody answers, and says nothing: nobody waits for that.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}/x.git", silent.local_addr().expect("an address"));
+    let state = host.state();
+    let mut arguments: Vec<&OsStr> =
+        vec!["--git".as_ref(), url.as_ref(), "--state-dir".as_ref(), state.as_os_str()];
+    arguments.extend(more.iter().map(OsStr::new));
+    docker(&["rm", "-f", &host.name("c")]);
+    let daemon = Daemon::start_with_path(&host, &arguments, &path);
+    daemon.until("it is kept", || running(&host, "c") && is_running(&host, &first));
+    daemon.ends();
+
     let daemon = forge.daemon_on(&host, &more, &path);
     let trouble = || source(&host)["trouble"].as_str().unwrap_or_default().to_owned();
     daemon.until("it goes on", || is_running(&host, &first));
-    assert!(daemon.said("its signature cannot be looked at") > 0);
     docker(&["rm", "-f", &host.name("c")]);
     daemon.until("it is kept", || running(&host, "c"));
+    daemon.until("both are told", || {
+        let told = trouble();
+        told.contains("its signature cannot be looked at") && told.contains(" cannot be fetched: ")
+    });
+    // However often it is looked again.
+    let fetched = || fetches_that_failed(&host);
+    let before = fetched();
+    daemon.until("it was looked again", || fetched() > before + 2);
+    assert_eq!(daemon.said("its signature cannot be looked at"), 1);
     // What was committed meanwhile does not run as long as nobody can say whether it may.
     std::fs::rename(&away, forge.bare()).expect("its name");
     let second = forge.commit(&host, "second");

@@ -61,7 +61,7 @@ pub(in crate::cli) struct GitArgs {
         hide_env_values = true
     )]
     allowed_signers: PathBuf,
-    /// Let commits run, too, that do not descend from the running one
+    /// Let commits run, too, that do not descend from the one that ran last
     #[arg(id = "git.allow_rewritten_history", long = "allow-rewritten-history", value_name = "BOOL", env = "INVIGIL_GIT_ALLOW_REWRITTEN_HISTORY", num_args = 0..=1, require_equals = true, default_value_t = false, default_missing_value = "true", action = ArgAction::Set, hide_env_values = true)]
     allow_rewritten_history: bool,
     /// What a forge signs with that asks for a fetch at /v1/webhook [default: none may]

@@ -10,7 +10,7 @@ use crate::assembly::ExamServer;
 use crate::cli::exam_server;
 use crate::diff::Budget;
 use crate::engine::EngineError;
-use crate::engine::docker::{Access, DEFAULT_HOST, DockerReader};
+use crate::engine::docker::{Access, DEFAULT_HOST, DockerReader, is_wish};
 use crate::execute::default_parallelism;
 use crate::fields::plain;
 use crate::journal::{DEFAULT_MAX_AGE, DEFAULT_MAX_SIZE, Journal, Limits, MIN_MAX_SIZE, Writer};
@@ -127,9 +127,9 @@ pub(in crate::cli) struct EngineArgs {
     docker_config: Option<PathBuf>,
 }
 
-/// As with Docker's own program, a variable that is set to whatever is a wish, and an empty one is none.
+/// What [`is_wish`] says.
 fn wish() -> impl TypedValueParser<Value = bool> {
-    StringValueParser::new().map(|text| !["", "false"].contains(&text.as_str()))
+    StringValueParser::new().map(|text| is_wish(&text))
 }
 
 /// A path, or nothing where a variable is empty.

@@ -11,6 +11,7 @@ use clap::{Arg, ArgAction, Command};
 use serde_json::{Value as Json, json};
 
 use super::Setting;
+use crate::engine::docker::is_wish;
 use crate::manifest::scalar::Scalar;
 use crate::manifest::tree::{Node, Value};
 use crate::resource::quantity::ByteSize;
@@ -58,7 +59,8 @@ impl Setting {
     /// A value that is in force, for programs.
     pub(in crate::cli) fn json(&self, text: String) -> Json {
         let typed = match self.form() {
-            Form::Boolean => text.parse().map(Json::Bool).ok(),
+            // A variable of Docker's says yes in other words.
+            Form::Boolean => Some(Json::Bool(is_wish(&text))),
             Form::Number => text.parse::<u64>().map(Json::from).ok(),
             Form::Size | Form::Path | Form::Text => None,
         };

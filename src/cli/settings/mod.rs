@@ -218,8 +218,9 @@ impl Configuration {
                 }
             },
             Err(error) if error.kind() == io::ErrorKind::NotFound && self.bytes.is_none() => return None,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => Some(format!("{}: {error}", self.shown())),
+            // Without the default one defaults hold.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && path == Path::new(DEFAULT_FILE) => None,
+            Err(error) => Some(format!("{} cannot be read: {error}", self.shown())),
         };
         let wrong = wrong.map(|why| printable(&why.replace('\n', " ")).into_owned());
         Some(match wrong {
@@ -227,7 +228,8 @@ impl Configuration {
                 format!("the configuration has changed, and invigil would not start anew with it: {why}")
             }
             None => format!(
-                "the configuration {} has changed, and takes effect when invigil is started anew",
+                "the configuration {} has changed, and takes effect when invigil is started anew; `invigil config` tells \
+                 whether it would start",
                 self.shown()
             ),
         })

@@ -133,11 +133,11 @@ fn a_file_that_is_another_by_now_is_told_and_one_with_which_nothing_would_start_
     let configuration = read_now();
     assert_eq!(configuration.changed(&command), None);
     let changed = format!(
-        "the configuration {} has changed, and takes effect when invigil is started anew",
+        "the configuration {} has changed, and takes effect when invigil is started anew; `invigil config` tells whether it would start",
         path.display()
     );
     std::fs::write(&path, "owner: room-3\n").unwrap();
-    assert_eq!(configuration.changed(&command), Some(changed.clone()));
+    assert_eq!(configuration.changed(&command), Some(changed));
     std::fs::write(&path, "owner: room-3\nintervall: 1\n").unwrap();
     let told = configuration.changed(&command).unwrap();
     let wrong = format!(
@@ -147,5 +147,6 @@ fn a_file_that_is_another_by_now_is_told_and_one_with_which_nothing_would_start_
     assert!(told.starts_with(&wrong), "{told}");
     assert!(!told.contains('\n'), "{told}");
     std::fs::remove_file(&path).unwrap();
-    assert_eq!(configuration.changed(&command), Some(changed));
+    let told = configuration.changed(&command).unwrap();
+    assert!(told.ends_with("config.yaml cannot be read: No such file or directory (os error 2)"), "{told}");
 }

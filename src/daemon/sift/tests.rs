@@ -112,6 +112,17 @@ async fn a_signal_before_a_stop_is_told_whatever_settles_meanwhile() {
     assert_eq!(now(), ["web stop"]);
     let settled = timeout(SETTLES_LONG * 2, sift.settled()).await;
     assert_eq!((settled, now()), (Ok(()), vec!["web kill: SIGUSR1".to_owned()]));
+
+    // A restart is told a while after the stop that it begins with.
+    signal(20, "web", "SIGHUP");
+    signal(21, "web", "SIGTERM");
+    sift.saw(touch(22, "web", Manner::Stop), |_| false);
+    sleep(Duration::from_secs(1)).await;
+    sift.saw(touch(23, "web", Manner::Restart), |_| false);
+    for expected in ["web restart", "web kill: SIGHUP"] {
+        let settled = timeout(SETTLES_LONG * 2, sift.settled()).await;
+        assert_eq!((settled, now()), (Ok(()), vec![expected.to_owned()]));
+    }
 }
 
 #[tokio::test(start_paused = true)]

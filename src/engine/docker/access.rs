@@ -12,6 +12,11 @@ pub const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
 /// What the config file is called among a unit's credentials (`LoadCredential=docker-config:...`).
 const CREDENTIAL: &str = "docker-config";
 
+/// Whether a text asks for TLS: whatever is set does, as with Docker's own program, but for `false`, which a flag and a file say.
+pub fn is_wish(text: &str) -> bool {
+    !["", "false"].contains(&text)
+}
+
 /// Where an engine is, and who asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Access {
@@ -37,7 +42,7 @@ impl Access {
         Self {
             endpoint: set("DOCKER_HOST")
                 .map_or_else(|| DEFAULT_HOST.to_owned(), |host| plain(&host.to_string_lossy())),
-            tls_verify: set("DOCKER_TLS_VERIFY").is_some(),
+            tls_verify: set("DOCKER_TLS_VERIFY").is_some_and(|text| is_wish(&text.to_string_lossy())),
             cert_path: set("DOCKER_CERT_PATH").map(PathBuf::from),
             docker_config: set("DOCKER_CONFIG").map(PathBuf::from),
         }

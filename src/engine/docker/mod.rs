@@ -33,7 +33,7 @@ mod transfer;
 mod wait;
 mod witness;
 
-pub use access::{Access, DEFAULT_HOST};
+pub use access::{Access, DEFAULT_HOST, is_wish};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

@@ -91,7 +91,9 @@ async fn act(engine: &Session, step: &Step, progress: &Progress<'_>) -> Result<(
         Step::CreateNetwork { name, spec, labels } => {
             create_network(engine, &what, name, &fields::network_body(name, spec, labels)).await
         }
-        Step::RemoveNetwork(network) => gone(docker.remove_network(segment(network)?).await),
+        Step::RemoveNetwork(network) | Step::RemoveTrial(network) => {
+            gone(docker.remove_network(segment(network)?).await)
+        }
         Step::CreateVolume { name, spec, labels } => {
             let docker = engine.sending(&fields::volume_body(name, spec, labels));
             done(docker.create_volume(VolumeCreateRequest::default()).await.map(|_| ()))

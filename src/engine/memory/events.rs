@@ -54,7 +54,9 @@ impl Inner {
 /// What is told of a step that is done to a thing without labels in its events.
 fn untold(step: &Step) -> Option<Touch> {
     let (kind, id, manner) = match step {
-        Step::RemoveNetwork(network) => (Kind::Network, network.as_str(), Manner::Remove),
+        Step::RemoveNetwork(network) | Step::RemoveTrial(network) => {
+            (Kind::Network, network.as_str(), Manner::Remove)
+        }
         Step::Untag { image, .. } => (Kind::Image, image.as_str(), Manner::Untag),
         _ => return None,
     };

@@ -102,7 +102,7 @@ impl World {
             | Step::Tag { .. }
             | Step::Untag { .. } => self.act_on_image(step),
             Step::CreateNetwork { name, spec, labels } => self.create_network(name, spec, labels),
-            Step::RemoveNetwork(network) => self.remove_network(network),
+            Step::RemoveNetwork(network) | Step::RemoveTrial(network) => self.remove_network(network),
             Step::CreateVolume { name, spec, labels } => {
                 self.add_volume(name.as_str(), spec, labels);
                 Ok(())

@@ -11,15 +11,11 @@ impl Builder<'_> {
     /// Makes a network beside another one and removes it again, after the nodes `before`: for what an engine does not make
     /// nothing is taken apart. The nodes after which that is known.
     fn try_network(&mut self, id: &ResourceId, trial: &Trial, before: Vec<usize>) -> Vec<usize> {
-        let Trial { name, spec, leftover } = trial;
-        let mut needs = before;
-        if let Some(left) = leftover {
-            needs = vec![self.push(id, Step::RemoveNetwork(left.as_str().to_owned()), needs)];
-        }
+        let Trial { name, spec } = trial;
         // Were it left, it would be one that no manifest describes.
         let make = self.create_network(&ResourceId::new(Kind::Network, name.clone()), spec);
-        let made = self.push(id, make, needs);
-        vec![self.push(id, Step::RemoveNetwork(name.as_str().to_owned()), vec![made])]
+        let made = self.push(id, make, before);
+        vec![self.push(id, Step::RemoveTrial(name.as_str().to_owned()), vec![made])]
     }
 
     /// Takes the members off a network, makes it anew and joins them again. Until it is there, every failure brings the old one

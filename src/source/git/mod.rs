@@ -60,7 +60,7 @@ pub struct Terms {
     pub directory: SubDirectory,
     /// Who may sign, in the form of `ssh-keygen`'s allowed signers; `None` if unsigned commits run, too.
     pub allowed_signers: Option<PathBuf>,
-    /// Whether a commit may run that does not descend from the running one.
+    /// Whether a commit may run that does not descend from the one that ran last.
     pub rewritten_history: bool,
 }
 
@@ -340,9 +340,15 @@ impl Checkouts {
 
     /// Why a commit may not run for the sake of what runs.
     fn rewritten(&self, git: &Git, head: &Commit) -> Result<Option<String>, GitError> {
-        let Some(Ran { origin, commit: ran }) = Ran::read(&self.place)? else { return Ok(None) };
+        if self.terms.rewritten_history {
+            return Ok(None);
+        }
+        let runs = || Some(Ran { origin: self.origin(), commit: self.running_id()? });
+        let Some(Ran { origin, commit: ran }) = Ran::read(&self.place)?.or_else(runs) else {
+            return Ok(None);
+        };
         // Another repository, or another branch, is the operator's word.
-        if self.terms.rewritten_history || origin != self.origin() {
+        if origin != self.origin() {
             return Ok(None);
         }
         let answer = git.inside(&["merge-base", "--is-ancestor", &ran, &head.commit])?;

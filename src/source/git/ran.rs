@@ -34,7 +34,7 @@ impl Ran {
         let damaged = || {
             io::Error::new(
                 io::ErrorKind::InvalidData,
-                "it does not name the commit that ran last; remove it to let any run",
+                "it does not name the commit that ran last; --allow-rewritten-history lets any run",
             )
         };
         let (commit, origin) = ran.ok_or_else(|| GitError::on_disk(&file, &damaged()))?;

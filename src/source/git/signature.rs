@@ -6,8 +6,9 @@ use std::path::Path;
 use super::GitError;
 use super::command::{Git, said};
 
-/// The headers that hold a commit's signature (gitformat-signature(5)).
-const HEADERS: [&str; 2] = ["gpgsig ", "gpgsig-sha256 "];
+/// The header that holds a commit's signature, by the length of ids: that of another hash is not looked at
+/// (gitformat-signature(5)).
+const HEADERS: [(usize, &str); 2] = [(40, "gpgsig "), (64, "gpgsig-sha256 ")];
 /// How a signature by ssh begins.
 const SSH: &str = "-----BEGIN SSH SIGNATURE-----";
 /// What ssh-keygen(1) says of a signature that it has looked at and that is not good (OpenSSH, `ssh-keygen.c`, `sshsig.c`).
@@ -22,7 +23,7 @@ const BLIND: &str = "Unable to open allowed keys file";
 /// If that could not be found out.
 pub(super) fn verdict(git: &Git, signers: &Path, id: &str) -> Result<Option<String>, GitError> {
     let object = git.text(&["cat-file", "commit", id])?;
-    let Some(signature) = signature(&object) else {
+    let Some(signature) = signature(&object, id) else {
         return Ok(Some("it is not signed, and requireSignedCommits is set".to_owned()));
     };
     if !signature.starts_with(SSH) {
@@ -40,10 +41,10 @@ pub(super) fn verdict(git: &Git, signers: &Path, id: &str) -> Result<Option<Stri
     Err(GitError(format!("its signature cannot be looked at: {}", said(&told))))
 }
 
-/// The signature in a commit's header; of its message nothing is believed.
-fn signature(object: &str) -> Option<&str> {
-    let mut header = object.lines().take_while(|line| !line.is_empty());
-    header.find_map(|line| HEADERS.into_iter().find_map(|name| line.strip_prefix(name)))
+/// The signature in the header of the commit with this id; of its message nothing is believed.
+fn signature<'a>(object: &'a str, id: &str) -> Option<&'a str> {
+    let (_, name) = HEADERS.into_iter().find(|(length, _)| *length == id.len())?;
+    object.lines().take_while(|line| !line.is_empty()).find_map(|line| line.strip_prefix(name))
 }
 
 /// Whether what was told of a signature that is not good is a verdict.
@@ -76,10 +77,13 @@ mod tests {
     fn a_signature_stands_in_the_header() {
         let object = |header: &str, message: &str| format!("tree 0\nauthor a\n{header}\n{message}\n");
         let armour = format!("gpgsig {SSH}\n U1NI\n -----END SSH SIGNATURE-----\n");
-        assert_eq!(signature(&object(&armour, "one")), Some(SSH));
+        let signature = |object: &str| super::signature(object, &"0".repeat(40)).map(str::to_owned);
+        assert_eq!(signature(&object(&armour, "one")).as_deref(), Some(SSH));
         assert_eq!(signature(&object("", &armour)), None);
+        // Of the other hash, git looks at none, and says nothing.
+        assert_eq!(signature(&object(&armour.replace("gpgsig", "gpgsig-sha256"), "one")), None);
         assert_eq!(
-            signature(&object("gpgsig -----BEGIN PGP SIGNATURE-----\n x\n", "")),
+            signature(&object("gpgsig -----BEGIN PGP SIGNATURE-----\n x\n", "")).as_deref(),
             Some("-----BEGIN PGP SIGNATURE-----")
         );
     }
