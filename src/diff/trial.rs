@@ -8,13 +8,15 @@ use ipnet::Ipv4Net;
 use super::{Act, Changes, NEXT_SUFFIX, Trial};
 use crate::desired::Desired;
 use crate::observed::Observed;
+use crate::resource::digest::sha256_hex;
 use crate::resource::name::{Kind, Name, ResourceId};
 use crate::resource::network::{NetworkSpec, Subnet};
 
-/// Ranges of addresses that are documents' alone (RFC 5737).
-const NOBODYS: [&str; 3] = ["192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24"];
-/// The length of the prefix of a part of them: few addresses, and more than a driver keeps for itself.
+/// Addresses that are for measuring in laboratories alone (RFC 2544, appendix C.2.2).
+const NOBODYS: &str = "198.18.0.0/15";
+/// The length of the prefix of a part of them: few addresses, and more than a driver keeps for itself. How many parts there are.
 const PREFIX: u8 = 29;
+const PARTS: usize = 1 << 14;
 
 /// How many names there are for a trial: what is left of one that was cut off is removed as what no manifest describes, and
 /// the next one has another name meanwhile.
@@ -45,7 +47,7 @@ pub(super) fn trial(
     tried.options.0.retain(|option, value| was.options.0.get(option) != Some(value));
     // Whoever else gives out addresses knows which.
     if tried.ipam.driver.as_deref().is_none_or(|driver| driver == "default") {
-        tried.subnets.extend(free(observed, changes));
+        tried.subnets.extend(free(&name, observed, changes));
     }
     Some(Box::new(Trial { name, spec: tried }))
 }
@@ -71,10 +73,15 @@ fn trials(changes: &Changes) -> impl Iterator<Item = &Trial> {
     })
 }
 
-/// Addresses that nobody has, another trial neither.
-fn free(observed: &Observed, changes: &Changes) -> Option<Subnet> {
+/// Addresses that nobody has, another trial neither. Other Invigils on the engine may be trying at this moment: which part is
+/// looked at first hangs on the name.
+fn free(name: &Name, observed: &Observed, changes: &Changes) -> Option<Subnet> {
     let parts =
-        NOBODYS.iter().filter_map(|range| range.parse::<Ipv4Net>().ok()?.subnets(PREFIX).ok()).flatten();
+        || NOBODYS.parse::<Ipv4Net>().ok().and_then(|all| all.subnets(PREFIX).ok()).into_iter().flatten();
+    let digits = sha256_hex(name.as_str().as_bytes());
+    let first =
+        digits.get(..8).and_then(|digits| usize::from_str_radix(digits, 16).ok()).unwrap_or_default() % PARTS;
+    let parts = parts().skip(first).chain(parts().take(first));
     let mut subnets = parts.map(|part| Subnet {
         subnet: part.to_string(),
         gateway: None,
@@ -135,7 +142,7 @@ mod tests {
         assert_eq!(trial.name.as_str(), "exam.invigil-next");
         assert_eq!(
             trial.spec,
-            spec("{driver: macvlan, options: {mode: b}, subnets: [{subnet: 192.0.2.0/29}]}")
+            spec("{driver: macvlan, options: {mode: b}, subnets: [{subnet: 198.19.218.104/29}]}")
         );
         let trial = tried(was, "{ipam: {driver: other}}", Vec::new()).unwrap();
         assert_eq!(trial.spec, spec("{ipam: {driver: other}}"));
@@ -144,12 +151,12 @@ mod tests {
     #[test]
     fn a_trial_has_a_name_and_addresses_that_nobody_has() {
         let there = vec![
-            network('a', "lab", spec("{subnets: [{subnet: 192.0.2.0/28}]}")),
-            network('b', "exam.invigil-next", spec("{subnets: [{subnet: 192.0.2.16/29}]}")),
+            network('a', "lab", spec("{subnets: [{subnet: 198.18.53.80/28}]}")),
+            network('b', "exam.invigil-next", spec("{subnets: [{subnet: 198.18.53.96/29}]}")),
             network('c', "exam.invigil-next2", NetworkSpec::default()),
         ];
         let trial = tried("{}", "{driver: macvlan}", there).unwrap();
-        assert_eq!(trial.spec.subnets[0].subnet, "192.0.2.24/29");
+        assert_eq!(trial.spec.subnets[0].subnet, "198.18.53.104/29");
         assert_eq!(trial.name.as_str(), "exam.invigil-next4", "a manifest gives the third one");
     }
 }
