@@ -1,6 +1,6 @@
 //! The daemon's log, where nobody takes it.
 
-use std::io::Read;
+use std::io::{PipeReader, PipeWriter, Read};
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -11,16 +11,22 @@ use crate::support::{Host, docker, sleeper};
 /// What a pipe holds (pipe(7)).
 const PIPE: usize = 1 << 16;
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_log_that_nobody_reads_holds_up_nothing_and_is_there_for_who_reads_it_late() {
-    let host = Host::new("log").await;
-    host.container("c", &sleeper(""));
-    let (mut read, write) = std::io::pipe().expect("a pipe");
+/// A pipe that takes nothing more until somebody reads.
+fn full_pipe() -> (PipeReader, PipeWriter) {
+    let (read, write) = std::io::pipe().expect("a pipe");
     let full = Command::new("head")
         .args(["-c", &PIPE.to_string(), "/dev/zero"])
         .stdout(write.try_clone().expect("the same pipe"))
         .status();
     assert!(full.expect("head").success());
+    (read, write)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_nobody_reads_holds_up_nothing_and_is_there_for_who_reads_it_late() {
+    let host = Host::new("log").await;
+    host.container("c", &sleeper(""));
+    let (mut read, write) = full_pipe();
     let daemon = Daemon::start_unheard(&host, Stdio::from(write));
     daemon.until("it runs", || running(&host, "c"));
     docker(&["rm", "-f", &host.name("c")]);
@@ -54,12 +60,7 @@ async fn a_log_that_nobody_reads_holds_up_nothing_and_is_there_for_who_reads_it_
 #[tokio::test]
 async fn who_ends_does_not_wait_for_who_reads_no_log() {
     let host = Host::new("log-end").await;
-    let (_read, write) = std::io::pipe().expect("a pipe");
-    let full = Command::new("head")
-        .args(["-c", &PIPE.to_string(), "/dev/zero"])
-        .stdout(write.try_clone().expect("the same pipe"))
-        .status();
-    assert!(full.expect("head").success());
+    let (_read, write) = full_pipe();
     let daemon = Daemon::start_unheard(&host, Stdio::from(write));
     host.container("c", &sleeper(""));
     daemon.until("it runs", || running(&host, "c"));
