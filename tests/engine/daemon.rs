@@ -115,7 +115,11 @@ impl Daemon {
     /// program for a moment.
     pub fn ends(mut self) {
         self.signal("-TERM");
-        self.child.wait().expect("it can be waited for");
+        let begun = Instant::now();
+        while self.child.try_wait().expect("it can be waited for").is_none() {
+            assert!(begun.elapsed() < PATIENCE, "it does not end in {PATIENCE:?}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// Waits until `holds`.
