@@ -240,7 +240,7 @@ pub struct Member {
 }
 
 /// A container that is there.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Old {
     /// Its id.
     pub id: EngineId,
@@ -258,6 +258,10 @@ pub struct Old {
     pub state: Option<State>,
     /// Why it is not started as it is, should it be down: somebody holds a port of its, or a source of its binds is not there.
     pub hindered: Option<String>,
+    /// The containers whose namespaces it shares.
+    pub shares: BTreeSet<ResourceId>,
+    /// What it needs as it is, should it go on as nothing can take its place: one of those was started since.
+    pub follow: Vec<Operation>,
 }
 
 impl Old {
@@ -284,6 +288,8 @@ impl Old {
             collect: Vec::new(),
             state: None,
             hindered: None,
+            shares: BTreeSet::new(),
+            follow: Vec::new(),
         }
     }
 }
@@ -298,7 +304,7 @@ pub struct Collection {
 }
 
 /// What goes only when its successor has proved itself (law 7).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Predecessor {
     /// The container.
     pub container: Old,
@@ -411,6 +417,24 @@ impl Act {
     /// Nothing can be done, nor was anything begun.
     pub fn blocked(why: impl Into<String>) -> Self {
         Self::Block { why: why.into(), instead_of: None }
+    }
+
+    /// What a replacement, be it one that cannot be made, takes the place of.
+    pub fn predecessor(&self) -> Option<&Old> {
+        match self {
+            Self::Replace { old, .. } => Some(old),
+            Self::Block { instead_of: Some(act), .. } => act.predecessor(),
+            _ => None,
+        }
+    }
+
+    /// The same, to be told more of it.
+    pub(super) fn predecessor_mut(&mut self) -> Option<&mut Old> {
+        match self {
+            Self::Replace { old, .. } => Some(old),
+            Self::Block { instead_of: Some(act), .. } => act.predecessor_mut(),
+            _ => None,
+        }
     }
 
     /// Whether what it is to take the place of is down, be it that another try of the same stopped it.

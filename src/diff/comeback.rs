@@ -1,7 +1,7 @@
 //! What is down while its successor may have to wait. In: changes. Out: the same, with what stands in the way of starting it
 //! again as it was.
 
-use super::{Act, Changes, Old, port, preflight};
+use super::{Act, Changes, port, preflight};
 use crate::desired::Desired;
 use crate::observed::Observed;
 use crate::resource::container::ContainerSpec;
@@ -9,29 +9,20 @@ use crate::resource::name::{Kind, ResourceId};
 use crate::resource::port::{PortMapping, PublishedPort};
 
 pub(super) fn diff(desired: &Desired, observed: &Observed, changes: &mut Changes) {
-    let is_down = |act: &mut Act| predecessor(act).is_some_and(|old| !old.up);
+    let is_down = |act: &Act| act.predecessor().is_some_and(|old| !old.up);
     let containers = (0..changes.changes.len()).filter(|at| changes.changes[*at].id.kind == Kind::Container);
     for at in containers.collect::<Vec<_>>() {
-        if !is_down(&mut changes.changes[at].act) {
+        if !is_down(&changes.changes[at].act) {
             continue;
         }
         let id = changes.changes[at].id.clone();
-        let Some(old) = predecessor(&mut changes.changes[at].act).map(|old| old.id.clone()) else { continue };
+        let Some(old) = changes.changes[at].act.predecessor().map(|old| old.id.clone()) else { continue };
         let there = observed.containers.iter().find(|one| one.id == old);
         let spec = there.and_then(|one| one.managed.as_ref()?.created.as_ref());
         let why = spec.and_then(|spec| hindrance(&id, spec, desired, observed, changes));
-        if let Some(old) = predecessor(&mut changes.changes[at].act) {
+        if let Some(old) = changes.changes[at].act.predecessor_mut() {
             old.hindered = old.hindered.take().or(why);
         }
-    }
-}
-
-/// What a replacement, be it one that cannot be made, takes the place of.
-fn predecessor(act: &mut Act) -> Option<&mut Old> {
-    match act {
-        Act::Replace { old, .. } => Some(old),
-        Act::Block { instead_of: Some(act), .. } => predecessor(act),
-        _ => None,
     }
 }
 

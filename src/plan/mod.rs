@@ -191,6 +191,15 @@ fn has(change: &Change, need: &Need, runs_on: &BTreeSet<&ResourceId>) -> bool {
     is_there && (need.id.kind != Kind::Container || (only_has_to_run && runs_on.contains(&need.id)))
 }
 
+/// Who is in a namespace of a container that another takes the place of: where they cannot follow it, it would cut them off.
+fn sharers<'a>(change: &'a Change, changes: &'a [Change]) -> impl Iterator<Item = &'a ResourceId> {
+    let stops = matches!(&change.act, Act::Replace { old, .. } if old.up);
+    let is_in_it = |other: &&Change| {
+        other.act.predecessor().is_some_and(|old| old.up && old.shares.contains(&change.id))
+    };
+    changes.iter().filter(move |_| stops).filter(is_in_it).map(|other| &other.id)
+}
+
 /// The changes that are not tried: held ones, and those that need a held or blocked one.
 fn waiting(changes: &[Change], held: &BTreeMap<ResourceId, String>) -> BTreeMap<ResourceId, String> {
     let mut waiting: BTreeMap<ResourceId, String> = changes
@@ -214,10 +223,14 @@ fn waiting(changes: &[Change], held: &BTreeMap<ResourceId, String>) -> BTreeMap<
         for change in
             changes.iter().filter(|change| !matches!(change.act, Act::Block { .. } | Act::Untag { .. }))
         {
+            let stays = |id: &ResourceId, waiting: &BTreeMap<ResourceId, String>| {
+                blocked.contains(id) || waits(id, waiting)
+            };
             let mut needs = change.needs.iter().filter(|need| !has(change, need, &runs_on));
-            let cause = needs.find(|need| blocked.contains(&need.id) || waits(&need.id, &waiting));
+            let cause = needs.find(|need| stays(&need.id, &waiting)).map(|need| &need.id);
+            let cause = cause.or_else(|| sharers(change, changes).find(|id| stays(id, &waiting)));
             if let Some(cause) = cause.filter(|_| !waiting.contains_key(&change.id)) {
-                waiting.insert(change.id.clone(), format!("waits for {}", cause.id));
+                waiting.insert(change.id.clone(), format!("waits for {cause}"));
             }
         }
         if waiting.len() == before {

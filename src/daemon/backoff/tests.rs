@@ -299,17 +299,7 @@ fn law_7_what_was_interrupted_is_told_as_long_as_its_successor_is_held() {
 #[test]
 fn a_container_that_could_not_be_stopped_is_tried_again_when_it_was_said() {
     let mut scene = Scene::new();
-    let id = "a".repeat(64).parse().unwrap();
-    let container = Old {
-        id,
-        name: "web".to_owned(),
-        up: true,
-        is_ours: true,
-        is_found_by_name: false,
-        collect: Vec::new(),
-        state: None,
-        hindered: None,
-    };
+    let container = Old::named("web", true);
     let operations = vec![Operation::Stop];
     let stop = change(Act::Alter { container, operations, leftovers: Vec::new(), predecessor: None });
     let plan = Plan { changes: vec![stop.clone()], ..Plan::default() };

@@ -20,10 +20,12 @@ use self::files::{FileChanges, collected, collections};
 use self::image::{image_difference, is_checked};
 use self::names::Claim;
 pub use self::names::{ASIDE_SUFFIX, is_in_replacement};
-use self::namespace::{let_leavers_go_first, namespace_differences, owners_first};
+use self::namespace::{
+    let_leavers_go_first, namespace_differences, owners_first, shared_live, wait_for_who_stays,
+};
 use self::operations::operations;
 use self::remembered::{last_state, remembered, turned};
-use self::renewal::{Renewal, applied};
+use self::renewal::{Renewal, applied, follow};
 use self::standing::Standing;
 use self::takeover::take_over;
 pub use self::takeover::taken_over;
@@ -72,6 +74,7 @@ pub(super) fn diff(desired: &Desired, observed: &Observed, images: &Images<'_>, 
         }
     }
     let_leavers_go_first(observed, changes);
+    wait_for_who_stays(observed, changes);
 }
 
 impl Old {
@@ -96,6 +99,8 @@ impl Old {
             collect: collections(name, container, wanted.map(|wanted| &wanted.spec)),
             state: container.managed.as_deref().and_then(state),
             hindered: container.managed.as_deref().and_then(never_again).map(|_| NO_MORE.to_owned()),
+            shares: container.managed.as_deref().map(shared_live).unwrap_or_default(),
+            follow: Vec::new(),
         }
     }
 }
@@ -172,6 +177,7 @@ fn diff_one(
         || differences.iter().any(|difference| !is_in_place(difference, observed))
     {
         let mut old = Old::new(name, container, Some(wanted), observed);
+        old.follow = follow((container, managed), &was, standing);
         if steps_aside {
             return step_aside(id, &container.name, old, leftovers, changes);
         }

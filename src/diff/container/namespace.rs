@@ -7,7 +7,7 @@ use super::super::{Act, Change, Changes, Told, told};
 use super::standing::Standing;
 use crate::desired::DesiredContainer;
 use crate::fields::Difference;
-use crate::observed::{Managed, Observed, StartedAt};
+use crate::observed::{Applied, Managed, Observed, StartedAt};
 use crate::resource::name::{Kind, Name, ResourceId};
 
 /// The containers, each after those that it is made for: it has to follow them.
@@ -62,7 +62,6 @@ pub(super) fn let_leavers_go_first(observed: &Observed, changes: &mut Changes) {
     managed.sort_by_key(|managed| &managed.resource);
     for managed in managed {
         for shared in shared_live(managed) {
-            let shared = ResourceId::new(Kind::Container, shared);
             let leaver = ResourceId::new(Kind::Container, managed.resource.clone());
             let goes = |change: &Change| {
                 change.id == shared && matches!(change.act, Act::Remove(_) | Act::Replace { .. })
@@ -75,16 +74,44 @@ pub(super) fn let_leavers_go_first(observed: &Observed, changes: &mut Changes) {
     }
 }
 
-/// When the program of a container was started whose namespaces others share.
-pub(super) fn shared_started(owner: &Name, standing: &Standing<'_>) -> Option<StartedAt> {
+/// Who is in a namespace of a container and is left as it is, as its manifest is wrong or its removal is withheld, would be cut off
+/// were that one made anew.
+pub(super) fn wait_for_who_stays(observed: &Observed, changes: &mut Changes) {
+    let managed = observed.containers.iter().filter(|container| container.status.is_up());
+    for sharer in managed.filter_map(|container| container.managed.as_deref()) {
+        let id = ResourceId::new(Kind::Container, sharer.resource.clone());
+        let shared = shared_live(sharer);
+        if shared.is_empty() || changes.changes.iter().any(|change| change.id == id) {
+            continue;
+        }
+        let is_cut_off = |change: &&Change| {
+            shared.contains(&change.id) && matches!(&change.act, Act::Replace { old, .. } if old.up)
+        };
+        let cut_off: Vec<ResourceId> =
+            changes.changes.iter().filter(is_cut_off).map(|change| change.id.clone()).collect();
+        let why = format!("waits for {id}, which is left as it is");
+        changes.waiting.extend(cut_off.into_iter().map(|owner| (owner, why.clone())));
+    }
+}
+
+/// When a container's program was started, if that was after the one had been that shares its namespaces: that one is left with
+/// what they were before, unless it was restarted for it.
+pub(super) fn started_since(
+    owner: &Name,
+    sharer: &Managed,
+    was: &Applied,
+    standing: &Standing<'_>,
+) -> Option<StartedAt> {
     let (container, managed) = standing.live(owner).next()?;
-    managed.started.filter(|_| container.status.is_up())
+    let since = managed.started.filter(|_| container.status.is_up());
+    since.filter(|_| since > sharer.started && since != was.followed)
 }
 
 /// The containers whose namespaces a live one shares.
-fn shared_live(managed: &Managed) -> BTreeSet<Name> {
+pub(super) fn shared_live(managed: &Managed) -> BTreeSet<ResourceId> {
     let modes = ["networkMode", "ipcMode", "pidMode"]
         .into_iter()
         .filter_map(|field| managed.live.get(field)?.as_str());
-    modes.filter_map(|mode| mode.strip_prefix("container:")?.parse().ok()).collect()
+    let owners = modes.filter_map(|mode| mode.strip_prefix("container:")?.parse().ok());
+    owners.map(|owner| ResourceId::new(Kind::Container, owner)).collect()
 }

@@ -4,7 +4,7 @@
 
 use super::super::{Act, Changes, Collection, Operation, Told, told};
 use super::files::{FileChanges, collected, collections, digests};
-use super::namespace::shared_started;
+use super::namespace::{shared_live, started_since};
 use super::standing::Standing;
 use crate::desired::DesiredContainer;
 use crate::observed::{Applied, LiveStatus, Managed, Observed, ObservedContainer};
@@ -98,11 +98,8 @@ impl Renewal {
             let now = if restarts(owner, changes) {
                 "which is restarted"
             } else {
-                let since = shared_started(owner, standing);
-                if since.is_none() || since <= managed.started || since == was.followed {
-                    continue;
-                }
-                self.record.get_or_insert_with(|| was.clone()).followed = since;
+                let Some(since) = started_since(owner, managed, was, standing) else { continue };
+                self.record.get_or_insert_with(|| was.clone()).followed = Some(since);
                 "which was started since"
             };
             self.restart = true;
@@ -126,8 +123,7 @@ impl Renewal {
         let restart = match (state, status) {
             _ if !self.restart || starts || is_to_rest => Vec::new(),
             (State::Completed, LiveStatus::Exited(_)) => vec![Operation::Start],
-            (_, LiveStatus::Paused) => vec![Operation::Unpause, Operation::Restart],
-            _ => vec![Operation::Restart],
+            _ => restart(status),
         };
         let is_restarted = !restart.is_empty();
         let is_unpaused = |step: &Operation| is_restarted && *step == Operation::Unpause;
@@ -160,6 +156,29 @@ impl Renewal {
             .collect();
         signals.into_iter().cloned().map(Operation::Signal).collect()
     }
+}
+
+/// What a container needs as it is, whatever is to take its place: one whose namespace it shares was started since.
+pub(super) fn follow(
+    (container, managed): (&ObservedContainer, &Managed),
+    was: &Applied,
+    standing: &Standing<'_>,
+) -> Vec<Operation> {
+    let shared = shared_live(managed);
+    let since = shared.iter().filter_map(|owner| started_since(&owner.name, managed, was, standing)).max();
+    if since.is_none() || !container.status.is_up() {
+        return Vec::new();
+    }
+    let record = Applied { followed: since, restart_after: managed.started, ..was.clone() };
+    let pause = (container.status == LiveStatus::Paused).then_some(Operation::Pause);
+    let restart = restart(container.status);
+    std::iter::once(Operation::Record(Box::new(record))).chain(restart).chain(pause).collect()
+}
+
+/// The calls that restart a program that is there.
+fn restart(status: LiveStatus) -> Vec<Operation> {
+    let frozen = (status == LiveStatus::Paused).then_some(Operation::Unpause);
+    frozen.into_iter().chain([Operation::Restart]).collect()
 }
 
 /// What was done to a container: as it is remembered, else as it was created.

@@ -146,32 +146,7 @@ impl Builder<'_> {
         let taken: Vec<Need> = change.needs.iter().filter(is_taken).cloned().collect();
         let mut taken = self.ready_nodes(&taken);
         for operation in operations {
-            let step = match operation {
-                Operation::Rename => Step::Rename { container: target.clone(), to: id.name.to_string() },
-                Operation::StepAside => continue,
-                Operation::Update(body) => Step::Update { container: target.clone(), body: body.clone() },
-                Operation::Connect { network, endpoint } => Step::Connect {
-                    container: target.clone(),
-                    network: network.clone(),
-                    endpoint: endpoint.clone(),
-                },
-                Operation::Disconnect { network } => {
-                    Step::Disconnect { container: target.clone(), network: network.clone() }
-                }
-                Operation::Put(files) => Step::Put { container: target.clone(), files: files.clone() },
-                Operation::Collect(one) => collect(&target, one),
-                Operation::Signal(signal) => {
-                    Step::Signal { container: target.clone(), signal: signal.clone() }
-                }
-                Operation::Record(applied) => {
-                    Step::Record { container: target.clone(), applied: applied.clone() }
-                }
-                Operation::Restart => Step::Restart(target.clone()),
-                Operation::Pause => Step::Pause(target.clone()),
-                Operation::Unpause => Step::Unpause(target.clone()),
-                Operation::Start => Step::Start(target.clone()),
-                Operation::Stop => Step::Stop(target.clone()),
-            };
+            let Some(step) = step(operation, id, &target) else { continue };
             // A snapshot is of the container as it was before.
             let mut needs: Vec<usize> = std::mem::take(&mut taken);
             needs.extend(last);
@@ -250,6 +225,29 @@ impl Builder<'_> {
         }
         self.push(id, Step::RemoveContainer(target.to_owned()), needs)
     }
+}
+
+/// The call that an operation on a container of a resource is; stepping aside was made by then.
+pub(super) fn step(operation: &Operation, id: &ResourceId, container: &str) -> Option<Step> {
+    let container = container.to_owned();
+    Some(match operation {
+        Operation::StepAside => return None,
+        Operation::Rename => Step::Rename { container, to: id.name.to_string() },
+        Operation::Update(body) => Step::Update { container, body: body.clone() },
+        Operation::Connect { network, endpoint } => {
+            Step::Connect { container, network: network.clone(), endpoint: endpoint.clone() }
+        }
+        Operation::Disconnect { network } => Step::Disconnect { container, network: network.clone() },
+        Operation::Put(files) => Step::Put { container, files: files.clone() },
+        Operation::Collect(one) => collect(&container, one),
+        Operation::Signal(signal) => Step::Signal { container, signal: signal.clone() },
+        Operation::Record(applied) => Step::Record { container, applied: applied.clone() },
+        Operation::Restart => Step::Restart(container),
+        Operation::Pause => Step::Pause(container),
+        Operation::Unpause => Step::Unpause(container),
+        Operation::Start => Step::Start(container),
+        Operation::Stop => Step::Stop(container),
+    })
 }
 
 fn collect(container: &str, collection: &Collection) -> Step {

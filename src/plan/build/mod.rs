@@ -40,6 +40,7 @@ pub(super) fn nodes<'a>(
         pulls: BTreeMap::new(),
         awaited: BTreeMap::new(),
         aside: Vec::new(),
+        anew: BTreeMap::new(),
         snapshots: changes
             .iter()
             .filter(|change| is_snapshot(&change.act))
@@ -134,6 +135,16 @@ struct Builder<'a> {
     aside: Vec<usize>,
     /// What is taken of containers.
     snapshots: BTreeSet<&'a ResourceId>,
+    /// The containers that a failed replacement may have started again as they were.
+    anew: BTreeMap<ResourceId, StartedAnew>,
+}
+
+/// When a container's program is started again though nothing takes its place.
+struct StartedAnew {
+    /// The nodes of which one has failed then.
+    instead: BTreeSet<usize>,
+    /// The nodes after which it is up, beside that failure's own rescue.
+    after: Vec<usize>,
 }
 
 impl Builder<'_> {
