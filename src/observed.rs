@@ -69,9 +69,13 @@ pub struct Applied {
     /// Whether what a job leaves was taken out of it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub collected: bool,
-    /// When the program had been started whose namespace it shares, and for which it was last restarted.
+    /// When the programs had been started whose namespaces it shares, those that it has by now or is restarted for.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub followed: BTreeMap<Name, StartedAt>,
+    /// When its own had been started by then. As long as the engine still says so, whose program was started at any other
+    /// moment was started since, however the clock was set.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub followed: Option<StartedAt>,
+    pub followed_at: Option<StartedAt>,
     /// Which resource it became, where its label says which it was made as.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub became: Option<Name>,

@@ -97,8 +97,9 @@ impl Records {
         let turn = move |containers: &mut BTreeMap<EngineId, Applied>| {
             let before = containers.clone();
             for (id, applied) in turned {
-                let state = applied.state;
-                containers.entry(id).or_insert(applied).state = state;
+                let Applied { state, followed, followed_at, .. } = applied.clone();
+                let record = containers.entry(id).or_insert(applied);
+                (record.state, record.followed, record.followed_at) = (state, followed, followed_at);
             }
             *containers != before
         };

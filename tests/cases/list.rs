@@ -258,6 +258,7 @@ cases!(
     restart_token_of_a_paused_container_pauses_it_again,
     restart_token_of_a_stopped_container_starts_it_once,
     restart_token_runs_a_job_again,
+    restarted_by_hand_after_the_clock_went_back_restarts_what_shares_its_network,
     restarted_by_hand_restarts_what_shares_its_network,
     restarted_container_restarts_what_shares_its_network,
     snapshot_of_a_container_that_is_yet_to_be_made_comes_after_it,

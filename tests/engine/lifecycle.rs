@@ -88,26 +88,6 @@ async fn names_that_were_exchanged_are_given_back_and_nothing_restarts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whose_network_is_shared_gets_its_name_back_and_who_shares_it_goes_on() {
-    let host = Host::new("sharer").await;
-    host.container("a", &sleeper(""));
-    host.container("b", &sleeper(&format!(", networkMode: 'container:{}'", host.name("a"))));
-    host.apply().await;
-    let started = |name: &str| host.inspect(name, "{{.Id}} {{.State.StartedAt}}");
-    let before = (started("a"), started("b"));
-    docker(&["rename", &host.name("a"), &host.name("x")]);
-    let renamed = "container/@a  update in place\n  name   @x -> @a\n\nPlan: 1 to update; 1 unchanged.\n";
-    assert_eq!(host.apply().await, renamed);
-    docker(&["rename", &host.name("a"), &host.name("x")]);
-    docker(&["rename", &host.name("b"), &host.name("a")]);
-    docker(&["rename", &host.name("x"), &host.name("b")]);
-    let exchanged = "container/@a  update in place\n  name   @b -> @a\n\
-                     container/@b  update in place\n  name   @a -> @b\n\nPlan: 2 to update; 0 unchanged.\n";
-    assert_eq!(host.apply().await, exchanged);
-    assert_eq!((started("a"), started("b")), before);
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn states_are_kept() {
     let host = Host::new("state").await;
     host.container("r", &sleeper(""));
@@ -143,40 +123,6 @@ async fn a_paused_container_is_kept_paused() {
         "container/@p  start\n  state   paused -> running\n\nPlan: 1 to start; 0 unchanged.\n"
     );
     assert_eq!(host.inspect("p", "{{.Id}} {{.State.StartedAt}}"), started);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_restart_token_restarts_once_and_so_does_what_shares_the_network() {
-    let host = Host::new("token").await;
-    let sidecar = sleeper(&format!(", networkMode: 'container:{}'", host.name("app")));
-    host.container("app", &sleeper(", restartToken: '1'"));
-    host.container("sidecar", &sidecar);
-    host.apply().await;
-    let of = |name: &str| host.inspect(name, "{{.Id}} {{.State.StartedAt}}");
-    let (app, side) = (of("app"), of("sidecar"));
-    host.container("app", &sleeper(", restartToken: '2'"));
-    let plan = host.apply().await;
-    assert_eq!(
-        plan,
-        "container/@app  restart\n  restartToken   1 -> 2\ncontainer/@sidecar  restart\n  networkMode   \
-         container:@app -> container:@app, which is restarted\n\nPlan: 2 to restart; 0 unchanged.\n"
-    );
-    let id = |seen: &str| seen.split(' ').next().map(str::to_owned);
-    assert_eq!((id(&of("app")), id(&of("sidecar"))), (id(&app), id(&side)));
-    assert!(of("app") != app && of("sidecar") != side);
-    // Somebody restarts it: what shared its network is alone in the old one.
-    let side = of("sidecar");
-    docker(&["restart", "-t", "0", &host.name("app")]);
-    assert_eq!(
-        host.apply().await,
-        "container/@sidecar  restart\n  networkMode   container:@app -> container:@app, which was started since\n\n\
-         Plan: 1 to restart; 1 unchanged.\n"
-    );
-    assert_ne!(of("sidecar"), side);
-    assert_eq!(
-        docker(&["exec", &host.name("sidecar"), "ls", "/sys/class/net"]),
-        docker(&["exec", &host.name("app"), "ls", "/sys/class/net"])
-    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -551,31 +497,6 @@ async fn law_7_a_predecessor_comes_back_when_its_successor_cannot_start() {
             docker(&["ps", "-a", "--format", "{{.Names}}", "--filter", &format!("name={}", host.prefix)]);
         assert_eq!(all, host.name("c"), "nothing is left behind");
     }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_shared_network_namespace_is_seen_as_it_is() {
-    let host = Host::new("share").await;
-    host.container("a", &sleeper(""));
-    host.container("b", &sleeper(&format!(", networkMode: 'container:{}'", host.name("a"))));
-    host.apply().await;
-    assert_eq!(
-        host.inspect("b", "{{.HostConfig.NetworkMode}}"),
-        format!("container:{}", host.inspect("a", "{{.Id}}"))
-    );
-
-    // Podman does not list whose network a container shares.
-    if is_podman() {
-        return;
-    }
-    // Nobody restarts somebody else's program, which has to be told.
-    let (spy, owner) = (host.name("spy"), format!("container:{}", host.name("a")));
-    docker(&["run", "-d", "--name", &spy, "--network", &owner, BUSYBOX, "sleep", "1000"]);
-    host.container("a", &sleeper(", env: {A: '1'}"));
-    let told = "container/@spy, which Invigil did not make, shares the network of container/@a, and is left without one";
-    assert!(host.plan().await.contains(told), "{}", host.plan().await);
-    docker(&["rm", "-f", &spy]);
-    assert!(!host.plan().await.contains(told));
 }
 
 #[tokio::test(flavor = "multi_thread")]

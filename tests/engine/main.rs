@@ -22,6 +22,7 @@ mod journal;
 mod lifecycle;
 mod log;
 mod lost;
+mod namespaces;
 mod notifications;
 mod on_base;
 mod operations;

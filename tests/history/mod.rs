@@ -231,6 +231,7 @@ fn happen(engine: &MemoryEngine, line: &str, directory: &Path) {
             let (ip, port) = (ip.parse().expect("an address"), port.parse().expect("a port"));
             host.ports.get_or_insert_default().push(HeldPort { ip, port, protocol: Protocol::Tcp });
         }),
+        ["host", "turns", "its", "clock", "back"] => engine.turn_clock_back(),
         ["host", "runs", platform] => engine.runs(platform.parse().expect("a platform")),
         ["host", "suspended", why @ ..] => engine.on_host(|host| host.suspended = Some(why.join(" "))),
         ["host", "lacks", path] => engine.on_host(|host| {
@@ -255,7 +256,19 @@ fn happen(engine: &MemoryEngine, line: &str, directory: &Path) {
 fn apply(engine: &MemoryEngine, manifests: &Path, server: &str) -> Outcomes {
     let wanted = read(manifests, server);
     assert!(!wanted.has_errors(), "{:?}", wanted.diagnostics);
-    carry_out(engine, &plan(engine, &wanted, &BTreeMap::new(), Budget::default()))
+    let outcomes = carry_out(engine, &plan(engine, &wanted, &BTreeMap::new(), Budget::default()));
+    if outcomes.is_success() {
+        remember(engine, plan(engine, &wanted, &BTreeMap::new(), Budget::default()));
+    }
+    outcomes
+}
+
+/// As a pass does that has nothing else to do.
+fn remember(engine: &MemoryEngine, plan: Plan) {
+    for (container, applied) in plan.turned.into_values() {
+        let step = Step::Record { container: container.as_str().to_owned(), applied: Box::new(applied) };
+        engine.by_hand(&step).expect("remembered");
+    }
 }
 
 fn image(reference: &str) -> ImageReference {

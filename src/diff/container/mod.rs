@@ -199,7 +199,7 @@ fn diff_one(
         return changes.push(id, Act::blocked(why), reasons, Vec::new());
     }
     let (mut operations, more) = operations(name, &wanted.spec, container, &differences, renewal);
-    changes.turned.extend(turned(&id, wanted.spec.state, (container, managed), &was));
+    changes.turned.extend(turned(&id, wanted.spec.state, (container, managed), &was, standing));
     remembered(name, container, &differences, &was, desired, &mut operations);
     if steps_aside {
         operations.insert(0, Operation::StepAside);

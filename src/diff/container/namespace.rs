@@ -94,17 +94,22 @@ pub(super) fn wait_for_who_stays(observed: &Observed, changes: &mut Changes) {
     }
 }
 
-/// When a container's program was started, if that was after the one had been that shares its namespaces: that one is left with
-/// what they were before, unless it was restarted for it.
-pub(super) fn started_since(
-    owner: &Name,
-    sharer: &Managed,
-    was: &Applied,
-    standing: &Standing<'_>,
-) -> Option<StartedAt> {
-    let (container, managed) = standing.live(owner).next()?;
-    let since = managed.started.filter(|_| container.status.is_up());
-    since.filter(|_| since > sharer.started && since != was.followed)
+/// When the programs were started whose namespaces a container shares, of those that are up.
+pub(super) fn owners_started(sharer: &Managed, standing: &Standing<'_>) -> BTreeMap<Name, StartedAt> {
+    let started = |owner: ResourceId| {
+        let (container, managed) = standing.live(&owner.name).next()?;
+        Some((owner.name, managed.started.filter(|_| container.status.is_up())?))
+    };
+    shared_live(sharer).into_iter().filter_map(started).collect()
+}
+
+/// Whether a container that shares a namespace of one that was started at this moment has the one that was before.
+pub(super) fn is_left_behind(sharer: &Managed, was: &Applied, owner: &Name, started: StartedAt) -> bool {
+    match was.followed.get(owner) {
+        Some(followed) if *followed == started => false,
+        Some(_) if was.followed_at.is_some() && was.followed_at == sharer.started => true,
+        _ => Some(started) > sharer.started,
+    }
 }
 
 /// The containers whose namespaces a live one shares.

@@ -4,6 +4,8 @@
 use std::collections::BTreeSet;
 
 use super::super::Operation;
+use super::namespace::owners_started;
+use super::standing::Standing;
 use crate::desired::Desired;
 use crate::fields::Difference;
 use crate::observed::{Applied, EngineId, Managed, ObservedContainer};
@@ -74,14 +76,23 @@ fn remember_asked(differences: &[Difference], was: &Applied, operations: &mut Ve
     operations.insert(update + 1, Operation::Record(Box::new(record)));
 }
 
-/// What is to be remembered of a container whose manifest has it do something else than it did before.
+/// What is to be remembered of a container whose manifest has it do something else than it did before, or which shares
+/// namespaces of others as they are since they, or it, were started.
 pub(super) fn turned(
     id: &ResourceId,
     state: State,
     (container, managed): (&ObservedContainer, &Managed),
     was: &Applied,
+    standing: &Standing<'_>,
 ) -> Option<(ResourceId, (EngineId, Applied))> {
-    let is_other = last_state(managed, was).is_some_and(|before| before != state);
-    let turned = || Applied { state: Some(state), ..was.clone() };
-    is_other.then(|| (id.clone(), (container.id.clone(), turned())))
+    let mut now = was.clone();
+    if last_state(managed, was).is_some_and(|before| before != state) {
+        now.state = Some(state);
+    }
+    let owners = owners_started(managed, standing);
+    if container.status.is_up() && !owners.is_empty() {
+        now.followed.extend(owners);
+        now.followed_at = managed.started;
+    }
+    (now != *was).then(|| (id.clone(), (container.id.clone(), now)))
 }

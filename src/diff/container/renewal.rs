@@ -4,7 +4,7 @@
 
 use super::super::{Act, Changes, Collection, Operation, Told, told};
 use super::files::{FileChanges, collected, collections, digests};
-use super::namespace::{shared_live, started_since};
+use super::namespace::{is_left_behind, owners_started};
 use super::standing::Standing;
 use crate::desired::DesiredContainer;
 use crate::observed::{Applied, LiveStatus, Managed, Observed, ObservedContainer};
@@ -93,13 +93,18 @@ impl Renewal {
         changes: &Changes,
         was: &Applied,
     ) {
+        let started = owners_started(managed, standing);
         for (field, owner) in wanted.spec.shares_with() {
             let mode = format!("container:{owner}");
             let now = if restarts(owner, changes) {
                 "which is restarted"
             } else {
-                let Some(since) = started_since(owner, managed, was, standing) else { continue };
-                self.record.get_or_insert_with(|| was.clone()).followed = Some(since);
+                if !started.get(owner).is_some_and(|started| is_left_behind(managed, was, owner, *started)) {
+                    continue;
+                }
+                let record = self.record.get_or_insert_with(|| was.clone());
+                record.followed.clone_from(&started);
+                record.followed_at = managed.started;
                 "which was started since"
             };
             self.restart = true;
@@ -164,12 +169,13 @@ pub(super) fn follow(
     was: &Applied,
     standing: &Standing<'_>,
 ) -> Vec<Operation> {
-    let shared = shared_live(managed);
-    let since = shared.iter().filter_map(|owner| started_since(&owner.name, managed, was, standing)).max();
-    if since.is_none() || !container.status.is_up() {
+    let started = owners_started(managed, standing);
+    let is_left = started.iter().any(|(owner, started)| is_left_behind(managed, was, owner, *started));
+    if !is_left || !container.status.is_up() {
         return Vec::new();
     }
-    let record = Applied { followed: since, restart_after: managed.started, ..was.clone() };
+    let now = managed.started;
+    let record = Applied { followed: started, followed_at: now, restart_after: now, ..was.clone() };
     let pause = (container.status == LiveStatus::Paused).then_some(Operation::Pause);
     let restart = restart(container.status);
     std::iter::once(Operation::Record(Box::new(record))).chain(restart).chain(pause).collect()

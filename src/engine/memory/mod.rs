@@ -101,6 +101,11 @@ impl MemoryEngine {
         change(&mut self.lock().world.host);
     }
 
+    /// Turns the clock back, to before everything that was started; nine times at most.
+    pub fn turn_clock_back(&self) {
+        self.lock().world.turn_back();
+    }
+
     /// Says what the host runs.
     pub fn runs(&self, platform: Platform) {
         self.lock().world.platform = Some(platform);

@@ -36,7 +36,9 @@ pub(super) struct World {
     /// What was taken out of containers, by where it is kept.
     pub collected: BTreeMap<std::path::PathBuf, String>,
     counter: u64,
-    clock: StartedAt,
+    ticks: StartedAt,
+    /// By how much the clock was turned back.
+    back: StartedAt,
 }
 
 #[derive(Debug, Clone)]
@@ -61,6 +63,10 @@ pub(super) fn resource(labels: &Value, owner: &Owner, kind: Kind) -> Option<Name
     (id.kind == kind).then_some(id.name)
 }
 
+/// When the world began, and how far its moments lie apart.
+const BEGINNING: StartedAt = 1_000_000;
+const TICK: StartedAt = 100;
+
 impl World {
     /// The next id: 64 digits, as many as an engine's have.
     pub(super) fn next_id(&mut self) -> Result<EngineId, EngineError> {
@@ -73,10 +79,15 @@ impl World {
         format!("{:012x}{}", self.counter, "0".repeat(52))
     }
 
-    /// The next moment.
+    /// The next moment. None comes twice, however the clock is turned back.
     pub(super) fn tick(&mut self) -> StartedAt {
-        self.clock += 1;
-        self.clock
+        self.ticks += 1;
+        BEGINNING + self.ticks * TICK - self.back
+    }
+
+    /// Turns the clock back, to before everything.
+    pub(super) fn turn_back(&mut self) {
+        self.back += BEGINNING / 10 + 1;
     }
 
     pub(super) fn has_network(&self, name: &str) -> bool {

@@ -1,0 +1,155 @@
+//! Containers that share the network of another one: they follow it, whatever becomes of it.
+
+use invigil::plan::Palette;
+
+use crate::daemon::{Daemon, look};
+use crate::support::{BUSYBOX, Host, docker, is_podman, run, sleeper};
+
+/// Who shares the network of `app`.
+fn sidecar(host: &Host, more: &str) -> String {
+    sleeper(&format!(", networkMode: 'container:{}'{more}", host.name("app")))
+}
+
+/// The network devices that a container sees, nothing while it does not run; of one whose owner was started anew since, the
+/// loopback alone is left.
+fn devices(host: &Host, name: &str) -> String {
+    let listed = run(&["exec", &host.name(name), "ls", "/sys/class/net"]);
+    String::from_utf8_lossy(&listed.stdout).split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whose_network_is_shared_gets_its_name_back_and_who_shares_it_goes_on() {
+    let host = Host::new("sharer").await;
+    host.container("a", &sleeper(""));
+    host.container("b", &sleeper(&format!(", networkMode: 'container:{}'", host.name("a"))));
+    host.apply().await;
+    let started = |name: &str| host.inspect(name, "{{.Id}} {{.State.StartedAt}}");
+    let before = (started("a"), started("b"));
+    docker(&["rename", &host.name("a"), &host.name("x")]);
+    let renamed = "container/@a  update in place\n  name   @x -> @a\n\nPlan: 1 to update; 1 unchanged.\n";
+    assert_eq!(host.apply().await, renamed);
+    docker(&["rename", &host.name("a"), &host.name("x")]);
+    docker(&["rename", &host.name("b"), &host.name("a")]);
+    docker(&["rename", &host.name("x"), &host.name("b")]);
+    let exchanged = "container/@a  update in place\n  name   @b -> @a\n\
+                     container/@b  update in place\n  name   @a -> @b\n\nPlan: 2 to update; 0 unchanged.\n";
+    assert_eq!(host.apply().await, exchanged);
+    assert_eq!((started("a"), started("b")), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_token_restarts_once_and_so_does_what_shares_the_network() {
+    let host = Host::new("token").await;
+    let sidecar = sleeper(&format!(", networkMode: 'container:{}'", host.name("app")));
+    host.container("app", &sleeper(", restartToken: '1'"));
+    host.container("sidecar", &sidecar);
+    host.apply().await;
+    let of = |name: &str| host.inspect(name, "{{.Id}} {{.State.StartedAt}}");
+    let (app, side) = (of("app"), of("sidecar"));
+    host.container("app", &sleeper(", restartToken: '2'"));
+    let plan = host.apply().await;
+    assert_eq!(
+        plan,
+        "container/@app  restart\n  restartToken   1 -> 2\ncontainer/@sidecar  restart\n  networkMode   \
+         container:@app -> container:@app, which is restarted\n\nPlan: 2 to restart; 0 unchanged.\n"
+    );
+    let id = |seen: &str| seen.split(' ').next().map(str::to_owned);
+    assert_eq!((id(&of("app")), id(&of("sidecar"))), (id(&app), id(&side)));
+    assert!(of("app") != app && of("sidecar") != side);
+    // Somebody restarts it: what shared its network is alone in the old one.
+    let side = of("sidecar");
+    docker(&["restart", "-t", "0", &host.name("app")]);
+    assert_eq!(
+        host.apply().await,
+        "container/@sidecar  restart\n  networkMode   container:@app -> container:@app, which was started since\n\n\
+         Plan: 1 to restart; 1 unchanged.\n"
+    );
+    assert_ne!(of("sidecar"), side);
+    assert_eq!(
+        docker(&["exec", &host.name("sidecar"), "ls", "/sys/class/net"]),
+        docker(&["exec", &host.name("app"), "ls", "/sys/class/net"])
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shared_network_namespace_is_seen_as_it_is() {
+    let host = Host::new("share").await;
+    host.container("a", &sleeper(""));
+    host.container("b", &sleeper(&format!(", networkMode: 'container:{}'", host.name("a"))));
+    host.apply().await;
+    assert_eq!(
+        host.inspect("b", "{{.HostConfig.NetworkMode}}"),
+        format!("container:{}", host.inspect("a", "{{.Id}}"))
+    );
+
+    // Podman does not list whose network a container shares.
+    if is_podman() {
+        return;
+    }
+    // Nobody restarts somebody else's program, which has to be told.
+    let (spy, owner) = (host.name("spy"), format!("container:{}", host.name("a")));
+    docker(&["run", "-d", "--name", &spy, "--network", &owner, BUSYBOX, "sleep", "1000"]);
+    host.container("a", &sleeper(", env: {A: '1'}"));
+    let told = "container/@spy, which Invigil did not make, shares the network of container/@a, and is left without one";
+    assert!(host.plan().await.contains(told), "{}", host.plan().await);
+    docker(&["rm", "-f", &spy]);
+    assert!(!host.plan().await.contains(told));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn law_7_who_shares_the_network_of_one_that_is_put_back_has_it_again() {
+    let host = Host::new("back").await;
+    host.container("app", &sleeper(""));
+    host.container("side", &sidecar(&host, ""));
+    host.apply().await;
+    let (app, side) = (host.inspect("app", "{{.Id}}"), host.inspect("side", "{{.Id}}"));
+    assert_eq!(devices(&host, "side"), "eth0 lo");
+    host.container("app", &format!("{{image: '{BUSYBOX}', command: ['false']}}"));
+    let (outcomes, told) = host.try_apply().await;
+    let failed: Vec<String> = outcomes.failed.keys().map(|id| host.shown(&id.to_string())).collect();
+    assert_eq!(failed, ["container/@app"], "{told:?}");
+    assert_eq!((host.inspect("app", "{{.Id}}"), host.inspect("side", "{{.Id}}")), (app, side));
+    assert_eq!((devices(&host, "app"), devices(&host, "side")), ("eth0 lo".to_owned(), "eth0 lo".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_shares_the_network_of_one_that_cannot_be_replaced_follows_it_as_it_is() {
+    let host = Host::new("meanwhile").await;
+    host.container("app", &sleeper(""));
+    host.container("side", &sidecar(&host, ""));
+    host.apply().await;
+    let side = host.inspect("side", "{{.Id}}");
+    host.container("app", &format!("{{image: '{BUSYBOX}', command: ['false']}}"));
+    let daemon = Daemon::start(&host);
+    daemon.until("a replacement that failed", || daemon.said("it ended with exit code 1") > 0);
+    daemon.until("its network", || devices(&host, "side") == "eth0 lo");
+    // For an hour nothing is replaced; what somebody does meanwhile is put right.
+    docker(&["restart", "-t", "0", &host.name("app")]);
+    daemon.until("the network of the one that was restarted", || devices(&host, "side") == "eth0 lo");
+    assert_eq!(look(&host, "side", "{{.Id}}"), side);
+    daemon.ends();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn law_6_whose_network_is_shared_is_not_stopped_before_who_shares_it_can_follow() {
+    let host = Host::new("wait").await;
+    host.container("app", &sleeper(""));
+    host.container("side", &sidecar(&host, ""));
+    host.apply().await;
+    let started = |name: &str| host.inspect(name, "{{.Id}} {{.State.StartedAt}}");
+    let before = (started("app"), started("side"));
+    host.container("app", &sleeper(", env: {A: '1'}"));
+    host.container("side", &sidecar(&host, ", binds: ['/nowhere/at/all:/data']"));
+    let plan = host.plan().await;
+    assert!(plan.starts_with("container/@app  replace   (waits for container/@side)\n"), "{plan}");
+    host.try_apply().await;
+    assert_eq!((started("app"), started("side")), before);
+    // Nor does one that nobody can read.
+    host.container("side", &sidecar(&host, ", nonsense: 1"));
+    let plan = host.planned_for(&host.wanted()).await;
+    let told = host.shown(&plan.to_text(&Palette::default()));
+    let waits = "container/@app  replace   (waits for container/@side, which is left as it is)\n";
+    assert!(told.starts_with(waits), "{told}");
+    host.carry_out(&plan).await;
+    assert_eq!((started("app"), started("side")), before);
+}
