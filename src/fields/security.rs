@@ -2,12 +2,15 @@
 
 use serde_json::{Value, json};
 
-use super::Base::{Engine, Nothing};
+use super::Base::{Engine, Nothing, Spec};
 use super::Place::Host;
 use super::Shape::{Map, Set};
 use super::codec::{flag, map, same, set, sorted, text, texts};
 use super::entry::{field, set_of, shown, text_map, worded};
 use super::{Around, Field, show};
+use crate::resource::container::ContainerSpec;
+use crate::resource::namespace::{IpcMode, PidMode};
+use crate::resource::security::SecurityOption;
 
 /// The entries, in the order in which a plan tells them.
 pub(super) static FIELDS: &[Field] = &[
@@ -27,10 +30,13 @@ pub(super) static FIELDS: &[Field] = &[
         s.no_new_privileges.map(Value::Bool)
     })
     .form(encode_no_new_privileges, decode_no_new_privileges),
-    field("securityOpt", "--security-opt", Host("SecurityOpt"), Nothing, |s| set_of(&s.security_opt))
-        .shape(Set)
-        .form(same, decode_security_opt)
-        .shown(show::security_option),
+    field("securityOpt", "--security-opt", Host("SecurityOpt"), Spec(without_label), |s| {
+        let options = set_of(&s.security_opt)?;
+        Some(set(texts(&options).chain(texts(&without_label(s))).map(str::to_owned)))
+    })
+    .shape(Set)
+    .form(same, decode_security_opt)
+    .shown(show::security_option),
     field("groupAdd", "--group-add", Host("GroupAdd"), Nothing, |s| set_of(&s.group_add))
         .shape(Set)
         .form(same, sorted),
@@ -53,6 +59,19 @@ pub(super) static FIELDS: &[Field] = &[
     field("runtime", "--runtime", Host("Runtime"), Engine(is_engines_runtime), |s| shown(s.runtime.as_ref()))
         .form(same, text),
 ];
+
+/// What engines add of themselves to a container that has the host's privileges, or its processes or their communication,
+/// unless it says its own label (moby's `generateSecurityOpt`).
+fn without_label(spec: &ContainerSpec) -> Value {
+    let says_label = spec.security_opt.iter().any(|option| matches!(option, SecurityOption::Label(_)));
+    let is_the_hosts = spec.privileged == Some(true)
+        || spec.ipc_mode == Some(IpcMode::Host)
+        || spec.pid_mode == Some(PidMode::Host);
+    if is_the_hosts && !says_label { json!([WITHOUT_LABEL]) } else { json!([]) }
+}
+
+/// No `SELinux` label.
+const WITHOUT_LABEL: &str = "label=disable";
 
 fn is_engines_ipc(value: &Value, around: &Around<'_>) -> bool {
     *value == "" || (*value == "private" && !around.info.is_null())

@@ -476,6 +476,16 @@ pub const ROWS: &[Row] = &[
         "replace\n  securityOpt   seccomp=unconfined -> (none)",
         "1",
     ),
+    // The engine adds an option to those of a container with the host's processes.
+    row(
+        "securityOpt",
+        "pidMode: host, securityOpt: [apparmor=unconfined]",
+        "{{join .HostConfig.SecurityOpt \" \"}}",
+        "apparmor=unconfined label=disable",
+        "pidMode: host, securityOpt: [seccomp=unconfined]",
+        "replace\n  securityOpt   apparmor=unconfined -> seccomp=unconfined",
+        "label=disable seccomp=unconfined",
+    ),
     row(
         "groupAdd",
         "groupAdd: ['1000']",
