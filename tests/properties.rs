@@ -540,4 +540,39 @@ proptest! {
         let third = plan(&engine, &desired);
         prop_assert!(third.is_empty(), "{}\nand then\n{}", text(&first), text(&third));
     }
+    #[test]
+    fn law_7_who_shares_the_network_of_one_that_was_put_back_has_it_again(
+        rounds in rounds(),
+        last in wishes(),
+        call in 0..40_usize,
+        after in any::<bool>(),
+    ) {
+        let engine = engine();
+        live_through(&engine, &rounds);
+        let desired = last.desired();
+        let first = plan(&engine, &desired);
+        prop_assume!(first.blocked().next().is_none());
+        engine.refuse_call(call, if after { Moment::AfterActing } else { Moment::BeforeActing });
+        let failed = carry_out(&engine, &first).failed;
+        engine.mend();
+        // What failed is not tried again for long.
+        let changes = diff(&desired, &observe(&engine, &desired), &owner(), BUDGET);
+        let second = Plan::new(changes, &owner(), &failed);
+        carry_out(&engine, &second);
+        let there = observe(&engine, &desired).containers;
+        let managed = |one: &str| {
+            let of = there.iter().filter(|container| container.status.is_up());
+            of.filter_map(|container| container.managed.clone()).find(|managed| managed.resource.as_str() == one)
+        };
+        let Some(owner) = managed("seat-0") else { return Ok(()) };
+        for (name, wanted) in &desired.containers {
+            let Some(sharer) = managed(name.as_str()).filter(|_| wanted.spec.network_mode.is_some()) else { continue };
+            let id = format!("container/{name}").parse().expect("a resource");
+            let shares = sharer.live.get("networkMode") == Some(&json!("container:seat-0"));
+            prop_assert!(
+                !shares || failed.contains_key(&id) || sharer.started > owner.started,
+                "{name} is left behind\n{}\nand then\n{}", text(&first), text(&second)
+            );
+        }
+    }
 }
