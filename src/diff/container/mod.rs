@@ -155,8 +155,7 @@ fn diff_one(
     leftovers.extend(aside.map(|left| Old::new(name, left, Some(wanted), observed)));
 
     let image = image_difference(wanted, container, managed, desired, images);
-    let config =
-        container.image.as_ref().and_then(|id| images.with(id)).and_then(|image| image.config.as_ref());
+    let config = images.of_container(container).and_then(|image| image.config.as_ref());
     let was = applied(container, managed, observed);
     let differences =
         fields::differences(&wanted.spec, managed.created.as_ref(), &managed.live, config, &was.asked);
@@ -176,8 +175,8 @@ fn diff_one(
         || files.replace
         || differences.iter().any(|difference| !is_in_place(difference, observed))
     {
-        let mut old = Old::new(name, container, Some(wanted), observed);
-        old.follow = follow((container, managed), &was, standing);
+        let follow = follow((container, managed), &was, standing);
+        let mut old = Old { follow, ..Old::new(name, container, Some(wanted), observed) };
         if steps_aside {
             return step_aside(id, &container.name, old, leftovers, changes);
         }
@@ -274,8 +273,7 @@ fn took_over(
     images: &Images<'_>,
     changes: &Changes,
 ) -> bool {
-    let config =
-        container.image.as_ref().and_then(|id| images.with(id)).and_then(|image| image.config.as_ref());
+    let config = images.of_container(container).and_then(|image| image.config.as_ref());
     let was = applied(container, managed, observed);
     wanted.spec.state.is_up()
         && container.status.is_up()

@@ -77,7 +77,7 @@ fn adopt(
                    could not be put back; start it again without --rm";
         return changes.block(id, why);
     }
-    let image = there.image.as_ref().and_then(|id| images.with(id));
+    let image = images.of_container(there);
     let config = image.and_then(|image| image.config.as_ref());
     let old = Old::new(&id.name, there, Some(wanted), observed);
     let new = NewContainer::new(wanted, stranger.anonymous_volumes.clone(), desired, images);

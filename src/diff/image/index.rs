@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use super::marks;
 use crate::assembly::on_base;
 use crate::desired::{Decided, Desired, DesiredImage, ImageOrigin, OnBase};
-use crate::observed::{AtRegistry, Observed, ObservedImage};
+use crate::observed::{AtRegistry, Observed, ObservedContainer, ObservedImage};
 use crate::resource::image::PullPolicy;
 use crate::resource::label::{is_on, is_set_by};
 use crate::resource::name::{Name, Owner};
@@ -91,6 +91,11 @@ impl<'a> Images<'a> {
     /// The image with an id.
     pub(in crate::diff) fn with(&self, id: &ImageId) -> Option<&'a ObservedImage> {
         self.by_id.get(id).copied()
+    }
+
+    /// The image that a container was made from, as long as it is there.
+    pub(in crate::diff) fn of_container(&self, container: &ObservedContainer) -> Option<&'a ObservedImage> {
+        self.with(container.image.as_ref()?)
     }
 
     /// The image that is the desired one of this name.

@@ -38,7 +38,8 @@ pub enum Part {
     Web,
     /// A container that is restarted, and one that is changed in place.
     Again,
-    /// A container whose successor starts first, and one that gives up its name before it is stopped.
+    /// A container whose successor starts first, one that gives up its name before it is stopped, and one that shares its
+    /// network.
     Swift,
 }
 
@@ -52,7 +53,7 @@ impl Part {
             "idle" => Self::Network,
             "web" | "after" => Self::Web,
             "again" => Self::Again,
-            "swift" | "steady" => Self::Swift,
+            "beside" | "steady" | "swift" => Self::Swift,
             _ => return None,
         })
     }
@@ -109,6 +110,7 @@ impl Sides {
     pub fn containers(self) -> Vec<&'static str> {
         let mut names = vec![
             "again running",
+            "beside running",
             "idle created",
             "limits running",
             "steady running",
@@ -228,6 +230,7 @@ impl Side {
                     ),
                 ),
                 container("steady", &format!("{{{busybox}, networkMode: none, env: {{SIDE: {side}}}}}")),
+                container("beside", &format!("{{{busybox}, networkMode: 'container:@steady'}}")),
             ],
         };
         let alone = match (part, self) {

@@ -377,6 +377,10 @@ impl World {
             let inside = docker(&["exec", &self.host.name("again"), "cat", "/etc/side"]);
             differ("the file", vec![inside], &[self.sides.file()]);
         }
+        if moved.has(Part::Swift) {
+            let network = |name: &str| docker(&["exec", &self.host.name(name), "readlink", "/proc/1/ns/net"]);
+            differ("the network beside", vec![network("beside")], &[&network("steady")]);
+        }
         let names = seen.networks.iter().filter_map(|network| network["Name"].as_str());
         let mut networks: Vec<String> = names.filter_map(|name| self.own(name)).map(str::to_owned).collect();
         networks.sort();
