@@ -89,8 +89,10 @@ pub async fn execute<E: Perform>(
     loop {
         while flying.len() - waiting.min(waits_max) < parallelism.max(1) && !outcomes.engine_lost {
             let stopping = *stop.borrow();
-            let is_owed =
-                |index: usize| plan.nodes[index].resources.iter().any(|id| interrupted.contains(id));
+            let is_owed = |index: usize| {
+                let node = &plan.nodes[index];
+                !node.instead.is_empty() || node.resources.iter().any(|id| interrupted.contains(id))
+            };
             let may = |index: usize| {
                 (!stopping || is_owed(index)) && !(is_alone && plan.nodes[index].step.is_done_alone())
             };
@@ -107,7 +109,7 @@ pub async fn execute<E: Perform>(
             let since = resources.iter().find_map(|id| stopped.get(id).copied());
             flying.push(run(index, &plan.nodes[index], since, engine, &rescues, report));
         }
-        let Some((index, result)) = flying.next().await else { break };
+        let Some((index, result, is_undone)) = flying.next().await else { break };
         is_alone &= !plan.nodes[index].step.is_done_alone();
         waiting -= usize::from(plan.nodes[index].step.only_waits());
         match result {
@@ -118,7 +120,8 @@ pub async fn execute<E: Perform>(
             }
             Err(error) => {
                 outcomes.engine_lost |= error.is_unreachable();
-                walk.failed(index);
+                // What runs beside is left alone unless what it follows is there again.
+                walk.failed(index, |other| is_undone || !matches!(plan.nodes[other].step, Step::Restart(_)));
                 for id in &plan.nodes[index].resources {
                     outcomes.failed.entry(id.clone()).or_insert_with(|| error.to_string());
                 }
@@ -137,6 +140,7 @@ pub async fn execute<E: Perform>(
     outcomes
 }
 
+/// Does a step, and undoes what led to it if it fails. Gives what came of it, and whether nothing is left to be undone.
 async fn run<E: Perform>(
     index: usize,
     node: &Node,
@@ -144,7 +148,7 @@ async fn run<E: Perform>(
     engine: &E,
     rescues: &Semaphore,
     report: &(dyn Fn(Event<'_>) + Sync),
-) -> (usize, Result<(), EngineError>) {
+) -> (usize, Result<(), EngineError>, bool) {
     report(Event::Started(index, node));
     let begun = Instant::now();
     let progress = |Stage { doing, far }: Stage| {
@@ -152,6 +156,7 @@ async fn run<E: Perform>(
         report(Event::Progress(index, node, Stage { doing: without_secrets(&doing), far }));
     };
     let result = engine.perform(&node.step, &progress).await;
+    let mut is_undone = true;
     match &result {
         Ok(()) => report(Event::Done(index, node, begun.elapsed())),
         Err(EngineError::Undecided) => report(Event::Left(index, node)),
@@ -160,11 +165,12 @@ async fn run<E: Perform>(
             if !node.rescue.is_empty() {
                 let _place = if node.step.only_waits() { rescues.acquire().await.ok() } else { None };
                 let rescued = rescue(node, engine).await;
+                is_undone = rescued.is_ok();
                 report(Event::Rescued(index, node, rescued.map(|()| since.map(|since| since.elapsed()))));
             }
         }
     }
-    (index, result)
+    (index, result, is_undone)
 }
 
 /// Undoes what led to a failed step. Every part is tried, also after one of them failed: the last one
@@ -233,9 +239,10 @@ impl Walk {
         }
     }
 
-    fn failed(&mut self, index: usize) {
+    /// Calls what is done instead, as far as it may.
+    fn failed(&mut self, index: usize, may: impl Fn(usize) -> bool) {
         for other in std::mem::take(&mut self.instead[index]) {
-            if self.called.insert(other) {
+            if may(other) && self.called.insert(other) {
                 self.one_less(other);
             }
         }

@@ -53,12 +53,16 @@ pub async fn look(socket: &Path, desired: &Desired) -> HostFacts {
 
 /// What containers that are down need of the host before they can be started as they were made.
 pub async fn look_below(socket: &Path, containers: &[ObservedContainer], facts: &mut HostFacts) {
-    let down = containers.iter().filter(|container| !container.status.is_up());
-    let specs: Vec<&ContainerSpec> =
-        down.filter_map(|container| container.managed.as_ref()?.created.as_ref()).collect();
-    let paths = specs.iter().flat_map(|spec| spec.required_paths()).map(str::to_owned).collect();
+    let created = |container: &'_ ObservedContainer| container.managed.as_ref()?.created.clone();
+    let (up, down): (Vec<_>, Vec<_>) = containers.iter().partition(|container| container.status.is_up());
+    let down: Vec<ContainerSpec> = down.into_iter().filter_map(created).collect();
+    // Who shares another's namespaces is restarted as it is where it has to follow that one.
+    let sharers = up.into_iter().filter_map(created).filter(|spec| spec.shares_with().next().is_some());
+    let sharers: Vec<ContainerSpec> = sharers.collect();
+    let paths = down.iter().chain(&sharers).flat_map(ContainerSpec::required_paths);
+    let paths = paths.map(str::to_owned).collect();
     facts.absent_paths.extend(which(paths, is_absent, LOOK).await);
-    if facts.ports.is_none() && specs.iter().any(|spec| !spec.ports.is_empty()) {
+    if facts.ports.is_none() && down.iter().any(|spec| !spec.ports.is_empty()) {
         let process = engine_process(socket).await;
         let ports = tokio::task::spawn_blocking(move || process.and_then(held_ports)).await;
         facts.ports = ports.unwrap_or_default();

@@ -285,7 +285,8 @@ impl Entry {
     /// Whether what was there before is left down for now. That it is down again soon after it was put back counts
     /// as if that had failed (law 7): it would be restarted in a tight loop.
     fn rests(&mut self, change: &Change, now: Instant, mut jitter: impl FnMut() -> f64) -> bool {
-        if let Some(rescued_at) = self.rescued_at.take_if(|_| change.act.has_left_down()) {
+        let has_left = |change: &Change| change.act.has_left_down() || change.act.has_left_behind();
+        if let Some(rescued_at) = self.rescued_at.take_if(|_| has_left(change)) {
             self.unrescued = if now < rescued_at + LASTING { self.unrescued + 1 } else { 0 };
             if self.unrescued > 0 {
                 self.rescue_at = now + delay(self.unrescued, jitter());

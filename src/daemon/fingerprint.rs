@@ -1,27 +1,34 @@
 //! What a resource is asked to be, in one short text. In: what should be. Out: a text that changes when
 //! the manifests ask something else of the resource, and only then. It stays in memory, or in a file that is root's alone.
 
-use crate::desired::{Desired, DesiredImage, ImageOrigin};
+use crate::desired::{Desired, DesiredContainer, DesiredImage, ImageOrigin};
 use crate::resource::digest::{canonical_json, sha256_hex};
 use crate::resource::name::{Kind, ResourceId};
 
-/// The fingerprint of a resource. A container's includes its image: a new paper is a new chance.
+/// The fingerprint of a resource. A container's includes its image, and the containers that it is made for: a new paper is a new
+/// chance, and who follows another one does not change by itself.
 pub(super) fn fingerprint(desired: &Desired, id: &ResourceId) -> String {
     let name = &id.name;
     let text = match id.kind {
         Kind::Image => desired.images.get(name).map(image),
         Kind::Network => desired.networks.get(name).map(json),
         Kind::Volume => desired.volumes.get(name).map(json),
-        Kind::Container => desired.containers.get(name).map(|container| {
-            let image = container.image.as_ref().and_then(|name| desired.images.get(name)).map(image);
-            // What is put into it may stand in other files than the manifests.
-            let files: Vec<&str> = container.files.iter().map(|file| file.digest.as_str()).collect();
-            let (image, spec, files) = (image.unwrap_or_default(), json(&container.spec), files.join(" "));
-            format!("{}\n{image}\n{spec}\n{files}", container.reference)
+        Kind::Container => desired.containers.get(name).map(|wanted| {
+            let owners = wanted.spec.made_for().filter_map(|(_, owner, _)| desired.containers.get(owner));
+            let all = std::iter::once(wanted).chain(owners);
+            all.map(|wanted| container(desired, wanted)).collect::<Vec<_>>().join("\n")
         }),
     };
     // What no manifest describes is asked to go.
     text.map(|text| sha256_hex(text.as_bytes())).unwrap_or_default()
+}
+
+fn container(desired: &Desired, container: &DesiredContainer) -> String {
+    let image = container.image.as_ref().and_then(|name| desired.images.get(name)).map(image);
+    // What is put into it may stand in other files than the manifests.
+    let files: Vec<&str> = container.files.iter().map(|file| file.digest.as_str()).collect();
+    let (image, spec, files) = (image.unwrap_or_default(), json(&container.spec), files.join(" "));
+    format!("{}\n{image}\n{spec}\n{files}", container.reference)
 }
 
 fn image(image: &DesiredImage) -> String {
@@ -49,7 +56,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::desired::{DesiredContainer, KeptArchive};
+    use crate::desired::KeptArchive;
     use crate::resource::container::PlacedFile;
 
     #[test]
@@ -72,6 +79,27 @@ mod tests {
         assert_eq!(of("/srv/a.tar", "registry.example/a:1"), of("/srv/a.tar", "registry.example/a:1"));
         assert_ne!(of("/srv/a.tar", "registry.example/a:1"), of("/srv/b.tar", "registry.example/a:1"));
         assert_ne!(of("/srv/a.tar", "registry.example/a:1"), of("/srv/a.tar", "registry.example/b:1"));
+    }
+
+    #[test]
+    fn another_wish_for_a_container_is_another_one_for_who_shares_its_network() {
+        let of = |image: &str| {
+            let container = |spec: serde_json::Value| {
+                let spec: crate::resource::container::ContainerSpec = serde_json::from_value(spec).unwrap();
+                let reference = spec.image.clone().unwrap();
+                let files = Vec::new();
+                Box::new(DesiredContainer { spec, files, image: None, reference, adopt: false })
+            };
+            let side = json!({"image": "nginx:1.15", "networkMode": "container:web"});
+            let containers = [
+                ("web".parse().unwrap(), container(json!({"image": image}))),
+                ("side".parse().unwrap(), container(side)),
+            ];
+            let desired = Desired { containers: containers.into(), ..Desired::default() };
+            fingerprint(&desired, &"container/side".parse().unwrap())
+        };
+        assert_eq!(of("nginx:1.14"), of("nginx:1.14"));
+        assert_ne!(of("nginx:1.14"), of("nginx:1.15"));
     }
 
     #[test]

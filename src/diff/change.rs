@@ -241,6 +241,7 @@ pub struct Member {
 
 /// A container that is there.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one thing that an engine tells of a container")]
 pub struct Old {
     /// Its id.
     pub id: EngineId,
@@ -258,9 +259,11 @@ pub struct Old {
     pub state: Option<State>,
     /// Why it is not started as it is, should it be down: somebody holds a port of its, or a source of its binds is not there.
     pub hindered: Option<String>,
+    /// Whether its program is frozen.
+    pub frozen: bool,
     /// The containers whose namespaces it shares.
     pub shares: BTreeSet<ResourceId>,
-    /// What it needs as it is, should it go on as nothing can take its place: one of those was started since.
+    /// The calls that give it the namespaces that it shares as they are by now, as long as nothing takes its place.
     pub follow: Vec<Operation>,
 }
 
@@ -288,6 +291,7 @@ impl Old {
             collect: Vec::new(),
             state: None,
             hindered: None,
+            frozen: false,
             shares: BTreeSet::new(),
             follow: Vec::new(),
         }
@@ -419,6 +423,11 @@ impl Act {
         Self::Block { why: why.into(), instead_of: None }
     }
 
+    /// Whether what it is to take the place of runs without the namespaces that it is to share.
+    pub fn has_left_behind(&self) -> bool {
+        self.predecessor().is_some_and(|old| old.up && !old.follow.is_empty())
+    }
+
     /// What a replacement, be it one that cannot be made, takes the place of.
     pub fn predecessor(&self) -> Option<&Old> {
         match self {
@@ -428,7 +437,7 @@ impl Act {
         }
     }
 
-    /// The same, to be told more of it.
+    /// The same, for who finds out more about it.
     pub(super) fn predecessor_mut(&mut self) -> Option<&mut Old> {
         match self {
             Self::Replace { old, .. } => Some(old),

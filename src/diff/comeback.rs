@@ -1,5 +1,5 @@
-//! What is down while its successor may have to wait. In: changes. Out: the same, with what stands in the way of starting it
-//! again as it was.
+//! What is down while its successor may have to wait, or may have to be restarted meanwhile. In: changes. Out: the same, with
+//! what stands in the way of starting it again as it was.
 
 use super::{Act, Changes, port, preflight};
 use crate::desired::Desired;
@@ -9,10 +9,10 @@ use crate::resource::name::{Kind, ResourceId};
 use crate::resource::port::{PortMapping, PublishedPort};
 
 pub(super) fn diff(desired: &Desired, observed: &Observed, changes: &mut Changes) {
-    let is_down = |act: &Act| act.predecessor().is_some_and(|old| !old.up);
+    let may_be_started = |act: &Act| act.predecessor().is_some_and(|old| !old.up || !old.shares.is_empty());
     let containers = (0..changes.changes.len()).filter(|at| changes.changes[*at].id.kind == Kind::Container);
     for at in containers.collect::<Vec<_>>() {
-        if !is_down(&changes.changes[at].act) {
+        if !may_be_started(&changes.changes[at].act) {
             continue;
         }
         let id = changes.changes[at].id.clone();

@@ -422,3 +422,37 @@ async fn what_is_instead_of_others_is_done_only_where_one_of_them_fails() {
         assert_eq!(outcomes.is_success(), refused.is_none(), "{outcomes:?}");
     }
 }
+
+#[tokio::test]
+async fn what_follows_another_is_left_alone_where_that_one_could_not_be_put_back() {
+    for refused in [false, true] {
+        let engine = engine();
+        for name in ["a2", "a3"] {
+            engine.by_hand(&Step::Start(name.to_owned())).expect("started");
+        }
+        engine.refuse_step("start a1");
+        let mut failing = start("a1", &[]);
+        failing.rescue = vec![Step::Restart(if refused { "nobody" } else { "a2" }.to_owned())];
+        let follows = Node { step: Step::Restart("a3".to_owned()), instead: vec![0], ..start("a3", &[]) };
+        walk(&plan(vec![failing, follows]), &engine, 1).await;
+        let log = engine.take_log();
+        assert_eq!(log.contains(&"restart a3".to_owned()), !refused, "{log:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn law_11_who_follows_what_was_put_back_does_so_though_it_is_time_to_stop() {
+    let engine = engine();
+    engine.by_hand(&Step::Start("a2".to_owned())).expect("started");
+    engine.slow_down(Duration::from_secs(10));
+    engine.refuse_step("start a1");
+    let follows = Node { step: Step::Restart("a2".to_owned()), instead: vec![0], ..start("a2", &[]) };
+    let plan = plan(vec![start("a1", &[]), follows, start("a3", &[])]);
+    let (stop, watched) = watch::channel(false);
+    let stopping = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        stop.send(true).expect("somebody listens");
+    };
+    let (_, ()) = tokio::join!(execute(&plan, &engine, 1, &watched, &|_| {}), stopping);
+    assert_eq!(engine.take_log(), ["start a1", "restart a2"]);
+}

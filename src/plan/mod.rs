@@ -151,7 +151,9 @@ impl Plan {
 
     /// Whether it replaces, removes or stops something that is there: as its headline says, or on the way.
     pub fn disturbs(&self) -> bool {
+        let restarts = |node: &Node| node.instead.is_empty() && matches!(node.step, Step::Restart(_));
         self.changes.iter().any(|change| Verb::of(&change.act).disturbs() || change.act.takes_on_the_way())
+            || self.nodes.iter().any(restarts)
     }
 }
 
@@ -191,13 +193,20 @@ fn has(change: &Change, need: &Need, runs_on: &BTreeSet<&ResourceId>) -> bool {
     is_there && (need.id.kind != Kind::Container || (only_has_to_run && runs_on.contains(&need.id)))
 }
 
-/// Who is in a namespace of a container that another takes the place of: where they cannot follow it, it would cut them off.
-fn sharers<'a>(change: &'a Change, changes: &'a [Change]) -> impl Iterator<Item = &'a ResourceId> {
-    let stops = matches!(&change.act, Act::Replace { old, .. } if old.up);
-    let is_in_it = |other: &&Change| {
-        other.act.predecessor().is_some_and(|old| old.up && old.shares.contains(&change.id))
-    };
-    changes.iter().filter(move |_| stops).filter(is_in_it).map(|other| &other.id)
+/// For each container that another takes the place of, who is in its namespaces, and would be cut off if it did not follow.
+fn sharers(changes: &[Change]) -> BTreeMap<&ResourceId, Vec<&ResourceId>> {
+    let stops = |change: &Change| matches!(&change.act, Act::Replace { old, .. } if old.up);
+    let stopped: BTreeSet<&ResourceId> =
+        changes.iter().filter(|change| stops(change)).map(|change| &change.id).collect();
+    let mut sharers: BTreeMap<&ResourceId, Vec<&ResourceId>> = BTreeMap::new();
+    for change in changes {
+        let old = change.act.predecessor().filter(|old| old.up);
+        let shared = old.into_iter().flat_map(|old| &old.shares);
+        for owner in shared.filter_map(|owner| stopped.get(owner)) {
+            sharers.entry(owner).or_default().push(&change.id);
+        }
+    }
+    sharers
 }
 
 /// The changes that are not tried: held ones, and those that need a held or blocked one.
@@ -218,6 +227,7 @@ fn waiting(changes: &[Change], held: &BTreeMap<ResourceId, String>) -> BTreeMap<
     };
     let runs_on: BTreeSet<&ResourceId> =
         changes.iter().filter(|change| change.act.leaves_up()).map(|change| &change.id).collect();
+    let sharers = sharers(changes);
     loop {
         let before = waiting.len();
         for change in
@@ -228,7 +238,8 @@ fn waiting(changes: &[Change], held: &BTreeMap<ResourceId, String>) -> BTreeMap<
             };
             let mut needs = change.needs.iter().filter(|need| !has(change, need, &runs_on));
             let cause = needs.find(|need| stays(&need.id, &waiting)).map(|need| &need.id);
-            let cause = cause.or_else(|| sharers(change, changes).find(|id| stays(id, &waiting)));
+            let mut sharers = sharers.get(&change.id).into_iter().flatten().copied();
+            let cause = cause.or_else(|| sharers.find(|id| stays(id, &waiting)));
             if let Some(cause) = cause.filter(|_| !waiting.contains_key(&change.id)) {
                 waiting.insert(change.id.clone(), format!("waits for {cause}"));
             }

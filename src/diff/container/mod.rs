@@ -21,7 +21,7 @@ use self::image::{image_difference, is_checked};
 use self::names::Claim;
 pub use self::names::{ASIDE_SUFFIX, is_in_replacement};
 use self::namespace::{
-    let_leavers_go_first, namespace_differences, owners_first, shared_live, wait_for_who_stays,
+    let_leavers_go_first, namespace_differences, owners_first, shares, wait_for_who_stays,
 };
 use self::operations::operations;
 use self::remembered::{last_state, remembered, turned};
@@ -99,7 +99,8 @@ impl Old {
             collect: collections(name, container, wanted.map(|wanted| &wanted.spec)),
             state: container.managed.as_deref().and_then(state),
             hindered: container.managed.as_deref().and_then(never_again).map(|_| NO_MORE.to_owned()),
-            shares: container.managed.as_deref().map(shared_live).unwrap_or_default(),
+            frozen: container.status == LiveStatus::Paused,
+            shares: container.managed.as_deref().map(shares).unwrap_or_default(),
             follow: Vec::new(),
         }
     }

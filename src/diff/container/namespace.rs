@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::{Act, Change, Changes, Told, told};
 use super::standing::Standing;
+use super::{NEXT_SUFFIX, PREVIOUS_SUFFIX};
 use crate::desired::DesiredContainer;
 use crate::fields::Difference;
 use crate::observed::{Applied, Managed, Observed, StartedAt};
@@ -77,20 +78,28 @@ pub(super) fn let_leavers_go_first(observed: &Observed, changes: &mut Changes) {
 /// Who is in a namespace of a container and is left as it is, as its manifest is wrong or its removal is withheld, would be cut off
 /// were that one made anew.
 pub(super) fn wait_for_who_stays(observed: &Observed, changes: &mut Changes) {
-    let managed = observed.containers.iter().filter(|container| container.status.is_up());
-    for sharer in managed.filter_map(|container| container.managed.as_deref()) {
+    let up = observed.containers.iter().filter(|container| container.status.is_up());
+    for sharer in up.filter_map(|container| container.managed.as_deref()) {
         let id = ResourceId::new(Kind::Container, sharer.resource.clone());
-        let shared = shared_live(sharer);
-        if shared.is_empty() || changes.changes.iter().any(|change| change.id == id) {
+        let owners = shares(sharer);
+        if owners.is_empty() || changes.changes.iter().any(|change| change.id == id) {
             continue;
         }
-        let is_cut_off = |change: &&Change| {
-            shared.contains(&change.id) && matches!(&change.act, Act::Replace { old, .. } if old.up)
+        let is_made_anew = |change: &&Change| {
+            owners.contains(&change.id) && matches!(&change.act, Act::Replace { old, .. } if old.up)
         };
-        let cut_off: Vec<ResourceId> =
-            changes.changes.iter().filter(is_cut_off).map(|change| change.id.clone()).collect();
-        let why = format!("waits for {id}, which is left as it is");
-        changes.waiting.extend(cut_off.into_iter().map(|owner| (owner, why.clone())));
+        let anew: Vec<ResourceId> =
+            changes.changes.iter().filter(is_made_anew).map(|change| change.id.clone()).collect();
+        let withheld = changes.withheld.iter().find(|(withheld, _)| *withheld == id);
+        let stays = withheld.map_or("is left as it is".to_owned(), |(_, why)| format!("is kept: {why}"));
+        for owner in anew {
+            let why = format!("waits for {id}, which {stays}");
+            let told = changes.waiting.entry(owner).or_insert_with(|| why.clone());
+            // Of several the first one by name, in whatever order an engine lists them.
+            if *told > why {
+                *told = why;
+            }
+        }
     }
 }
 
@@ -112,8 +121,18 @@ pub(super) fn is_left_behind(sharer: &Managed, was: &Applied, owner: &Name, star
     }
 }
 
+/// The resources whose namespaces a live container shares, be it those of one that was put aside.
+pub(super) fn shares(managed: &Managed) -> BTreeSet<ResourceId> {
+    let base = |owner: &ResourceId| {
+        let name = owner.name.as_str();
+        let base = [PREVIOUS_SUFFIX, NEXT_SUFFIX].into_iter().find_map(|suffix| name.strip_suffix(suffix));
+        base.and_then(|base| base.parse().ok()).map(|base| ResourceId::new(Kind::Container, base))
+    };
+    shared_live(managed).into_iter().map(|owner| base(&owner).unwrap_or(owner)).collect()
+}
+
 /// The containers whose namespaces a live one shares.
-pub(super) fn shared_live(managed: &Managed) -> BTreeSet<ResourceId> {
+fn shared_live(managed: &Managed) -> BTreeSet<ResourceId> {
     let modes = ["networkMode", "ipcMode", "pidMode"]
         .into_iter()
         .filter_map(|field| managed.live.get(field)?.as_str());

@@ -70,7 +70,7 @@ impl Renewal {
             self.reasons.push(told("restartToken", was.restart_token.clone(), token.clone()));
             self.restart = true;
             self.record = Some(was.clone());
-        } else if was.restart_after.is_some() && was.restart_after == managed.started {
+        } else if is_owed(managed, was) {
             self.reasons.push(told("", None, Some("the restart that was interrupted".to_owned())));
             self.restart = true;
         }
@@ -103,7 +103,7 @@ impl Renewal {
                     continue;
                 }
                 let record = self.record.get_or_insert_with(|| was.clone());
-                record.followed.clone_from(&started);
+                record.followed.extend(started.clone());
                 record.followed_at = managed.started;
                 "which was started since"
             };
@@ -171,14 +171,19 @@ pub(super) fn follow(
 ) -> Vec<Operation> {
     let started = owners_started(managed, standing);
     let is_left = started.iter().any(|(owner, started)| is_left_behind(managed, was, owner, *started));
-    if !is_left || !container.status.is_up() {
+    if !container.status.is_up() || !(is_left || is_owed(managed, was)) {
         return Vec::new();
     }
-    let now = managed.started;
-    let record = Applied { followed: started, followed_at: now, restart_after: now, ..was.clone() };
+    let mut record = Applied { followed_at: managed.started, restart_after: managed.started, ..was.clone() };
+    record.followed.extend(started);
     let pause = (container.status == LiveStatus::Paused).then_some(Operation::Pause);
     let restart = restart(container.status);
     std::iter::once(Operation::Record(Box::new(record))).chain(restart).chain(pause).collect()
+}
+
+/// Whether a restart was interrupted: what is remembered before it says that it is yet to come.
+fn is_owed(managed: &Managed, was: &Applied) -> bool {
+    was.restart_after.is_some() && was.restart_after == managed.started
 }
 
 /// The calls that restart a program that is there.

@@ -133,7 +133,31 @@ impl Builder<'_> {
         })
     }
 
-    pub(super) fn alter(
+    /// What is left of an interrupted replacement goes once the one that is altered is as it should be.
+    pub(super) fn altered(
+        &mut self,
+        change: &Change,
+        (container, operations): (&Old, &[Operation]),
+        leftovers: &[Old],
+        predecessor: Option<&Predecessor>,
+    ) -> Option<usize> {
+        let id = &change.id;
+        let aside = predecessor.and_then(|before| self.put_aside(id, &before.container));
+        // A frozen program proves nothing.
+        let (operations, frozen) = match operations.split_last() {
+            Some((Operation::Pause, rest)) if predecessor.is_some() => (rest, true),
+            _ => (operations, false),
+        };
+        let first = self.nodes.len();
+        let last = self.alter(change, container, operations, aside);
+        let last = self.clean_up(id, (container, frozen), leftovers, predecessor, last);
+        if let Some(before) = predecessor {
+            self.follow_back(id, &before.container, first);
+        }
+        last
+    }
+
+    fn alter(
         &mut self,
         change: &Change,
         container: &Old,
@@ -173,7 +197,7 @@ impl Builder<'_> {
 
     /// Removes what an interrupted replacement left behind: a predecessor only once its successor has
     /// proved itself, and is frozen if it is to be; and if it does not, the predecessor is put back.
-    pub(super) fn clean_up(
+    fn clean_up(
         &mut self,
         id: &ResourceId,
         (container, frozen): (&Old, bool),

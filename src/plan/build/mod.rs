@@ -1,6 +1,7 @@
 //! The steps of each change, and what each step needs.
 
 mod container;
+mod follow;
 mod network;
 mod replace;
 
@@ -9,9 +10,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use self::follow::StartedAnew;
 use super::{Node, Step};
 use crate::desired::Ingredients;
-use crate::diff::{Act, Change, Need, Operation};
+use crate::diff::{Act, Change, Need};
 use crate::resource::label::{self, Mark, Purpose};
 use crate::resource::name::{Kind, Owner, ResourceId};
 use crate::resource::network::NetworkSpec;
@@ -136,15 +138,7 @@ struct Builder<'a> {
     /// What is taken of containers.
     snapshots: BTreeSet<&'a ResourceId>,
     /// The containers that a failed replacement may have started again as they were.
-    anew: BTreeMap<ResourceId, StartedAnew>,
-}
-
-/// When a container's program is started again though nothing takes its place.
-struct StartedAnew {
-    /// The nodes of which one has failed then.
-    instead: BTreeSet<usize>,
-    /// The nodes after which it is up, beside that failure's own rescue.
-    after: Vec<usize>,
+    anew: BTreeMap<ResourceId, Vec<StartedAnew>>,
 }
 
 impl Builder<'_> {
@@ -279,14 +273,7 @@ impl Builder<'_> {
             }
             Act::Create(container) => Some(self.create(change, container)),
             Act::Alter { container, operations, leftovers, predecessor } => {
-                let aside = predecessor.as_ref().and_then(|before| self.put_aside(id, &before.container));
-                // A frozen program proves nothing.
-                let (operations, frozen) = match operations.split_last() {
-                    Some((Operation::Pause, rest)) if predecessor.is_some() => (rest, true),
-                    _ => (&operations[..], false),
-                };
-                let last = self.alter(change, container, operations, aside);
-                self.clean_up(id, (container, frozen), leftovers, predecessor.as_ref(), last)
+                self.altered(change, (container, operations), leftovers, predecessor.as_ref())
             }
             Act::Replace { old, container, leftovers } => {
                 Some(self.replace(change, old, container, leftovers))

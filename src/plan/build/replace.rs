@@ -3,10 +3,11 @@
 
 use std::collections::BTreeSet;
 
-use super::container::{create_body, step};
-use super::{Builder, StartedAnew};
+use super::Builder;
+use super::container::create_body;
+use super::follow::StartedAnew;
 use crate::diff::{Act, Change, NEXT_SUFFIX, NewContainer, Old, PREVIOUS_SUFFIX};
-use crate::plan::{Await, Node, Step};
+use crate::plan::{Await, Step};
 use crate::resource::container::State;
 use crate::resource::name::{Kind, ResourceId};
 
@@ -60,6 +61,7 @@ impl Builder<'_> {
         let runs_on = leftovers.iter().any(|left| left.up);
         let before = if runs_on { needs.clone() } else { Vec::new() };
         needs.extend(leftovers.iter().map(|left| self.remove(id, left, before.clone())).collect::<Vec<_>>());
+        let first = self.nodes.len();
         let body = create_body(self.owner, id, container);
         let platform = container.spec.platform.clone();
         let create = Step::CreateContainer { name: names.next.clone(), body, platform };
@@ -73,21 +75,12 @@ impl Builder<'_> {
             node.rescue = std::iter::once(names.drop_next()).chain(again.iter().cloned()).collect();
         }
         let runs = old.up || unproved.is_some_and(|unproved| unproved.up);
-        let first = self.nodes.len();
         let last = if container.starts_first(runs) {
             self.start_first(change, (old, unproved), container, &names, joined)
         } else {
             self.stop_first(change, (old, unproved), container, &names, joined)
         };
-        let starts_it = |step: &Step| matches!(step, Step::Start(container) if *container == names.old);
-        // One that could not be stopped has not stopped, as far as anybody knows.
-        let stops_it = |step: &Step| matches!(step, Step::Stop(container) if *container == names.old);
-        let is_own = |at: &usize| {
-            let Node { step, rescue, .. } = &self.nodes[*at];
-            rescue.iter().any(starts_it) && !stops_it(step)
-        };
-        let own = (first..self.nodes.len()).filter(is_own).collect();
-        self.follow_back(id, old, own);
+        self.follow_back(id, old, first);
         self.remove_stopped(id, old, vec![last])
     }
 
@@ -229,6 +222,7 @@ impl Builder<'_> {
             needs = vec![self.push(id, step, needs)];
             self.nodes[needs[0]].instead = instead.iter().copied().collect();
         }
+        self.anew.entry(id.clone()).or_default().push(StartedAnew { instead, after: needs });
     }
 
     /// Waits until the successor has proved itself.
@@ -299,40 +293,6 @@ impl Builder<'_> {
             needs = vec![self.push(id, step, needs)];
         }
         self.ready.insert(id.clone(), needs);
-    }
-
-    /// One that runs, and that nothing takes the place of for now, is left without a network where the container whose it
-    /// shares was started anew.
-    fn follow_meanwhile(&mut self, id: &ResourceId, old: &Old, mut needs: Vec<usize>) {
-        let steps: Vec<Step> =
-            old.follow.iter().filter_map(|operation| step(operation, id, old.id.as_str())).collect();
-        if steps.is_empty() {
-            return;
-        }
-        let owners: Vec<String> = old.shares.iter().map(ToString::to_string).collect();
-        let owners = owners.join(" and ");
-        self.notes.push(format!(
-            "{id} shares namespaces of {owners}, started since: until it can be replaced it is restarted as it is"
-        ));
-        for step in steps {
-            needs = vec![self.push(id, step, needs)];
-        }
-    }
-
-    /// Who shares namespaces of a container that a replacement stopped in vain, and that was started again as it was, is
-    /// restarted. `own` are the nodes whose failure has its own program started again.
-    fn follow_back(&mut self, id: &ResourceId, old: &Old, own: Vec<usize>) {
-        let owners: Vec<&StartedAnew> = old.shares.iter().filter_map(|owner| self.anew.get(owner)).collect();
-        let mut instead: BTreeSet<usize> = owners.iter().flat_map(|owner| &owner.instead).copied().collect();
-        let mut after: Vec<usize> = owners.iter().flat_map(|owner| &owner.after).copied().collect();
-        // One that is frozen is looked after by the next look.
-        if old.up && old.state != Some(State::Paused) && !instead.is_empty() {
-            let restart = self.push(id, Step::Restart(old.id.as_str().to_owned()), after);
-            self.nodes[restart].instead = instead.iter().copied().collect();
-            after = vec![restart];
-        }
-        instead.extend(own);
-        self.anew.insert(id.clone(), StartedAnew { instead, after });
     }
 }
 
