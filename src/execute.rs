@@ -109,7 +109,7 @@ pub async fn execute<E: Perform>(
             let since = resources.iter().find_map(|id| stopped.get(id).copied());
             flying.push(run(index, &plan.nodes[index], since, engine, &rescues, report));
         }
-        let Some((index, result, is_undone)) = flying.next().await else { break };
+        let Some((index, result, is_started)) = flying.next().await else { break };
         is_alone &= !plan.nodes[index].step.is_done_alone();
         waiting -= usize::from(plan.nodes[index].step.only_waits());
         match result {
@@ -121,7 +121,7 @@ pub async fn execute<E: Perform>(
             Err(error) => {
                 outcomes.engine_lost |= error.is_unreachable();
                 // What runs beside is left alone unless what it follows is there again.
-                walk.failed(index, |other| is_undone || !matches!(plan.nodes[other].step, Step::Restart(_)));
+                walk.failed(index, |other| is_started || !matches!(plan.nodes[other].step, Step::Restart(_)));
                 for id in &plan.nodes[index].resources {
                     outcomes.failed.entry(id.clone()).or_insert_with(|| error.to_string());
                 }
@@ -140,7 +140,7 @@ pub async fn execute<E: Perform>(
     outcomes
 }
 
-/// Does a step, and undoes what led to it if it fails. Gives what came of it, and whether nothing is left to be undone.
+/// Does a step, and undoes what led to it if it fails. Gives what came of it, and whether what was to be started again for it is.
 async fn run<E: Perform>(
     index: usize,
     node: &Node,
@@ -156,7 +156,7 @@ async fn run<E: Perform>(
         report(Event::Progress(index, node, Stage { doing: without_secrets(&doing), far }));
     };
     let result = engine.perform(&node.step, &progress).await;
-    let mut is_undone = true;
+    let mut is_started = true;
     match &result {
         Ok(()) => report(Event::Done(index, node, begun.elapsed())),
         Err(EngineError::Undecided) => report(Event::Left(index, node)),
@@ -164,25 +164,28 @@ async fn run<E: Perform>(
             report(Event::Failed(index, node, error));
             if !node.rescue.is_empty() {
                 let _place = if node.step.only_waits() { rescues.acquire().await.ok() } else { None };
-                let rescued = rescue(node, engine).await;
-                is_undone = rescued.is_ok();
+                let (rescued, started) = rescue(node, engine).await;
+                is_started = started;
                 report(Event::Rescued(index, node, rescued.map(|()| since.map(|since| since.elapsed()))));
             }
         }
     }
-    (index, result, is_undone)
+    (index, result, is_started)
 }
 
 /// Undoes what led to a failed step. Every part is tried, also after one of them failed: the last one
-/// starts the predecessor again.
-async fn rescue<E: Perform>(node: &Node, engine: &E) -> Result<(), String> {
+/// starts the predecessor again. Gives whether it is undone, and whether what was to be started again is.
+async fn rescue<E: Perform>(node: &Node, engine: &E) -> (Result<(), String>, bool) {
     let mut failures = Vec::new();
+    let mut is_started = true;
     for step in &node.rescue {
         if let Err(error) = engine.perform(step, &|_| {}).await {
+            is_started &= !matches!(step, Step::Start(_));
             failures.push(format!("{step}: {error}"));
         }
     }
-    if failures.is_empty() { Ok(()) } else { Err(failures.join("; ")) }
+    let undone = if failures.is_empty() { Ok(()) } else { Err(failures.join("; ")) };
+    (undone, is_started)
 }
 
 /// Which steps can be begun.

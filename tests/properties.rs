@@ -343,6 +343,7 @@ fn comparable(engine: &MemoryEngine) -> Value {
         container["HostConfig"]["NetworkMode"] = json!(mode.split_once(':').map_or(mode, |(kind, _)| kind));
         for (_, endpoint) in container["NetworkSettings"]["Networks"].as_object_mut().expect("networks") {
             endpoint["Aliases"] = Value::Null;
+            endpoint["NetworkID"] = Value::Null;
         }
         for volume in container["Mounts"].as_array_mut().expect("mounts") {
             volume["Name"] = Value::Null;

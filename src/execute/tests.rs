@@ -432,7 +432,7 @@ async fn what_follows_another_is_left_alone_where_that_one_could_not_be_put_back
         }
         engine.refuse_step("start a1");
         let mut failing = start("a1", &[]);
-        failing.rescue = vec![Step::Restart(if refused { "nobody" } else { "a2" }.to_owned())];
+        failing.rescue = vec![Step::Start(if refused { "nobody" } else { "a2" }.to_owned())];
         let follows = Node { step: Step::Restart("a3".to_owned()), instead: vec![0], ..start("a3", &[]) };
         walk(&plan(vec![failing, follows]), &engine, 1).await;
         let log = engine.take_log();

@@ -181,6 +181,7 @@ cases!(
     made_again_from_an_image_committed_from_it_stays_ours,
     names_that_went_round_and_a_change_are_put_right_in_turn,
     names_that_were_exchanged_by_hand_are_given_back,
+    network_that_was_removed_by_hand_is_joined_again_by_a_container_that_is_down,
     nothing_to_do,
     paper_is_taken_from_an_image_to_the_exam_server,
     paper_is_taken_from_the_exam_server_to_an_image,

@@ -360,6 +360,7 @@ fn docker(engine: &MemoryEngine, command: &[&str]) -> Result<(), EngineError> {
             network: text(network),
             endpoint: json!({}),
         }),
+        ["network", "rm", name] => engine.by_hand(&Step::RemoveNetwork(text(name))),
         ["network", "disconnect", network, name] => {
             engine.by_hand(&Step::Disconnect { container: text(name), network: text(network) })
         }

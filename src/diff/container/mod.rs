@@ -198,7 +198,7 @@ fn diff_one(
     if let Some(why) = failed_job(wanted.spec.state, container.status).filter(|_| renewal.is_empty()) {
         return changes.push(id, Act::blocked(why), reasons, Vec::new());
     }
-    let (mut operations, more) = operations(name, &wanted.spec, container, &differences, renewal);
+    let (mut operations, more) = operations(name, &wanted.spec, container, &differences, renewal, observed);
     changes.turned.extend(turned(&id, wanted.spec.state, (container, managed), &was, standing));
     remembered(name, container, &differences, &was, desired, &mut operations);
     if steps_aside {

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::super::{Operation, Told, told};
 use super::renewal::Renewal;
 use crate::fields::{self, Difference, encode_endpoint};
-use crate::observed::{LiveStatus, ObservedContainer};
+use crate::observed::{EngineId, LiveStatus, Observed, ObservedContainer};
 use crate::resource::container::{ContainerSpec, State};
 use crate::resource::name::Name;
 
@@ -17,6 +17,7 @@ pub(super) fn operations(
     container: &ObservedContainer,
     differences: &[Difference],
     renewal: Renewal,
+    observed: &Observed,
 ) -> (Vec<Operation>, Vec<Told>) {
     let mut operations = Vec::new();
     let mut reasons = Vec::new();
@@ -36,6 +37,16 @@ pub(super) fn operations(
     {
         operations.extend(reconnect(difference));
     }
+    for network in gone(container, observed) {
+        let leaves = Operation::Disconnect { network: network.clone() };
+        if !operations.contains(&leaves)
+            && let Some(endpoint) = fields::endpoint(spec, network)
+        {
+            let what = format!("networks.{}", fields::plain(network));
+            reasons.push(told(&what, Some("one that is gone".to_owned()), Some(fields::plain(network))));
+            operations.extend([leaves, Operation::Connect { network: network.clone(), endpoint }]);
+        }
+    }
     let state = spec.state;
     let steps = toward(state, container.status);
     if !steps.is_empty() {
@@ -45,6 +56,16 @@ pub(super) fn operations(
     operations.extend(steps);
     reasons.extend(more);
     (operations, reasons)
+}
+
+/// The networks that a container which is down was on and that are gone: its engine keeps their ids, and starts it on no other
+/// network of their names.
+fn gone<'a>(container: &'a ObservedContainer, observed: &'a Observed) -> impl Iterator<Item = &'a String> {
+    let is_gone = |id: &Option<EngineId>| {
+        id.as_ref().is_some_and(|id| observed.networks.iter().all(|one| one.id != *id))
+    };
+    let joined = container.networks.iter().filter(|_| !container.status.is_up());
+    joined.filter(move |(_, id)| is_gone(id)).map(|(name, _)| name)
 }
 
 /// The exit codes of a program that ended well, or by the signal of `docker kill` or `docker stop`: 128 and its number.

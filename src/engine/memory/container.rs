@@ -188,8 +188,12 @@ impl World {
             name: container.name.clone(),
             image: Some(container.image.clone()),
             status: container.status(),
-            networks: (container.endpoints.keys())
-                .map(|name| (name.clone(), self.networks.get(name).map(|network| network.id.clone())))
+            networks: (container.endpoints.iter())
+                .map(|(name, endpoint)| {
+                    let joined = endpoint["NetworkID"].as_str().and_then(|id| id.parse().ok());
+                    let there = || self.networks.get(name).map(|network| network.id.clone());
+                    (name.clone(), joined.or_else(there))
+                })
                 .collect(),
             ports: if container.doing.is_up() { container.published() } else { Vec::new() },
             managed: ours.clone().map(managed),
@@ -336,6 +340,14 @@ impl World {
         if let Some(network) = container.endpoints.keys().find(|network| !self.has_network(network)) {
             return Err(EngineError::refused(format!("network {network} not found")));
         }
+        // An engine keeps which one of a name it was.
+        let joined = |(name, endpoint): (&String, &Value)| {
+            let there = self.networks.get(name)?.id.as_str();
+            endpoint["NetworkID"].as_str().filter(|joined| *joined != there).map(str::to_owned)
+        };
+        if let Some(gone) = container.endpoints.iter().find_map(joined) {
+            return Err(EngineError::refused(format!("network {gone} not found")));
+        }
         let shared = container.host["NetworkMode"].as_str().and_then(|mode| mode.strip_prefix("container:"));
         if let Some(other) = shared {
             let is_up = |one: &Container| one.id.as_str() == other && one.doing.is_up();
@@ -360,7 +372,14 @@ impl World {
         let now = self.tick();
         let program =
             self.images.iter().find(|there| there.id == image).map_or(Program::Runs, |there| there.program);
+        let ids: BTreeMap<String, EngineId> =
+            self.networks.iter().map(|(name, network)| (name.clone(), network.id.clone())).collect();
         let container = self.container(name)?;
+        for (name, endpoint) in &mut container.endpoints {
+            if let Some(id) = ids.get(name) {
+                endpoint["NetworkID"] = json!(id.as_str());
+            }
+        }
         container.started = Some(now);
         container.doing = match program {
             Program::Runs => Doing::Running,
