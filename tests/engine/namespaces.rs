@@ -1,5 +1,7 @@
 //! Containers that share the network of another one: they follow it, whatever becomes of it.
 
+use std::time::Duration;
+
 use invigil::plan::Palette;
 
 use crate::daemon::{Daemon, look};
@@ -152,4 +154,53 @@ async fn law_6_whose_network_is_shared_is_not_stopped_before_who_shares_it_can_f
     assert!(told.starts_with(waits), "{told}");
     host.carry_out(&plan).await;
     assert_eq!((started("app"), started("side")), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_has_run_is_not_run_again_because_whose_network_it_shared_is_another_one() {
+    let host = Host::new("ran").await;
+    host.container("app", &sleeper(""));
+    let job = |command: &str| {
+        let owner = host.name("app");
+        format!(
+            "{{image: '{BUSYBOX}', command: [sh, -c, '{command}'], state: completed, networkMode: 'container:{owner}'}}"
+        )
+    };
+    host.container("job", &job("exit 0"));
+    let over = || look(&host, "job", "{{.State.Status}}") == "exited";
+    host.try_apply().await;
+    while !over() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let ran = host.inspect("job", "{{.Id}} {{.State.StartedAt}}");
+    host.container("app", &sleeper(", env: {A: '1'}"));
+    assert_eq!(
+        host.apply().await,
+        "container/@app  replace\n  env.A   (none) -> 1\n\nPlan: 1 to replace; 1 unchanged.\n"
+    );
+    assert_eq!(host.inspect("job", "{{.Id}} {{.State.StartedAt}}"), ran);
+    host.container("job", &job("true"));
+    let plan = host.plan().await;
+    assert!(plan.starts_with("container/@job  replace\n"), "another spec is another job: {plan}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_container_that_is_down_joins_the_network_that_was_made_in_a_gone_ones_place() {
+    let host = Host::new("gone").await;
+    host.write(
+        "net.yaml",
+        "apiVersion: invigil/v1\nkind: Network\nmetadata: {name: '@net'}\nspec: {internal: true}\n",
+    );
+    host.container("c", &sleeper(", networks: ['@net']"));
+    host.apply().await;
+    let (id, network) = (host.inspect("c", "{{.Id}}"), host.name("net"));
+    docker(&["stop", &host.name("c")]);
+    docker(&["network", "rm", &network]);
+    let plan = host.apply().await;
+    let told =
+        "network/@net  create\ncontainer/@c  update in place\n  networks.@net   one that is gone -> @net\n";
+    // An engine that leaves no container on a network that goes has it join again.
+    assert!(plan.starts_with(told) || is_podman(), "{plan}");
+    assert_eq!(host.inspect("c", "{{.Id}} {{.State.Running}}"), format!("{id} true"));
+    assert!(devices(&host, "c").contains("eth0"));
 }

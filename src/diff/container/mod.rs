@@ -21,7 +21,7 @@ use self::image::{image_difference, is_checked};
 use self::names::Claim;
 pub use self::names::{ASIDE_SUFFIX, is_in_replacement};
 use self::namespace::{
-    let_leavers_go_first, namespace_differences, owners_first, shares, wait_for_who_stays,
+    let_leavers_go_first, namespace_differences, owners_first, shares, wait_for_who_stays, without_owners,
 };
 use self::operations::operations;
 use self::remembered::{last_state, remembered, turned};
@@ -35,7 +35,7 @@ use super::{
 };
 use crate::desired::{Desired, DesiredContainer};
 use crate::fields::{self, Difference, is_anonymous_volume};
-use crate::observed::{Health, LiveStatus, Managed, Observed, ObservedContainer};
+use crate::observed::{Applied, Health, LiveStatus, Managed, Observed, ObservedContainer};
 use crate::resource::container::{Condition, Reference, State, Use};
 use crate::resource::name::{Kind, Name, ResourceId};
 use crate::resource::network::PREDEFINED;
@@ -158,9 +158,9 @@ fn diff_one(
     let image = image_difference(wanted, container, managed, desired, images);
     let config = images.of_container(container).and_then(|image| image.config.as_ref());
     let was = applied(container, managed, observed);
-    let differences =
-        fields::differences(&wanted.spec, managed.created.as_ref(), &managed.live, config, &was.asked);
-    let namespaces: Vec<Told> = namespace_differences(wanted, &differences, changes).collect();
+    let differences = differing(wanted, (container, managed), config, &was);
+    let namespaces: Vec<Told> =
+        namespace_differences(wanted, container.status, &differences, changes).collect();
     let files = FileChanges::of(wanted, container.status, &was);
     let dead = why_never_again(wanted.spec.state, container, managed, observed);
     let mut reasons: Vec<Told> = dead
@@ -218,6 +218,18 @@ fn diff_one(
         needs.retain(|need| Some(need) == bearer.as_ref());
     }
     changes.push(id, Act::Alter { container, operations, leftovers, predecessor }, reasons, needs);
+}
+
+/// Where a live container differs from what is wanted.
+fn differing(
+    wanted: &DesiredContainer,
+    (container, managed): (&ObservedContainer, &Managed),
+    config: Option<&fields::Live>,
+    was: &Applied,
+) -> Vec<Difference> {
+    let created = managed.created.as_ref();
+    let differences = fields::differences(&wanted.spec, created, &managed.live, config, &was.asked);
+    without_owners(differences, wanted, (container, managed))
 }
 
 /// The predecessor of a container that is yet to prove itself, taken out of what was left beside it.
@@ -280,9 +292,9 @@ fn took_over(
         && container.status.is_up()
         && container.name == format!("{name}{NEXT_SUFFIX}")
         && image_difference(wanted, container, managed, desired, images).is_none()
-        && namespace_differences(wanted, &[], changes).next().is_none()
+        && namespace_differences(wanted, container.status, &[], changes).next().is_none()
         && !FileChanges::of(wanted, container.status, &was).replace
-        && fields::differences(&wanted.spec, managed.created.as_ref(), &managed.live, config, &was.asked)
+        && differing(wanted, (container, managed), config, &was)
             .iter()
             .all(|difference| is_in_place(difference, observed))
 }

@@ -8,7 +8,8 @@ use super::standing::Standing;
 use super::{NEXT_SUFFIX, PREVIOUS_SUFFIX};
 use crate::desired::DesiredContainer;
 use crate::fields::Difference;
-use crate::observed::{Applied, Managed, Observed, StartedAt};
+use crate::observed::{Applied, LiveStatus, Managed, Observed, ObservedContainer, StartedAt};
+use crate::resource::container::{ContainerSpec, State};
 use crate::resource::name::{Kind, Name, ResourceId};
 
 /// The containers, each after those that it is made for: it has to follow them.
@@ -39,6 +40,7 @@ pub(super) fn owners_first(
 /// own `differences` tell already is not told again.
 pub(super) fn namespace_differences<'a>(
     wanted: &'a DesiredContainer,
+    status: LiveStatus,
     differences: &'a [Difference],
     changes: &'a Changes,
 ) -> impl Iterator<Item = Told> + 'a {
@@ -48,11 +50,36 @@ pub(super) fn namespace_differences<'a>(
         changes.changes.iter().any(|change| change.id == id && renews(&change.act))
     };
     let is_told = |field: &str| differences.iter().any(|difference| difference.field.name == field);
-    let anew = wanted.spec.made_for().filter(move |(field, name, _)| is_renewed(name) && !is_told(field));
+    let is_over = is_over(wanted, status);
+    let made_for = wanted.spec.made_for().filter(move |_| !is_over);
+    let anew = made_for.filter(move |(field, name, _)| is_renewed(name) && !is_told(field));
     anew.map(|(field, _, said)| {
         let anew = format!("{said}, which is made anew");
         told(field, Some(said), Some(anew))
     })
+}
+
+/// A job that has run to its end is not run again because somebody whom it was made for is another one by now.
+pub(super) fn without_owners(
+    mut differences: Vec<Difference>,
+    wanted: &DesiredContainer,
+    (container, managed): (&ObservedContainer, &Managed),
+) -> Vec<Difference> {
+    let asked = |spec: &ContainerSpec, field: &str| -> Vec<String> {
+        spec.made_for().filter(|(of, ..)| *of == field).map(|(_, _, said)| said).collect()
+    };
+    if let Some(created) = managed.created.as_ref().filter(|_| is_over(wanted, container.status)) {
+        differences.retain(|difference| {
+            let now = asked(&wanted.spec, difference.field.name);
+            now.is_empty() || now != asked(created, difference.field.name)
+        });
+    }
+    differences
+}
+
+/// Whether it is a job that has run to its end.
+fn is_over(wanted: &DesiredContainer, status: LiveStatus) -> bool {
+    wanted.spec.state == State::Completed && matches!(status, LiveStatus::Exited(_))
 }
 
 /// Who leaves a namespace of a container goes before that one does: should it have to be put back, the
