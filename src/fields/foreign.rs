@@ -4,6 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::network::decode_network_mode;
+use super::security::fill_label;
 use super::{EXCLUDED, Lost, Place, all, show, storage};
 
 /// Keys that say what the docker command itself is connected to, and what belongs to an image.
@@ -117,6 +118,8 @@ fn inspection(
             endpoint["MacAddress"] = mac.clone();
         }
     }
+    let mut host = Value::Object(host);
+    fill_label(&mut host);
     json!({"Config": config, "HostConfig": host, "NetworkSettings": {"Networks": networks}})
 }
 

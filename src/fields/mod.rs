@@ -39,6 +39,7 @@ pub use foreign::{from_create_body, from_host_config, is_host_key, unread};
 pub use network::encode_endpoint;
 pub use networks::{network_body, network_differences, network_written, read_network};
 pub use resources::{has_endless_swap, without_idle_swap};
+pub use security::fill_label;
 pub(crate) use show::plain;
 pub use storage::declares_volume;
 pub(crate) use storage::is_anonymous_volume;

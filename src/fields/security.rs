@@ -30,13 +30,6 @@ pub(super) static FIELDS: &[Field] = &[
         s.no_new_privileges.map(Value::Bool)
     })
     .form(encode_no_new_privileges, decode_no_new_privileges),
-    field("securityOpt", "--security-opt", Host("SecurityOpt"), Spec(without_label), |s| {
-        let options = set_of(&s.security_opt)?;
-        Some(set(texts(&options).chain(texts(&without_label(s))).map(str::to_owned)))
-    })
-    .shape(Set)
-    .form(same, decode_security_opt)
-    .shown(show::security_option),
     field("groupAdd", "--group-add", Host("GroupAdd"), Nothing, |s| set_of(&s.group_add))
         .shape(Set)
         .form(same, sorted),
@@ -44,6 +37,14 @@ pub(super) static FIELDS: &[Field] = &[
     field("ipcMode", "--ipc", Host("IpcMode"), Engine(is_engines_ipc), |s| shown(s.ipc_mode.as_ref()))
         .form(same, text),
     field("pidMode", "--pid", Host("PidMode"), Nothing, |s| shown(s.pid_mode.as_ref())).form(same, text),
+    // After what it follows from.
+    field("securityOpt", "--security-opt", Host("SecurityOpt"), Spec(without_label), |s| {
+        let options = set_of(&s.security_opt)?;
+        Some(set(texts(&options).chain(texts(&without_label(s))).map(str::to_owned)))
+    })
+    .shape(Set)
+    .form(same, decode_security_opt)
+    .shown(show::security_option),
     field("utsMode", "--uts", Host("UTSMode"), Nothing, |s| worded(s.uts_mode)).form(same, text),
     field("cgroupnsMode", "--cgroupns", Host("CgroupnsMode"), Engine(is_engines_cgroupns), |s| {
         worded(s.cgroupns_mode)
@@ -68,6 +69,17 @@ fn without_label(spec: &ContainerSpec) -> Value {
         || spec.ipc_mode == Some(IpcMode::Host)
         || spec.pid_mode == Some(PidMode::Host);
     if is_the_hosts && !says_label { json!([WITHOUT_LABEL]) } else { json!([]) }
+}
+
+/// Fills that in where an inspection lacks it: one of another engine, or one that no engine has made.
+pub fn fill_label(host: &mut Value) {
+    let is_the_hosts = host["Privileged"] == true || host["PidMode"] == "host" || host["IpcMode"] == "host";
+    let says_label = |option: &str| option.starts_with("label");
+    if is_the_hosts && !texts(&host["SecurityOpt"]).any(says_label) {
+        let options: Vec<String> =
+            texts(&host["SecurityOpt"]).chain([WITHOUT_LABEL]).map(str::to_owned).collect();
+        host["SecurityOpt"] = json!(options);
+    }
 }
 
 /// No `SELinux` label.

@@ -16,6 +16,7 @@ pub(super) fn created(spec: &ContainerSpec, image: &Value) -> Live {
     if let (Some(memory), None) = (host["Memory"].as_u64(), host["MemorySwap"].as_u64()) {
         host["MemorySwap"] = json!(memory * 2);
     }
+    fill_label(&mut host);
     let mut config = image.clone();
     for (key, value) in body.as_object().expect("an object") {
         config[key] = value.clone();

@@ -267,7 +267,7 @@ impl Asked<'_> {
             }
         }
         set(host, "Runtime", json!(""));
-        without_label(host);
+        fields::fill_label(host);
         if host["ShmSize"] == SHM_SIZE && is_nothing(self.host("ShmSize")) {
             set(host, "ShmSize", json!(0));
         }
@@ -280,16 +280,5 @@ impl Asked<'_> {
         if host["LogConfig"]["Type"] == driver.as_str() {
             host["LogConfig"]["Config"] = asked["Config"].clone();
         }
-    }
-}
-
-/// Docker tells that a container with the host's privileges, processes or communication has no label.
-fn without_label(host: &mut Value) {
-    let is_the_hosts = host["Privileged"] == true || host["PidMode"] == "host" || host["IpcMode"] == "host";
-    let says_label = |option: &str| option.starts_with("label");
-    if is_the_hosts && !texts(&host["SecurityOpt"]).any(says_label) {
-        let options = texts(&host["SecurityOpt"]).chain(["label=disable"]);
-        let options: Vec<String> = options.map(str::to_owned).collect();
-        set(host, "SecurityOpt", json!(options));
     }
 }
