@@ -51,15 +51,13 @@ pub async fn look(socket: &Path, desired: &Desired) -> HostFacts {
     HostFacts { absent_paths, ..facts.unwrap_or_default() }
 }
 
-/// What containers that are down need of the host before they can be started as they were made.
+/// What containers that are down, or may have to be restarted, need of the host before they can be started as they were made.
 pub async fn look_below(socket: &Path, containers: &[ObservedContainer], facts: &mut HostFacts) {
-    let created = |container: &'_ ObservedContainer| container.managed.as_ref()?.created.clone();
     let (up, down): (Vec<_>, Vec<_>) = containers.iter().partition(|container| container.status.is_up());
-    let down: Vec<ContainerSpec> = down.into_iter().filter_map(created).collect();
+    let down: Vec<&ContainerSpec> = down.into_iter().filter_map(created).collect();
     // Who shares another's namespaces is restarted as it is where it has to follow that one.
     let sharers = up.into_iter().filter_map(created).filter(|spec| spec.shares_with().next().is_some());
-    let sharers: Vec<ContainerSpec> = sharers.collect();
-    let paths = down.iter().chain(&sharers).flat_map(ContainerSpec::required_paths);
+    let paths = down.iter().copied().chain(sharers).flat_map(ContainerSpec::required_paths);
     let paths = paths.map(str::to_owned).collect();
     facts.absent_paths.extend(which(paths, is_absent, LOOK).await);
     if facts.ports.is_none() && down.iter().any(|spec| !spec.ports.is_empty()) {
@@ -69,11 +67,18 @@ pub async fn look_below(socket: &Path, containers: &[ObservedContainer], facts: 
     }
 }
 
+/// What a container of ours was made from.
+fn created(container: &ObservedContainer) -> Option<&ContainerSpec> {
+    container.managed.as_ref()?.created.as_ref()
+}
+
 /// The directories in which what is taken out of containers is to be kept, and in which nothing can be written.
 pub async fn unwritable(desired: &Desired, containers: &[ObservedContainer]) -> BTreeSet<String> {
     let wanted = desired.containers.values().map(|container| &container.spec);
-    let created = containers.iter().filter_map(|container| container.managed.as_ref()?.created.as_ref());
-    let directories = wanted.chain(created).flat_map(|spec| &spec.collect).map(|collect| collect.to.clone());
+    let directories = wanted
+        .chain(containers.iter().filter_map(created))
+        .flat_map(|spec| &spec.collect)
+        .map(|collect| collect.to.clone());
     which(directories.collect(), is_unwritable, LOOK).await
 }
 
