@@ -9,6 +9,7 @@ use crate::fields::{self, Difference, encode_endpoint};
 use crate::observed::{EngineId, LiveStatus, Observed, ObservedContainer};
 use crate::resource::container::{ContainerSpec, State};
 use crate::resource::name::Name;
+use crate::resource::network::PREDEFINED;
 
 /// The calls that put a container right as it is, and the reasons that are not fields.
 pub(super) fn operations(
@@ -59,13 +60,14 @@ pub(super) fn operations(
 }
 
 /// The networks that a container which is down was on and that are gone: its engine keeps their ids, and starts it on no other
-/// network of their names.
+/// network of their names, but for its own, which have another id whenever it is started.
 fn gone<'a>(container: &'a ObservedContainer, observed: &'a Observed) -> impl Iterator<Item = &'a String> {
     let is_gone = |id: &Option<EngineId>| {
         id.as_ref().is_some_and(|id| observed.networks.iter().all(|one| one.id != *id))
     };
     let joined = container.networks.iter().filter(|_| !container.status.is_up());
-    joined.filter(move |(_, id)| is_gone(id)).map(|(name, _)| name)
+    let made = joined.filter(|(name, _)| !PREDEFINED.contains(&name.as_str()));
+    made.filter(move |(_, id)| is_gone(id)).map(|(name, _)| name)
 }
 
 /// The exit codes of a program that ended well, or by the signal of `docker kill` or `docker stop`: 128 and its number.
