@@ -12,6 +12,15 @@ fn sidecar(host: &Host, more: &str) -> String {
     sleeper(&format!(", networkMode: 'container:{}'{more}", host.name("app")))
 }
 
+/// Two containers that run, of which the second shares the network of the first.
+async fn sharing(test: &str, [owner, sharer]: [&str; 2]) -> Host {
+    let host = Host::new(test).await;
+    host.container(owner, &sleeper(""));
+    host.container(sharer, &sleeper(&format!(", networkMode: 'container:{}'", host.name(owner))));
+    host.apply().await;
+    host
+}
+
 /// The network devices that a container sees, nothing while it does not run; of one whose owner was started anew since, the
 /// loopback alone is left.
 fn devices(host: &Host, name: &str) -> String {
@@ -21,10 +30,7 @@ fn devices(host: &Host, name: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whose_network_is_shared_gets_its_name_back_and_who_shares_it_goes_on() {
-    let host = Host::new("sharer").await;
-    host.container("a", &sleeper(""));
-    host.container("b", &sleeper(&format!(", networkMode: 'container:{}'", host.name("a"))));
-    host.apply().await;
+    let host = sharing("sharer", ["a", "b"]).await;
     let started = |name: &str| host.inspect(name, "{{.Id}} {{.State.StartedAt}}");
     let before = (started("a"), started("b"));
     docker(&["rename", &host.name("a"), &host.name("x")]);
@@ -75,10 +81,7 @@ async fn a_restart_token_restarts_once_and_so_does_what_shares_the_network() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shared_network_namespace_is_seen_as_it_is() {
-    let host = Host::new("share").await;
-    host.container("a", &sleeper(""));
-    host.container("b", &sleeper(&format!(", networkMode: 'container:{}'", host.name("a"))));
-    host.apply().await;
+    let host = sharing("share", ["a", "b"]).await;
     assert_eq!(
         host.inspect("b", "{{.HostConfig.NetworkMode}}"),
         format!("container:{}", host.inspect("a", "{{.Id}}"))
@@ -100,10 +103,7 @@ async fn a_shared_network_namespace_is_seen_as_it_is() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn law_7_who_shares_the_network_of_one_that_is_put_back_has_it_again() {
-    let host = Host::new("back").await;
-    host.container("app", &sleeper(""));
-    host.container("side", &sidecar(&host, ""));
-    host.apply().await;
+    let host = sharing("back", ["app", "side"]).await;
     let (app, side) = (host.inspect("app", "{{.Id}}"), host.inspect("side", "{{.Id}}"));
     assert_eq!(devices(&host, "side"), "eth0 lo");
     host.container("app", &format!("{{image: '{BUSYBOX}', command: ['false']}}"));
@@ -116,10 +116,7 @@ async fn law_7_who_shares_the_network_of_one_that_is_put_back_has_it_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_shares_the_network_of_one_that_cannot_be_replaced_follows_it_as_it_is() {
-    let host = Host::new("meanwhile").await;
-    host.container("app", &sleeper(""));
-    host.container("side", &sidecar(&host, ""));
-    host.apply().await;
+    let host = sharing("meanwhile", ["app", "side"]).await;
     let side = host.inspect("side", "{{.Id}}");
     host.container("app", &format!("{{image: '{BUSYBOX}', command: ['false']}}"));
     let daemon = Daemon::start(&host);
@@ -134,10 +131,7 @@ async fn who_shares_the_network_of_one_that_cannot_be_replaced_follows_it_as_it_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn law_6_whose_network_is_shared_is_not_stopped_before_who_shares_it_can_follow() {
-    let host = Host::new("wait").await;
-    host.container("app", &sleeper(""));
-    host.container("side", &sidecar(&host, ""));
-    host.apply().await;
+    let host = sharing("wait", ["app", "side"]).await;
     let started = |name: &str| host.inspect(name, "{{.Id}} {{.State.StartedAt}}");
     let before = (started("app"), started("side"));
     host.container("app", &sleeper(", env: {A: '1'}"));
