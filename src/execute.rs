@@ -88,13 +88,10 @@ pub async fn execute<E: Perform>(
     let waits_max = (parallelism.saturating_sub(1) * WAITS).min(WAITS_MAX);
     loop {
         while flying.len() - waiting.min(waits_max) < parallelism.max(1) && !outcomes.engine_lost {
-            let stopping = *stop.borrow();
-            let is_owed = |index: usize| {
-                let node = &plan.nodes[index];
-                !node.instead.is_empty() || node.resources.iter().any(|id| interrupted.contains(id))
-            };
+            let owed = stop.borrow().then(|| walk.owed(plan, &interrupted));
             let may = |index: usize| {
-                (!stopping || is_owed(index)) && !(is_alone && plan.nodes[index].step.is_done_alone())
+                owed.as_ref().is_none_or(|owed| owed.contains(&index))
+                    && !(is_alone && plan.nodes[index].step.is_done_alone())
             };
             let Some(index) = walk.next(may) else { break };
             is_alone |= plan.nodes[index].step.is_done_alone();
@@ -104,7 +101,9 @@ pub async fn execute<E: Perform>(
             }
             let resources = &plan.nodes[index].resources;
             if matches!(plan.nodes[index].step, Step::Stop(_)) {
-                stopped.extend(resources.iter().map(|id| (id, Instant::now())));
+                for id in resources {
+                    stopped.entry(id).or_insert_with(Instant::now);
+                }
             }
             let since = resources.iter().find_map(|id| stopped.get(id).copied());
             flying.push(run(index, &plan.nodes[index], since, engine, &rescues, report));
@@ -180,7 +179,7 @@ async fn rescue<E: Perform>(node: &Node, engine: &E) -> (Result<(), String>, boo
     let mut is_started = true;
     for step in &node.rescue {
         if let Err(error) = engine.perform(step, &|_| {}).await {
-            is_started &= !matches!(step, Step::Start(_));
+            is_started &= !matches!(step, Step::Start(_) | Step::Restart(_));
             failures.push(format!("{step}: {error}"));
         }
     }
@@ -256,6 +255,19 @@ impl Walk {
         if self.missing[index] == 0 {
             self.ready.insert(index);
         }
+    }
+
+    /// What ends what is begun: every step for one of the `interrupted`, and all that those wait for.
+    fn owed(&self, plan: &Plan, interrupted: &BTreeSet<&ResourceId>) -> BTreeSet<usize> {
+        let mut owed = BTreeSet::new();
+        for (index, node) in plan.nodes.iter().enumerate().rev().filter(|(index, _)| !self.started[*index]) {
+            let ends = !node.instead.is_empty() || node.resources.iter().any(|id| interrupted.contains(id));
+            if ends || owed.contains(&index) {
+                owed.insert(index);
+                owed.extend(&node.needs);
+            }
+        }
+        owed
     }
 
     fn is_started(&self, index: usize) -> bool {

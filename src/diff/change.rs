@@ -194,7 +194,7 @@ pub enum Act {
         /// Leftovers of an interrupted replacement, to be removed.
         leftovers: Vec<Old>,
         /// Its predecessor, where it was interrupted before it had proved itself.
-        predecessor: Option<Predecessor>,
+        predecessor: Option<Box<Predecessor>>,
     },
     /// Put a new container in an old one's place.
     Replace {
@@ -263,6 +263,10 @@ pub struct Old {
     pub frozen: bool,
     /// The containers whose namespaces it shares.
     pub shares: BTreeSet<ResourceId>,
+    /// That of them in whose PID namespace it is: when that one stops, its program is killed.
+    pub pid_of: Option<ResourceId>,
+    /// The containers that it is linked to.
+    pub linked: BTreeSet<ResourceId>,
     /// The calls that give it the namespaces that it shares as they are by now, as long as nothing takes its place.
     pub follow: Vec<Operation>,
 }
@@ -275,6 +279,11 @@ impl Old {
             Some(was) => was.is_up() && next.starts(),
             None => was_stopped_for_it && next.is_up(),
         }
+    }
+
+    /// The containers without which it is not what it was: they are there before it is, and it is made for them.
+    pub fn made_for(&self) -> impl Iterator<Item = &ResourceId> {
+        self.shares.iter().chain(&self.linked)
     }
 }
 
@@ -293,6 +302,8 @@ impl Old {
             hindered: None,
             frozen: false,
             shares: BTreeSet::new(),
+            pid_of: None,
+            linked: BTreeSet::new(),
             follow: Vec::new(),
         }
     }
@@ -417,6 +428,13 @@ pub enum Operation {
     Stop,
 }
 
+impl Operation {
+    /// Whether it ends the container's program, be it to start it again.
+    pub const fn stops(&self) -> bool {
+        matches!(self, Self::Restart | Self::Stop)
+    }
+}
+
 impl Act {
     /// Nothing can be done, nor was anything begun.
     pub fn blocked(why: impl Into<String>) -> Self {
@@ -469,8 +487,7 @@ impl Act {
     pub fn takes_on_the_way(&self) -> bool {
         match self {
             Self::Alter { operations, leftovers, predecessor, .. } => {
-                let stops =
-                    |one: &Operation| matches!(one, Operation::Restart | Operation::Stop | Operation::Pause);
+                let stops = |one: &Operation| one.stops() || *one == Operation::Pause;
                 !leftovers.is_empty() || predecessor.is_some() || operations.iter().any(stops)
             }
             _ => false,

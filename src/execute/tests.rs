@@ -389,6 +389,23 @@ async fn law_11_a_stop_leaves_no_container_under_another_name() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn law_11_a_stop_leaves_nobody_behind_whom_what_is_interrupted_waits_for() {
+    let plan = Plan {
+        nodes: vec![
+            node("container/web", Step::Stop("web".to_owned()), &[]),
+            node("container/side", Step::Stop("side".to_owned()), &[0]),
+            node("container/side", Step::Start("side-next".to_owned()), &[1]),
+            node("container/web", Step::RemoveContainer("web".to_owned()), &[2]),
+            node("container/other", Step::Stop("other".to_owned()), &[0]),
+        ],
+        ..Plan::default()
+    };
+    let (outcomes, did) = stopped_in_the_first_step(&plan).await;
+    assert_eq!(did, ["stop web", "stop side", "start side-next", "remove container web"]);
+    assert_eq!(names(&outcomes.skipped), ["other"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn law_11_a_stop_leaves_no_container_off_its_network() {
     let (web, exam) = (|| "web".to_owned(), || "exam".to_owned());
     let leave = Step::Disconnect { container: web(), network: exam() };

@@ -14,7 +14,7 @@ use text::Verb;
 pub use text::actions;
 pub use text::{Palette, action, because, detail};
 
-use crate::diff::{Act, Change, Changes, Need, Operation, Unwell};
+use crate::diff::{Act, Change, Changes, Need, Old, Operation, Unwell};
 use crate::observed::{Applied, EngineId};
 use crate::resource::container::Condition;
 use crate::resource::label::is_pulled_for_containers;
@@ -193,20 +193,21 @@ fn has(change: &Change, need: &Need, runs_on: &BTreeSet<&ResourceId>) -> bool {
     is_there && (need.id.kind != Kind::Container || (only_has_to_run && runs_on.contains(&need.id)))
 }
 
-/// For each container that another takes the place of, who is in its namespaces, and would be cut off if it did not follow.
-fn sharers(changes: &[Change]) -> BTreeMap<&ResourceId, Vec<&ResourceId>> {
+/// For each container that another takes the place of, who is in its namespaces or is linked to it, and would be cut off if it did
+/// not follow.
+fn followers(changes: &[Change]) -> BTreeMap<&ResourceId, Vec<&ResourceId>> {
     let stops = |change: &Change| matches!(&change.act, Act::Replace { old, .. } if old.up);
     let stopped: BTreeSet<&ResourceId> =
         changes.iter().filter(|change| stops(change)).map(|change| &change.id).collect();
-    let mut sharers: BTreeMap<&ResourceId, Vec<&ResourceId>> = BTreeMap::new();
+    let mut followers: BTreeMap<&ResourceId, Vec<&ResourceId>> = BTreeMap::new();
     for change in changes {
         let old = change.act.predecessor().filter(|old| old.up);
-        let shared = old.into_iter().flat_map(|old| &old.shares);
-        for owner in shared.filter_map(|owner| stopped.get(owner)) {
-            sharers.entry(owner).or_default().push(&change.id);
+        let owners = old.into_iter().flat_map(Old::made_for);
+        for owner in owners.filter_map(|owner| stopped.get(owner)) {
+            followers.entry(owner).or_default().push(&change.id);
         }
     }
-    sharers
+    followers
 }
 
 /// The changes that are not tried: held ones, and those that need a held or blocked one.
@@ -227,7 +228,7 @@ fn waiting(changes: &[Change], held: &BTreeMap<ResourceId, String>) -> BTreeMap<
     };
     let runs_on: BTreeSet<&ResourceId> =
         changes.iter().filter(|change| change.act.leaves_up()).map(|change| &change.id).collect();
-    let sharers = sharers(changes);
+    let followers = followers(changes);
     loop {
         let before = waiting.len();
         for change in
@@ -238,8 +239,8 @@ fn waiting(changes: &[Change], held: &BTreeMap<ResourceId, String>) -> BTreeMap<
             };
             let mut needs = change.needs.iter().filter(|need| !has(change, need, &runs_on));
             let cause = needs.find(|need| stays(&need.id, &waiting)).map(|need| &need.id);
-            let mut sharers = sharers.get(&change.id).into_iter().flatten().copied();
-            let cause = cause.or_else(|| sharers.find(|id| stays(id, &waiting)));
+            let mut followers = followers.get(&change.id).into_iter().flatten().copied();
+            let cause = cause.or_else(|| followers.find(|id| stays(id, &waiting)));
             if let Some(cause) = cause.filter(|_| !waiting.contains_key(&change.id)) {
                 waiting.insert(change.id.clone(), format!("waits for {cause}"));
             }

@@ -117,7 +117,7 @@ fn law_7_a_failure_starts_no_predecessor_that_its_own_manifest_had_stopped() {
             container: old('b', "web", false),
             operations: vec![Operation::Start],
             leftovers: Vec::new(),
-            predecessor: Some(Predecessor { container: before(), until: Await::Healthy }),
+            predecessor: Some(Box::new(Predecessor { container: before(), until: Await::Healthy })),
         };
         let change = Change { id: web(), act, reasons: Vec::new(), needs: Vec::new() };
         let there = Changes { changes: vec![change], ..Changes::default() };

@@ -115,6 +115,98 @@ async fn law_7_who_shares_the_network_of_one_that_is_put_back_has_it_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn law_7_whichever_of_those_that_share_a_network_cannot_follow_all_are_as_they_were() {
+    let host = sharing("together", ["app", "side"]).await;
+    for name in ["early", "tail"] {
+        host.container(name, &sidecar(&host, ""));
+    }
+    host.apply().await;
+    let all = ["app", "early", "side", "tail"];
+    let ids = || all.map(|name| look(&host, name, "{{.Id}}"));
+    let before = ids();
+    for name in ["early", "tail"] {
+        host.container(name, &sidecar(&host, ", env: {A: '1'}"));
+    }
+    let cannot =
+        format!("{{image: '{BUSYBOX}', networkMode: 'container:{}', command: ['false']}}", host.name("app"));
+    for app in [", hostname: app", ", env: {A: '2'}, update: {order: startFirst}", ", env: {A: '1'}"] {
+        host.container("app", &sleeper(app));
+        host.container("side", &cannot);
+        let (outcomes, told) = host.try_apply().await;
+        let failed: Vec<String> = outcomes.failed.keys().map(|id| host.shown(&id.to_string())).collect();
+        assert_eq!(failed, ["container/@side"], "{told:?}");
+        assert_eq!(ids(), before);
+        for name in all {
+            assert_eq!(devices(&host, name), "eth0 lo", "{name}");
+        }
+    }
+    host.container("side", &sidecar(&host, ", env: {A: '1'}"));
+    let plan = host.apply().await;
+    assert!(plan.ends_with("\n\nPlan: 4 to replace; 0 unchanged.\n"), "{plan}");
+    let after = ids();
+    assert!(before.iter().zip(&after).all(|(before, after)| before != after));
+    for name in all {
+        assert_eq!(devices(&host, name), "eth0 lo", "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn law_7_who_is_linked_to_one_that_is_made_anew_and_cannot_follow_is_as_it_was_with_it() {
+    let host = Host::new("linked").await;
+    let linked = |more: &str| sleeper(&format!(", links: ['{}:db']{more}", host.name("db")));
+    host.container("db", &sleeper(""));
+    host.container("app", &linked(""));
+    host.apply().await;
+    let state = |name: &str| look(&host, name, "{{.Id}} {{.State.Running}}");
+    let before = ["app", "db"].map(state);
+    host.container("db", &sleeper(", env: {A: '1'}"));
+    host.container(
+        "app",
+        &format!("{{image: '{BUSYBOX}', links: ['{}:db'], command: ['false']}}", host.name("db")),
+    );
+    let (outcomes, told) = host.try_apply().await;
+    let failed: Vec<String> = outcomes.failed.keys().map(|id| host.shown(&id.to_string())).collect();
+    assert_eq!(failed, ["container/@app"], "{told:?}");
+    assert_eq!(["app", "db"].map(state), before);
+    host.container("app", &linked(", env: {A: '1'}"));
+    assert!(host.apply().await.ends_with("\n\nPlan: 2 to replace; 0 unchanged.\n"));
+    assert!(docker(&["exec", &host.name("app"), "cat", "/etc/hosts"]).contains("db"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn law_1_who_is_in_the_pid_namespace_of_one_that_is_stopped_is_stopped_as_anybody_is() {
+    let host = Host::new("pids").await;
+    let kept = host.path().join(".kept");
+    std::fs::create_dir(&kept).expect("a directory");
+    let side = || {
+        let program = "trap \"echo saved >> /kept/answers; exit 0\" TERM; while :; do sleep 0.1; done";
+        let (owner, kept) = (host.name("app"), kept.display());
+        format!(
+            "{{image: '{BUSYBOX}', command: [sh, -c, '{program}'], pidMode: 'container:{owner}', binds: ['{kept}:/kept']}}"
+        )
+    };
+    let saved = || std::fs::read_to_string(kept.join("answers")).unwrap_or_default();
+    host.container("app", &sleeper(""));
+    host.container("side", &side());
+    host.apply().await;
+    // In place, and where another takes its place.
+    host.container("app", &sleeper(", restartToken: '1'"));
+    assert!(host.apply().await.ends_with("Plan: 2 to restart; 0 unchanged.\n"));
+    assert_eq!(saved(), "saved\n");
+    host.container("app", &sleeper(", restartToken: '1', env: {A: '1'}"));
+    assert!(host.apply().await.ends_with("Plan: 2 to replace; 0 unchanged.\n"));
+    assert_eq!(saved(), "saved\nsaved\n");
+    assert_eq!(look(&host, "side", "{{.State.Running}}"), "true");
+    // Where that one is put back, so is this one.
+    let before = ["app", "side"].map(|name| look(&host, name, "{{.Id}} {{.State.Running}}"));
+    host.container("app", &format!("{{image: '{BUSYBOX}', command: ['false']}}"));
+    let (outcomes, told) = host.try_apply().await;
+    assert_eq!(outcomes.failed.len(), 1, "{told:?}");
+    assert_eq!(saved(), "saved\nsaved\nsaved\n");
+    assert_eq!(["app", "side"].map(|name| look(&host, name, "{{.Id}} {{.State.Running}}")), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_shares_the_network_of_one_that_cannot_be_replaced_follows_it_as_it_is() {
     let host = sharing("meanwhile", ["app", "side"]).await;
     let side = host.inspect("side", "{{.Id}}");
@@ -139,6 +231,11 @@ async fn law_6_whose_network_is_shared_is_not_stopped_before_who_shares_it_can_f
     let plan = host.plan().await;
     assert!(plan.starts_with("container/@app  replace   (waits for container/@side)\n"), "{plan}");
     host.try_apply().await;
+    assert_eq!((started("app"), started("side")), before);
+    // Nor one whose image cannot be had.
+    host.container("side", &sidecar(&host, "").replace(BUSYBOX, "localhost:1/nothing:1"));
+    let (outcomes, told) = host.try_apply().await;
+    assert_eq!(outcomes.failed.len(), 1, "{told:?}");
     assert_eq!((started("app"), started("side")), before);
     // Nor does one that nobody can read.
     host.container("side", &sidecar(&host, ", nonsense: 1"));

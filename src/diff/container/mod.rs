@@ -21,7 +21,8 @@ use self::image::{image_difference, is_checked};
 use self::names::Claim;
 pub use self::names::{ASIDE_SUFFIX, is_in_replacement};
 use self::namespace::{
-    let_leavers_go_first, namespace_differences, owners_first, shares, wait_for_who_stays, without_owners,
+    let_leavers_go_first, linked, namespace_differences, owners_first, pid_of, shares, wait_for_who_stays,
+    without_owners,
 };
 use self::operations::operations;
 use self::remembered::{last_state, remembered, turned};
@@ -101,6 +102,8 @@ impl Old {
             hindered: container.managed.as_deref().and_then(never_again).map(|_| NO_MORE.to_owned()),
             frozen: container.status == LiveStatus::Paused,
             shares: container.managed.as_deref().map(shares).unwrap_or_default(),
+            pid_of: container.managed.as_deref().and_then(pid_of),
+            linked: container.managed.as_deref().map(linked).unwrap_or_default(),
             follow: Vec::new(),
         }
     }
@@ -211,7 +214,7 @@ fn diff_one(
     if operations.is_empty() {
         reasons.push(told("", None, Some("what an interrupted replacement left behind goes".to_owned())));
     }
-    let predecessor = unproved_for(name, wanted, container, &mut leftovers, (desired, images));
+    let predecessor = unproved_for(name, wanted, container, &mut leftovers, (desired, images)).map(Box::new);
     let container = Old::new(name, container, Some(wanted), observed);
     // Who only gets its name back needs who bears it to let it go, and nothing else: who does may need this one.
     if leftovers.is_empty() && predecessor.is_none() && operations.iter().all(is_about_its_name) {

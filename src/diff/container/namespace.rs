@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::{Act, Change, Changes, Told, told};
+use super::super::{Act, Change, Changes, Operation, Told, told};
 use super::standing::Standing;
 use super::{NEXT_SUFFIX, PREVIOUS_SUFFIX};
 use crate::desired::DesiredContainer;
@@ -91,9 +91,12 @@ pub(super) fn let_leavers_go_first(observed: &Observed, changes: &mut Changes) {
     for managed in managed {
         for shared in shared_live(managed) {
             let leaver = ResourceId::new(Kind::Container, managed.resource.clone());
-            let goes = |change: &Change| {
-                change.id == shared && matches!(change.act, Act::Remove(_) | Act::Replace { .. })
+            let stops = |change: &Change| match &change.act {
+                Act::Remove(_) | Act::Replace { .. } => true,
+                Act::Alter { operations, .. } => operations.iter().any(Operation::stops),
+                _ => false,
             };
+            let goes = |change: &Change| change.id == shared && stops(change);
             let changes_too = changes.changes.iter().any(|change| change.id == leaver);
             if changes_too && changes.changes.iter().any(goes) && !changes.has_to_follow(&leaver, &shared) {
                 changes.let_follow(&shared, leaver);
@@ -102,13 +105,13 @@ pub(super) fn let_leavers_go_first(observed: &Observed, changes: &mut Changes) {
     }
 }
 
-/// Who is in a namespace of a container and is left as it is, as its manifest is wrong or its removal is withheld, would be cut off
-/// were that one made anew.
+/// Who is in a namespace of a container, or is linked to it, and is left as it is, as its manifest is wrong or its removal is
+/// withheld, would be cut off were that one made anew.
 pub(super) fn wait_for_who_stays(observed: &Observed, changes: &mut Changes) {
     let up = observed.containers.iter().filter(|container| container.status.is_up());
     for sharer in up.filter_map(|container| container.managed.as_deref()) {
         let id = ResourceId::new(Kind::Container, sharer.resource.clone());
-        let owners = shares(sharer);
+        let owners: BTreeSet<ResourceId> = shares(sharer).into_iter().chain(linked(sharer)).collect();
         if owners.is_empty() || changes.changes.iter().any(|change| change.id == id) {
             continue;
         }
@@ -150,19 +153,36 @@ pub(super) fn is_left_behind(sharer: &Managed, was: &Applied, owner: &Name, star
 
 /// The resources whose namespaces a live container shares, be it those of one that was put aside.
 pub(super) fn shares(managed: &Managed) -> BTreeSet<ResourceId> {
-    let base = |owner: &ResourceId| {
-        let name = owner.name.as_str();
-        let base = [PREVIOUS_SUFFIX, NEXT_SUFFIX].into_iter().find_map(|suffix| name.strip_suffix(suffix));
-        base.and_then(|base| base.parse().ok()).map(|base| ResourceId::new(Kind::Container, base))
-    };
-    shared_live(managed).into_iter().map(|owner| base(&owner).unwrap_or(owner)).collect()
+    shared_live(managed).into_iter().map(resource).collect()
+}
+
+/// The resource in whose PID namespace a live container is.
+pub(super) fn pid_of(managed: &Managed) -> Option<ResourceId> {
+    shared(managed, "pidMode").map(resource)
+}
+
+/// The resources that a container was linked to when it was made.
+pub(super) fn linked(managed: &Managed) -> BTreeSet<ResourceId> {
+    let links = managed.created.iter().flat_map(|created| &created.links);
+    links.map(|link| ResourceId::new(Kind::Container, link.container.clone())).collect()
+}
+
+/// The resource that a container belongs to by its name, be it one that was put aside.
+fn resource(container: ResourceId) -> ResourceId {
+    let name = container.name.as_str();
+    let base = [PREVIOUS_SUFFIX, NEXT_SUFFIX].into_iter().find_map(|suffix| name.strip_suffix(suffix));
+    let base = base.and_then(|base| base.parse().ok()).map(|base| ResourceId::new(Kind::Container, base));
+    base.unwrap_or(container)
 }
 
 /// The containers whose namespaces a live one shares.
 fn shared_live(managed: &Managed) -> BTreeSet<ResourceId> {
-    let modes = ["networkMode", "ipcMode", "pidMode"]
-        .into_iter()
-        .filter_map(|field| managed.live.get(field)?.as_str());
-    let owners = modes.filter_map(|mode| mode.strip_prefix("container:")?.parse().ok());
-    owners.map(|owner| ResourceId::new(Kind::Container, owner)).collect()
+    ["networkMode", "ipcMode", "pidMode"].into_iter().filter_map(|field| shared(managed, field)).collect()
+}
+
+/// The container whose namespace a live one shares, of those that this field is about.
+fn shared(managed: &Managed, field: &str) -> Option<ResourceId> {
+    let mode = managed.live.get(field)?.as_str()?;
+    let owner = mode.strip_prefix("container:")?.parse().ok()?;
+    Some(ResourceId::new(Kind::Container, owner))
 }

@@ -10,7 +10,7 @@ use crate::fields;
 use crate::plan::{Await, Node, Step};
 use crate::resource::container::{Condition, ContainerSpec, State};
 use crate::resource::label;
-use crate::resource::name::{Owner, ResourceId};
+use crate::resource::name::{Kind, Owner, ResourceId};
 
 impl Builder<'_> {
     /// Lets containers give up names that are others'.
@@ -38,8 +38,13 @@ impl Builder<'_> {
 
     /// The nodes after which a container's program can be started.
     pub(super) fn before_start(&mut self, change: &Change) -> Vec<usize> {
+        self.up(&change.id, &change.needs)
+    }
+
+    /// The nodes after which the containers that `id` depends on are as far as they have to be.
+    pub(super) fn up(&mut self, id: &ResourceId, depends_on: &[Need]) -> Vec<usize> {
         let mut needs = Vec::new();
-        for need in &change.needs {
+        for need in depends_on {
             let ready = self.ready.get(&need.id).cloned().unwrap_or_default();
             match need.condition {
                 Some(Condition::Started) => needs.extend(ready),
@@ -49,7 +54,7 @@ impl Builder<'_> {
                     let awaited = self.awaited.get(&need.id).copied().unwrap_or_else(|| {
                         let step = Step::Await { container: need.id.name.to_string(), until };
                         let job = ready.first().filter(|_| until == Await::Completed).copied();
-                        let awaited = self.push(&change.id, step, ready);
+                        let awaited = self.push(id, step, ready);
                         if let Some(job) = job {
                             // A job is done when it has run to its end, and fails if it does not.
                             let changes = self.nodes[job].changes.clone();
@@ -60,8 +65,8 @@ impl Builder<'_> {
                     });
                     // Who waits in vain for another's health has failed, not what is waited for.
                     let Node { resources: waits_for, changes, .. } = &mut self.nodes[awaited];
-                    if !waits_for.contains(&need.id) && !waits_for.contains(&change.id) {
-                        waits_for.push(change.id.clone());
+                    if !waits_for.contains(&need.id) && !waits_for.contains(id) {
+                        waits_for.push(id.clone());
                         changes.push(self.current);
                     }
                     self.awaited.insert(need.id.clone(), awaited);
@@ -150,11 +155,7 @@ impl Builder<'_> {
         };
         let first = self.nodes.len();
         let last = self.alter(change, container, operations, aside);
-        let last = self.clean_up(id, (container, frozen), leftovers, predecessor, last);
-        if let Some(before) = predecessor {
-            self.follow_back(id, &before.container, first);
-        }
-        last
+        self.clean_up(id, (container, frozen), leftovers, predecessor, (first, last))
     }
 
     fn alter(
@@ -180,6 +181,13 @@ impl Builder<'_> {
                     needs.extend(self.before_start(change));
                     needs.extend(self.ready_nodes(&change.needs));
                 }
+                // Who leaves a namespace of its goes first.
+                Operation::Stop => {
+                    let is_container =
+                        |need: &&Need| need.condition.is_none() && need.id.kind == Kind::Container;
+                    let leavers: Vec<Need> = change.needs.iter().filter(is_container).cloned().collect();
+                    needs.extend(self.ready_nodes(&leavers));
+                }
                 // A name may have to be given up first.
                 Operation::Rename => {
                     needs.extend(&self.aside);
@@ -190,7 +198,10 @@ impl Builder<'_> {
                 }
                 _ => {}
             }
-            last = Some(self.push(id, step, needs));
+            last = Some(match operation {
+                Operation::Restart | Operation::Stop => self.stopping(id, step, needs, Vec::new()),
+                _ => self.push(id, step, needs),
+            });
         }
         last
     }
@@ -203,7 +214,7 @@ impl Builder<'_> {
         (container, frozen): (&Old, bool),
         leftovers: &[Old],
         predecessor: Option<&Predecessor>,
-        mut last: Option<usize>,
+        (first, mut last): (usize, Option<usize>),
     ) -> Option<usize> {
         let target = container.id.as_str().to_owned();
         if let Some(before) = predecessor {
@@ -224,6 +235,14 @@ impl Builder<'_> {
             let mut proved = self.push_with_rescue(id, step, needs, back.clone());
             if frozen {
                 proved = self.push_with_rescue(id, Step::Pause(target), vec![proved], back);
+            }
+            self.undo_together(id, &before.container, first);
+            self.follow_back(id, &before.container, first);
+            if self.is_with_others(id) {
+                self.ready.insert(id.clone(), vec![proved]);
+                let again = before.container.back(State::Running);
+                self.proved_together(id, (&before.container, again), leftovers, (first, proved));
+                return None;
             }
             last = Some(self.remove(id, &before.container, vec![proved]));
         }

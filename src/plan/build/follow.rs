@@ -1,10 +1,10 @@
 //! The steps of containers that share a namespace of one whose program is started again though nothing takes its place.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Builder;
 use super::container::step;
-use crate::diff::Old;
+use crate::diff::{Act, Change, Old, Operation};
 use crate::plan::{Node, Step};
 use crate::resource::name::ResourceId;
 
@@ -17,17 +17,69 @@ pub(super) struct StartedAnew {
     pub(super) after: Vec<usize>,
 }
 
-impl Builder<'_> {
+/// For each container, those of `changes` that are in its PID namespace and are made anew or restarted.
+pub(super) fn in_pid_of<'a>(
+    changes: &[(usize, &'a Change)],
+) -> BTreeMap<&'a ResourceId, Vec<(usize, &'a ResourceId, &'a Old)>> {
+    let mut all: BTreeMap<&ResourceId, Vec<(usize, &ResourceId, &Old)>> = BTreeMap::new();
+    for (place, change) in changes {
+        let old = match &change.act {
+            Act::Replace { old, .. } => old,
+            Act::Alter { container, operations, .. } if operations.contains(&Operation::Restart) => container,
+            _ => continue,
+        };
+        if let Some(owner) = old.pid_of.as_ref().filter(|_| old.up) {
+            all.entry(owner).or_default().push((*place, &change.id, old));
+        }
+    }
+    all
+}
+
+impl<'a> Builder<'a> {
+    /// Does what stops the program of a container, or restarts it. The engine kills those in its PID namespace then: they are stopped
+    /// first, as anybody is, and started again where that fails.
+    pub(super) fn stopping(
+        &mut self,
+        id: &ResourceId,
+        step: Step,
+        mut needs: Vec<usize>,
+        mut rescue: Vec<Step>,
+    ) -> usize {
+        let current = self.current;
+        let mut ending = Vec::new();
+        self.end_with(id, &mut ending);
+        for (place, sharer, old) in ending {
+            self.current = place;
+            let target = || old.id.as_str().to_owned();
+            rescue.push(Step::Restart(target()));
+            needs = vec![self.push_with_rescue(sharer, Step::Stop(target()), needs, rescue.clone())];
+        }
+        self.current = current;
+        self.push_with_rescue(id, step, needs, rescue)
+    }
+
+    /// Adds those whose programs end with a container's to `ending`, each after those whose end with its.
+    fn end_with(&self, id: &ResourceId, ending: &mut Vec<(usize, &'a ResourceId, &'a Old)>) {
+        for one in self.in_pid_of.get(id).into_iter().flatten() {
+            if ending.iter().all(|(_, other, _)| *other != one.1) {
+                self.end_with(one.1, ending);
+                ending.push(*one);
+            }
+        }
+    }
+
     /// Who shares namespaces of a container that a replacement stopped in vain, and that was started again as it was, is
     /// restarted. Its own replacement, which begins at the node `first`, may have it started again, too.
     pub(super) fn follow_back(&mut self, id: &ResourceId, old: &Old, first: usize) {
         let target = old.id.as_str();
         let starts_it = |step: &Step| matches!(step, Step::Start(container) if container == target);
+        let restarts_it = |step: &Step| matches!(step, Step::Restart(container) if container == target);
         // One that could not be stopped has not stopped, as far as anybody knows.
         let stops_it = |step: &Step| matches!(step, Step::Stop(container) if container == target);
         let is_own = |at: &usize| {
-            let Node { step, rescue, .. } = &self.nodes[*at];
-            rescue.iter().any(starts_it) && !stops_it(step)
+            let Node { step, rescue, resources, .. } = &self.nodes[*at];
+            resources.contains(id)
+                && (rescue.iter().any(restarts_it) || rescue.iter().any(starts_it) && !stops_it(step))
         };
         let own: BTreeSet<usize> = (first..self.nodes.len()).filter(is_own).collect();
         let mut anew = vec![StartedAnew { instead: own, after: Vec::new() }];

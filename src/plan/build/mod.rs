@@ -4,6 +4,7 @@ mod container;
 mod follow;
 mod network;
 mod replace;
+mod together;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,9 +12,10 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use self::follow::StartedAnew;
+use self::together::Groups;
 use super::{Node, Step};
 use crate::desired::Ingredients;
-use crate::diff::{Act, Change, Need};
+use crate::diff::{Act, Change, Need, Old};
 use crate::resource::label::{self, Mark, Purpose};
 use crate::resource::name::{Kind, Owner, ResourceId};
 use crate::resource::network::NetworkSpec;
@@ -33,6 +35,9 @@ pub(super) fn nodes<'a>(
     left: &BTreeSet<&ResourceId>,
     interrupted: &BTreeSet<ResourceId>,
 ) -> (Vec<Node>, Vec<String>) {
+    let tried = |change: &&Change| !waiting.contains_key(&change.id);
+    let placed: Vec<(usize, &Change)> =
+        changes.iter().enumerate().filter(|(_, change)| tried(change)).collect();
     let mut builder = Builder {
         owner,
         nodes: Vec::new(),
@@ -43,16 +48,17 @@ pub(super) fn nodes<'a>(
         awaited: BTreeMap::new(),
         aside: Vec::new(),
         anew: BTreeMap::new(),
+        in_pid_of: follow::in_pid_of(&placed),
+        together: Groups::of(&placed),
         snapshots: changes
             .iter()
             .filter(|change| is_snapshot(&change.act))
             .map(|change| &change.id)
             .collect(),
     };
-    let tried = |change: &&Change| !waiting.contains_key(&change.id);
     let place =
         |change: &Change| changes.iter().position(|one| std::ptr::eq(one, change)).unwrap_or_default();
-    builder.load_papers(changes.iter().enumerate().filter(|(_, change)| tried(change)));
+    builder.load_papers(placed.into_iter());
     let (containers, rest): (Vec<&Change>, Vec<&Change>) =
         changes.iter().filter(tried).partition(|change| change.id.kind == Kind::Container);
     let (cleaning, rest): (Vec<&Change>, Vec<&Change>) =
@@ -66,17 +72,19 @@ pub(super) fn nodes<'a>(
         builder.current = place(change);
         builder.step_aside(change);
     }
-    for change in in_order(rest).into_iter().chain(in_order(containers)).chain(in_order(after)) {
+    let alone = Groups::default();
+    let containers = in_order(containers, &builder.together);
+    for change in in_order(rest, &alone).into_iter().chain(containers).chain(in_order(after, &alone)) {
         builder.current = place(change);
         builder.change(change);
     }
     // What containers used goes after them.
-    for change in in_order(cleaning) {
+    for change in in_order(cleaning, &alone) {
         builder.current = place(change);
         builder.change(change);
     }
     let put_back: Vec<&Change> = changes.iter().filter(|change| !left.contains(&change.id)).collect();
-    for change in in_order(put_back) {
+    for change in in_order(put_back, &alone) {
         let untried = match &change.act {
             Act::Block { instead_of, .. } => instead_of.as_deref(),
             act => waiting.contains_key(&change.id).then_some(act),
@@ -98,16 +106,23 @@ fn needs_container(change: &Change) -> bool {
 }
 
 /// Sorts changes so that one comes after those it depends on; those of one resource stay together, so that what is made
-/// is pushed or saved once it is. The manifests have no cycles; were there one, its members would keep their order and
+/// is pushed or saved once it is; what is made anew `together`, after what any of it needs, where that does not wait for
+/// some of it. The manifests have no cycles; were there one, its members would keep their order and
 /// their waiting would be cut.
-fn in_order(mut left: Vec<&Change>) -> Vec<&Change> {
+fn in_order<'a>(mut left: Vec<&'a Change>, together: &Groups<'_>) -> Vec<&'a Change> {
     let mut ordered = Vec::with_capacity(left.len());
     while !left.is_empty() {
         let ids: BTreeSet<&ResourceId> = left.iter().map(|change| &change.id).collect();
         let waits = |change: &&&Change| {
             change.needs.iter().any(|need| ids.contains(&need.id) && need.id != change.id)
         };
-        let bound: BTreeSet<&ResourceId> = left.iter().filter(waits).map(|change| &change.id).collect();
+        let waits_with_others =
+            |change: &&&Change| waits(change) || together.needs(&change.id).any(|id| ids.contains(id));
+        let mut bound: BTreeSet<&ResourceId> =
+            left.iter().filter(waits_with_others).map(|change| &change.id).collect();
+        if bound.len() == left.len() {
+            bound = left.iter().filter(waits).map(|change| &change.id).collect();
+        }
         let (bound, free): (Vec<&Change>, Vec<&Change>) =
             left.iter().partition(|change| bound.contains(&change.id));
         if free.is_empty() {
@@ -139,6 +154,10 @@ struct Builder<'a> {
     snapshots: BTreeSet<&'a ResourceId>,
     /// The containers that a failed replacement may have started again as they were.
     anew: BTreeMap<ResourceId, Vec<StartedAnew>>,
+    /// For each container, those in whose place others come or that are restarted and whose programs end with its.
+    in_pid_of: BTreeMap<&'a ResourceId, Vec<(usize, &'a ResourceId, &'a Old)>>,
+    /// The containers that are made anew together.
+    together: Groups<'a>,
 }
 
 impl Builder<'_> {
@@ -194,6 +213,7 @@ impl Builder<'_> {
 
     fn change(&mut self, change: &Change) {
         let id = &change.id;
+        self.before_together(id);
         let last = match &change.act {
             Act::LoadPaper { .. } | Act::Block { .. } => None,
             Act::LoadOnBase { image, mark, pull, .. } => {
@@ -273,11 +293,9 @@ impl Builder<'_> {
             }
             Act::Create(container) => Some(self.create(change, container)),
             Act::Alter { container, operations, leftovers, predecessor } => {
-                self.altered(change, (container, operations), leftovers, predecessor.as_ref())
+                self.altered(change, (container, operations), leftovers, predecessor.as_deref())
             }
-            Act::Replace { old, container, leftovers } => {
-                Some(self.replace(change, old, container, leftovers))
-            }
+            Act::Replace { old, container, leftovers } => self.replace(change, old, container, leftovers),
             Act::Remove(old) => {
                 let needs = self.ready_nodes(&change.needs);
                 let removed = old.iter().map(|old| self.remove(id, old, needs.clone())).collect();

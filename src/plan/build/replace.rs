@@ -44,8 +44,9 @@ impl Builder<'_> {
         old: &Old,
         container: &NewContainer,
         leftovers: &[Old],
-    ) -> usize {
+    ) -> Option<usize> {
         let id = &change.id;
+        let begun = self.nodes.len();
         let name = id.name.to_string();
         let names = Names {
             next: format!("{name}{NEXT_SUFFIX}"),
@@ -80,8 +81,15 @@ impl Builder<'_> {
         } else {
             self.stop_first(change, (old, unproved), container, &names, joined)
         };
+        self.undo_together(id, old, begun);
         self.follow_back(id, old, first);
-        self.remove_stopped(id, old, vec![last])
+        if self.is_with_others(id) {
+            self.ready.insert(id.clone(), vec![last]);
+            let stopped = Old { up: false, ..old.clone() };
+            self.proved_together(id, (&stopped, old.back(container.state)), &[], (begun, last));
+            return None;
+        }
+        Some(self.remove_stopped(id, old, vec![last]))
     }
 
     /// The predecessor is stopped and put aside, then the successor is started and watched. Where nobody misses its name
@@ -125,7 +133,7 @@ impl Builder<'_> {
                 is_aside = true;
             }
             let back = if is_aside && unproved.is_none() { &renamed } else { &waiting };
-            last = self.push_with_rescue(id, Step::Stop(names.old.clone()), needs, back.clone());
+            last = self.stopping(id, Step::Stop(names.old.clone()), needs, back.clone());
         }
         if let Some(unproved) = unproved {
             let mut needs = self.before_start(change);
@@ -186,7 +194,7 @@ impl Builder<'_> {
         let renamed: Vec<Step> = std::iter::once(names.rename_back()).chain(back).collect();
         let renamed = undone(&renamed);
         if old.up {
-            last = self.push_with_rescue(id, Step::Stop(names.old.clone()), vec![last], stopped.clone());
+            last = self.stopping(id, Step::Stop(names.old.clone()), vec![last], stopped.clone());
         }
         // An interrupted replacement may have put it aside already.
         if old.name != names.previous {
@@ -319,6 +327,14 @@ impl Old {
         let start = Step::Start(self.id.as_str().to_owned());
         let pause = frozen.then(|| Step::Pause(self.id.as_str().to_owned()));
         std::iter::once(start).chain(pause).collect()
+    }
+
+    /// The steps that restart one that may run.
+    pub(super) fn restarted(&self) -> Vec<Step> {
+        let target = || self.id.as_str().to_owned();
+        let thaw = self.frozen.then(|| Step::Unpause(target()));
+        let freeze = self.frozen.then(|| Step::Pause(target()));
+        thaw.into_iter().chain([Step::Restart(target())]).chain(freeze).collect()
     }
 
     /// Whether one that runs may give up its name before it is stopped: nobody finds it by its name, and the next look knows
