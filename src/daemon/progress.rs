@@ -58,7 +58,7 @@ impl<'a> Progress<'a> {
             Event::Left(_, node) => debug!(step = %node.step, "no result yet, a later pass goes on"),
             // What has to be started again was interrupted, maybe by an earlier pass.
             Event::Rescued(_, node, _) => {
-                if node.rescue.iter().any(|step| matches!(step, Step::Start(_))) {
+                if node.rescue.iter().any(|step| matches!(step, Step::Start(_) | Step::Restart(_))) {
                     self.disturbs(node);
                 }
             }

@@ -216,10 +216,11 @@ impl Builder<'_> {
             return;
         }
         let (done, current) = (mem::take(&mut group.done), self.current);
+        let mut last = proved;
+        // Podman removes none that another one needs.
         for one in done.into_iter().rev() {
             self.current = one.place;
-            let mut last = self.remove(one.id, &one.old, vec![proved]);
-            for old in &one.leftovers {
+            for old in std::iter::once(&one.old).chain(&one.leftovers) {
                 last = self.remove(one.id, old, vec![last]);
             }
             self.ready.insert(one.id.clone(), vec![last]);
