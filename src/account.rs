@@ -116,8 +116,16 @@ impl<'a> Account<'a> {
                 why: why.to_string(),
                 took,
             }),
-            Event::Rescued(_, node, Ok(away)) => self.each(node, |_| Ending::PutBack(*away)),
-            Event::Rescued(_, node, Err(why)) => self.each(node, |_| Ending::NotPutBack(why.clone())),
+            Event::Rescued(_, node, result) => {
+                let back = || match result {
+                    Ok(away) => Ending::PutBack(*away),
+                    Err(why) => Ending::NotPutBack(why.clone()),
+                };
+                let others = self.plan.changes.iter().enumerate();
+                let others = others.filter(|(_, change)| node.undoes.contains(&change.id));
+                let others: Vec<usize> = others.map(|(at, _)| at).collect();
+                self.of_each(node.changes.iter().chain(&others), |_| back())
+            }
             Event::Progress(..) | Event::Left(..) | Event::Skipped(..) => Vec::new(),
         }
     }
@@ -151,9 +159,17 @@ impl<'a> Account<'a> {
     }
 
     fn each(&self, node: &Node, ending: impl Fn(Duration) -> Ending) -> Vec<Deed<'a>> {
+        self.of_each(node.changes.iter(), ending)
+    }
+
+    fn of_each<'c>(
+        &self,
+        changes: impl Iterator<Item = &'c usize>,
+        ending: impl Fn(Duration) -> Ending,
+    ) -> Vec<Deed<'a>> {
         let mut state = self.state();
         let mut deeds = Vec::new();
-        for at in &node.changes {
+        for at in changes {
             let course = &mut state.courses[*at];
             course.is_over = true;
             deeds.push(Deed { change: &self.plan.changes[*at], ending: ending(course.took()) });
@@ -225,6 +241,7 @@ mod tests {
             changes: vec![change],
             needs: Vec::new(),
             rescue: Vec::new(),
+            undoes: Vec::new(),
             instead: Vec::new(),
         }
     }
@@ -253,6 +270,28 @@ mod tests {
             let deeds = account.hear(&Event::Done(0, node, Duration::ZERO));
             assert_eq!(told(&deeds).len(), 1);
         }
+        assert!(account.unfinished().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn law_7_all_that_are_put_back_together_are_told() {
+        let remove = |id: &str| change(id, Act::Remove(Vec::new()));
+        let start = Step::Start("side".to_owned());
+        let failing = Node { undoes: vec!["container/web".parse().unwrap()], ..node(0, start) };
+        let plan = Plan {
+            changes: vec![remove("container/side"), remove("container/web")],
+            nodes: vec![failing, node(1, Step::RemoveContainer("web".to_owned()))],
+            ..Plan::default()
+        };
+        let account = Account::of(&plan);
+        let back = Event::Rescued(0, &plan.nodes[0], Ok(Some(Duration::from_secs(2))));
+        assert_eq!(
+            told(&account.hear(&back)),
+            [
+                "container/side what was there before is put back; it was away for 2.00s",
+                "container/web what was there before is put back; it was away for 2.00s"
+            ]
+        );
         assert!(account.unfinished().is_empty());
     }
 

@@ -105,7 +105,7 @@ pub async fn execute<E: Perform>(
                     stopped.entry(id).or_insert_with(Instant::now);
                 }
             }
-            let since = resources.iter().find_map(|id| stopped.get(id).copied());
+            let since = plan.nodes[index].concerns().filter_map(|id| stopped.get(id).copied()).min();
             flying.push(run(index, &plan.nodes[index], since, engine, &rescues, report));
         }
         let Some((index, result, is_started)) = flying.next().await else { break };

@@ -112,7 +112,8 @@ impl Progress {
             }
             Event::Rescued(_, node, Ok(away)) => {
                 let away = away.map(|away| format!(", after {:.1}s", away.as_secs_f64())).unwrap_or_default();
-                self.say(&format!("{}: what was there before is back{away}", who(node)));
+                let concerned: Vec<String> = node.concerns().map(ToString::to_string).collect();
+                self.say(&format!("{}: what was there before is back{away}", concerned.join(", ")));
             }
             Event::Rescued(_, node, Err(error)) => self.say(&format!(
                 "{}failed{} {}: what was there before could not be brought back: {}",

@@ -92,7 +92,7 @@ impl<'a> Progress<'a> {
 
     fn disturbs(&self, node: &Node) {
         let mut disturbed = self.disturbed.lock().unwrap_or_else(PoisonError::into_inner);
-        disturbed.extend(node.resources.iter().cloned());
+        disturbed.extend(node.concerns().cloned());
     }
 
     /// Logs what became of a resource.
@@ -142,6 +142,7 @@ mod tests {
                 changes: Vec::new(),
                 needs: Vec::new(),
                 rescue,
+                undoes: Vec::new(),
                 instead: Vec::new(),
             };
             let plan = Plan { nodes: vec![node], ..Plan::default() };

@@ -43,6 +43,7 @@ fn start(name: &str, needs: &[usize]) -> Node {
         changes: Vec::new(),
         needs: needs.to_vec(),
         rescue: Vec::new(),
+        undoes: Vec::new(),
         instead: Vec::new(),
     }
 }
@@ -112,6 +113,7 @@ async fn papers_on_images_take_no_more_than_one_place() {
             changes: Vec::new(),
             needs: Vec::new(),
             rescue: Vec::new(),
+            undoes: Vec::new(),
             instead: Vec::new(),
         }
     };
@@ -336,6 +338,7 @@ fn node(resource: &str, step: Step, needs: &[usize]) -> Node {
         changes: Vec::new(),
         needs: needs.to_vec(),
         rescue: Vec::new(),
+        undoes: Vec::new(),
         instead: Vec::new(),
     }
 }

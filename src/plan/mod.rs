@@ -64,9 +64,18 @@ pub struct Node {
     pub needs: Vec<usize>,
     /// What undoes what was done so far if this step fails, in order.
     pub rescue: Vec<Step>,
+    /// The other resources that are put back by that.
+    pub undoes: Vec<ResourceId>,
     /// If there are any, it is done only where one of these nodes fails, by their place in the plan: what was there before
     /// is started again as it was.
     pub instead: Vec<usize>,
+}
+
+impl Node {
+    /// Its resources, and the others that are put back where it fails.
+    pub fn concerns(&self) -> impl Iterator<Item = &ResourceId> {
+        self.resources.iter().chain(&self.undoes)
+    }
 }
 
 impl Plan {

@@ -46,16 +46,20 @@ impl<'a> Builder<'a> {
         mut rescue: Vec<Step>,
     ) -> usize {
         let current = self.current;
-        let mut ending = Vec::new();
+        let (mut ending, mut undoes) = (Vec::new(), Vec::new());
         self.end_with(id, &mut ending);
         for (place, sharer, old) in ending {
             self.current = place;
             let target = || old.id.as_str().to_owned();
             rescue.push(Step::Restart(target()));
             needs = vec![self.push_with_rescue(sharer, Step::Stop(target()), needs, rescue.clone())];
+            self.nodes[needs[0]].undoes.clone_from(&undoes);
+            undoes.push(sharer.clone());
         }
         self.current = current;
-        self.push_with_rescue(id, step, needs, rescue)
+        let stopped = self.push_with_rescue(id, step, needs, rescue);
+        self.nodes[stopped].undoes = undoes;
+        stopped
     }
 
     /// Adds those whose programs end with a container's to `ending`, each after those whose end with its.

@@ -180,6 +180,7 @@ impl Builder<'_> {
             changes: vec![self.current],
             needs,
             rescue,
+            undoes: Vec::new(),
             instead: Vec::new(),
         });
         self.nodes.len() - 1
@@ -206,6 +207,7 @@ impl Builder<'_> {
                 changes: batch.iter().map(|(at, ..)| *at).collect(),
                 needs: Vec::new(),
                 rescue: Vec::new(),
+                undoes: Vec::new(),
                 instead: Vec::new(),
             });
         }

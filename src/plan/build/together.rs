@@ -171,6 +171,7 @@ impl Builder<'_> {
             let end = node.rescue.len();
             let back = node.rescue.split_off(node.rescue.iter().position(starts).unwrap_or(end));
             node.rescue.extend(undo.iter().cloned());
+            node.undoes.extend(done.iter().map(|one| one.id.clone()));
             // It may run still, without what the others gave it.
             let again = |step: Step| if let Step::Start(it) = step { Step::Restart(it) } else { step };
             let back: Vec<Step> = back.into_iter().map(again).collect();
