@@ -11,7 +11,7 @@ use super::run::RunArgs;
 use super::settings::{Configuration, InForce, Origin};
 use super::views::{DocumentForm, Table, json, yaml};
 use super::{print, report};
-use crate::daemon::notification::WebhookUrl;
+use crate::daemon::post::HttpUrl;
 use crate::resource::env::without_passwords;
 
 /// Where systemd keeps what it gives to units (`LoadCredential=`, systemd.exec(5)).
@@ -58,9 +58,9 @@ fn is_hidden(why: &anyhow::Error) -> bool {
 
 /// The values, for people and without passwords.
 fn values(one: &InForce) -> Vec<String> {
-    let shown = |value: &str| match (one.setting.key.as_str(), value.parse::<WebhookUrl>()) {
+    let shown = |value: &str| match (one.setting.key.as_str(), value.parse::<HttpUrl>()) {
         // Its path may be known to two only.
-        ("notify.webhook.url", Ok(url)) => url.to_string(),
+        ("notify.webhook.url" | "opentelemetry.endpoint", Ok(url)) => url.to_string(),
         _ => without_passwords(value).into_owned(),
     };
     one.values.iter().map(|value| shown(&value.to_string_lossy())).collect()

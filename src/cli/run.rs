@@ -12,6 +12,8 @@ use tracing_subscriber::filter::LevelFilter;
 use super::args::{GitArgs, JournalArgs, NotifyArgs, ParallelArgs, PassArgs, SpaceArgs};
 use super::report::Advised;
 use super::settings::{Configuration, InForce};
+use crate::daemon::post::HttpUrl;
+use crate::daemon::telemetry::Collector;
 use crate::daemon::{self, DEFAULT_INTERVAL, logging};
 use crate::engine::docker::DockerEngine;
 use crate::journal::CLOSING;
@@ -47,6 +49,16 @@ pub(super) struct RunArgs {
         hide_env_values = true
     )]
     listen: Vec<SocketAddr>,
+    /// A collector of OpenTelemetry to which each pass is told as a trace, by OTLP over HTTP with JSON, at /v1/traces below this
+    /// address [default: none]
+    #[arg(
+        id = "opentelemetry.endpoint",
+        long = "opentelemetry-endpoint",
+        value_name = "URL",
+        env = "INVIGIL_OPENTELEMETRY_ENDPOINT",
+        hide_env_values = true
+    )]
+    collector: Option<HttpUrl>,
     /// How log lines look
     #[arg(
         long,
@@ -123,11 +135,19 @@ impl From<LogFormat> for logging::Format {
 }
 
 impl RunArgs {
+    fn collector(&self) -> Result<Option<Arc<Collector>>> {
+        let collector = self.collector.as_ref().map(Collector::new).transpose();
+        let collector =
+            collector.map_err(anyhow::Error::msg).context("while setting up the collector of traces")?;
+        Ok(collector.map(Arc::new))
+    }
+
     /// Everything for which the daemon would not start, as far as that is a matter of its settings.
     pub(super) fn refusals(&self, in_force: &[InForce]) -> impl Iterator<Item = anyhow::Error> {
         let git = self.git.following(&self.pass.owner, in_force).err();
         let server = self.pass.owner.exam_server().err();
-        [git, self.git.webhook().err(), server].into_iter().flatten().chain(self.notify.refusals())
+        let collector = self.collector().err();
+        [git, self.git.webhook().err(), server, collector].into_iter().flatten().chain(self.notify.refusals())
     }
 }
 
@@ -141,6 +161,7 @@ pub(super) async fn run(
     let git = args.git.following(&args.pass.owner, in_force)?;
     let webhook = args.git.webhook()?;
     let notifications = args.notify.notifications()?;
+    let collector = args.collector()?;
     let owner = &args.pass.owner.whose.owner;
     let turns = Turns::of(owner)?;
     let _only = turns.daemon().context("while locking")?.map_err(|holder| Advised {
@@ -165,6 +186,7 @@ pub(super) async fn run(
         git,
         webhook,
         notifications,
+        collector,
         log: log.lost.clone(),
         settings,
     };

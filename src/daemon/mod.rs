@@ -22,6 +22,7 @@ mod memory;
 pub mod notification;
 mod outside;
 mod pass;
+pub mod post;
 mod progress;
 mod pulse;
 mod seen;
@@ -30,6 +31,7 @@ mod sift;
 mod signals;
 pub mod systemd;
 mod tally;
+pub mod telemetry;
 mod traces;
 pub mod wake;
 mod watch;
@@ -59,6 +61,7 @@ use self::outside::Outside;
 use self::pass::Daemon;
 use self::pulse::Pulse;
 use self::systemd::Systemd;
+use self::telemetry::Collector;
 use self::traces::Traced;
 use self::wake::{Bell, Wakes};
 use self::watch::{FileWatch, Subject};
@@ -94,6 +97,8 @@ pub struct Options {
     pub webhook: Option<WebhookSecret>,
     /// Who is told what happens.
     pub notifications: Notifications,
+    /// Who takes traces of passes; `None` if nobody does.
+    pub collector: Option<Arc<Collector>>,
     /// What of the log nobody took.
     pub log: Lost,
     /// Tells what has become of the settings that the daemon was started with.
@@ -160,6 +165,7 @@ pub async fn serve<E: Perform + Events>(options: &Options, engine: &E, look: &im
         never = asks.answer(look, &options.setup.owner) => match never {},
         never = told.keep(options, &bell, &board) => match never {},
         never = suspension.keep() => match never {},
+        never = telemetry::keep(options.collector.as_deref()) => match never {},
         never = events::follow(engine, &bell, &outside) => match never {},
         never = outside.keep(engine, &mut limits) => match never {},
         never = signals.obey(&bell, &stop) => match never {},

@@ -21,6 +21,7 @@ use super::progress::{self, Progress};
 use super::pulse::Pulse;
 use super::systemd::Systemd;
 use super::tally::Passed;
+use super::telemetry::Trace;
 use crate::engine::{EngineError, Perform};
 use crate::journal::What;
 use crate::plan::Plan;
@@ -106,6 +107,8 @@ pub(super) struct Daemon<'a, E> {
     troubles: u32,
     /// What systemd waits to hear of.
     awaited: Awaited,
+    /// The pass that is made, where somebody takes traces.
+    trace: Option<Trace>,
 }
 
 impl<'a, E: Perform> Daemon<'a, E> {
@@ -132,6 +135,7 @@ impl<'a, E: Perform> Daemon<'a, E> {
             unseen: false,
             troubles: 0,
             awaited: Awaited::Start,
+            trace: None,
         }
     }
 
@@ -152,6 +156,7 @@ impl<'a, E: Perform> Daemon<'a, E> {
             _ = stopping.wait_for(|stop| *stop) => return stopped,
             turn = self.turn() => turn,
         };
+        self.trace = self.options.collector.as_ref().map(|_| Trace::begin());
         self.take_over().await;
         let looked = tokio::select! {
             biased;
@@ -160,6 +165,9 @@ impl<'a, E: Perform> Daemon<'a, E> {
             looked = self.look() => looked,
         };
         let looking = begun.elapsed();
+        if let Some(trace) = &self.trace {
+            trace.looked();
+        }
         let passed = match looked {
             Ok(plan) => {
                 self.announced.no_trouble();
@@ -180,6 +188,10 @@ impl<'a, E: Perform> Daemon<'a, E> {
             }
         };
         self.board.passed(passed, begun.elapsed());
+        if let Some((trace, collector)) = self.trace.take().zip(self.options.collector.as_ref()) {
+            let revision = self.files.last().and_then(|wanted| wanted.commit.as_deref());
+            trace.end(collector, &self.options.setup.owner, revision, passed);
+        }
         self.next(passed == Passed::Blind, looking)
     }
 
@@ -253,6 +265,9 @@ impl<'a, E: Perform> Daemon<'a, E> {
         let note = |event: crate::execute::Event<'_>| {
             self.board.note(&event);
             progress.note(&event);
+            if let Some(trace) = &self.trace {
+                trace.note(&event);
+            }
         };
         let engine = Brief::new(self.engine, plan, shutdown);
         let outcomes = reconcile::apply(plan, &self.options.setup, &engine, shutdown, &note).await;

@@ -84,6 +84,28 @@ fn a_webhook_is_posted_what_happens_signed_as_the_large_forges_sign() {
 }
 
 #[test]
+fn a_collector_is_told_each_pass_as_a_trace_and_waited_for_by_nobody() {
+    let receiver = Receiver::refusing(1);
+    let url = format!("http://{}/canary", receiver.address);
+    let daemon = daemon("traced", &["--opentelemetry-endpoint", &url]);
+    let posted = receiver.until("resourceSpans");
+    assert!(posted.head.starts_with("POST /canary/v1/traces HTTP/1.1\n"), "{}", posted.head);
+    assert_eq!(posted.header("content-type"), Some("application/json"));
+    let told = &posted.json()["resourceSpans"][0];
+    let owner = &told["resource"]["attributes"][2];
+    assert_eq!(
+        (&owner["key"], &owner["value"]["stringValue"]),
+        (&"invigil.owner".into(), &daemon.owner.clone().into())
+    );
+    let spans = &told["scopeSpans"][0]["spans"];
+    assert_eq!((&spans[0]["name"], &spans[1]["name"]), (&"look".into(), &"pass".into()));
+    assert_eq!(spans[1]["status"]["message"], "blind");
+    until("the log", || daemon.log().contains("traces arrive again"));
+    let log = daemon.log();
+    assert!(log.contains("traces do not arrive") && !log.contains("canary"), "{log}");
+}
+
+#[test]
 fn a_revision_that_is_refused_and_a_repository_that_is_away_are_told_and_that_it_is_over() {
     let receiver = Receiver::refusing(0);
     let (work, home) = (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));

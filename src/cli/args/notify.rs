@@ -11,8 +11,9 @@ use crate::cli::report::Advised;
 use crate::daemon::notification::notice::{Event, host_name};
 use crate::daemon::notification::{
     DEFAULT_GATHER, DEFAULT_HOURLY, Mail, MailAddress, MailLogin, MailServer, Notifications, Post, Program,
-    Security, Target, Terms, Webhook, WebhookUrl,
+    Security, Target, Terms, Webhook,
 };
+use crate::daemon::post::HttpUrl;
 use crate::daemon::web::WebhookSecret;
 use crate::resource::duration::Duration;
 
@@ -48,7 +49,7 @@ pub(in crate::cli) struct NotifyArgs {
         env = "INVIGIL_NOTIFY_WEBHOOK_URL",
         hide_env_values = true
     )]
-    webhook: Option<WebhookUrl>,
+    webhook: Option<HttpUrl>,
     /// The same in a file, for an address that is a secret itself
     #[arg(
         id = "notify.webhook.url_file",
@@ -291,7 +292,7 @@ impl NotifyArgs {
             (Some(url), None) => url.clone(),
             (None, Some(file)) => {
                 let text = text_of(file, "the webhook's address")?;
-                let parsed = text.parse::<WebhookUrl>().map_err(anyhow::Error::msg);
+                let parsed = text.parse::<HttpUrl>().map_err(anyhow::Error::msg);
                 parsed.with_context(|| format!("while reading the webhook's address, {}", file.display()))?
             }
             (None, None) if self.webhook_secret_file.is_some() => {

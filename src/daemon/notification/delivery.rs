@@ -13,6 +13,7 @@ use tracing::{debug, info, warn};
 
 use super::notice::Message;
 use crate::daemon::board::Board;
+use crate::daemon::post::Undelivered;
 use crate::daemon::tally::Sent;
 
 /// How many messages wait for one target.
@@ -27,33 +28,6 @@ const JITTER: f64 = 0.2;
 const STALE: Duration = Duration::from_hours(24);
 /// How long one try may take, whatever the target does; each target is quicker by itself.
 const TRY_MAX: Duration = Duration::from_mins(2);
-
-/// Why a message did not arrive.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Undelivered {
-    /// In a sentence, without secrets.
-    pub(super) why: String,
-    /// Whether it may arrive another time.
-    pub(super) is_transient: bool,
-}
-
-impl Undelivered {
-    /// It may arrive another time.
-    pub(super) fn for_now(why: impl Into<String>) -> Self {
-        Self { why: why.into(), is_transient: true }
-    }
-
-    /// The same message is refused again.
-    pub(super) fn for_ever(why: impl Into<String>) -> Self {
-        Self { why: why.into(), is_transient: false }
-    }
-}
-
-impl std::fmt::Display for Undelivered {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.why)
-    }
-}
 
 /// What takes messages.
 pub(super) trait Takes {

@@ -17,8 +17,8 @@ use lettre::transport::smtp::{AsyncSmtpTransport, Error};
 use lettre::{AsyncTransport, Tokio1Executor};
 use tokio::time::timeout;
 
-use super::delivery::Undelivered;
 use super::notice::Message;
+use crate::daemon::post::Undelivered;
 use crate::resource::printable::printable;
 
 /// How long a whole conversation may take.

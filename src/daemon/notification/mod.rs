@@ -18,15 +18,15 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
-pub use self::delivery::Undelivered;
 use self::delivery::{Outbox, Takes, bring};
 use self::ledger::Ledger;
 pub use self::ledger::Terms;
 pub use self::mail::{Mail, MailAddress, MailLogin, MailServer, Post, Security};
 use self::notice::{Message, Sender};
 pub use self::program::Program;
-pub use self::webhook::{Webhook, WebhookUrl};
+pub use self::webhook::Webhook;
 use super::board::Board;
+use super::post::Undelivered;
 use super::tally::Sent;
 use crate::resource::name::ResourceId;
 

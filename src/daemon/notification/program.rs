@@ -12,8 +12,8 @@ use tokio::process::Command;
 use tokio::time::timeout;
 use tracing::info;
 
-use super::delivery::Undelivered;
 use super::notice::Message;
+use crate::daemon::post::Undelivered;
 use crate::resource::env::without_secrets;
 use crate::resource::printable::printable;
 

@@ -214,6 +214,7 @@ impl Bench {
             listen: Vec::new(),
             git: None,
             webhook: None,
+            collector: None,
             notifications: Notifications::default(),
             log: Lost::default(),
             settings: crate::daemon::SettingsCheck::default(),
