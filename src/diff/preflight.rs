@@ -46,12 +46,11 @@ fn cut_off<'a>(
     change: &'a Change,
     observed: &'a Observed,
 ) -> impl Iterator<Item = (ResourceId, String)> + 'a {
-    let stops = |one: &Operation| matches!(one, Operation::Stop | Operation::Restart);
     let old: Vec<&Old> = match &change.act {
         Act::Remove(old) => old.iter().collect(),
         Act::Replace { old, leftovers, .. } => leftovers.iter().chain([old]).collect(),
         Act::Alter { container, operations, leftovers, predecessor } => {
-            let container = operations.iter().any(stops).then_some(container);
+            let container = operations.iter().any(Operation::stops).then_some(container);
             let before = predecessor.iter().map(|before| &before.container);
             leftovers.iter().chain(before).chain(container).collect()
         }

@@ -205,7 +205,12 @@ fn has(change: &Change, need: &Need, runs_on: &BTreeSet<&ResourceId>) -> bool {
 /// For each container that another takes the place of, who is in its namespaces or is linked to it, and would be cut off if it did
 /// not follow.
 fn followers(changes: &[Change]) -> BTreeMap<&ResourceId, Vec<&ResourceId>> {
-    let stops = |change: &Change| matches!(&change.act, Act::Replace { old, .. } if old.up);
+    // What an interrupted replacement stopped is kept until they followed.
+    let stops = |change: &Change| match &change.act {
+        Act::Replace { old, .. } => old.up,
+        Act::Alter { predecessor, .. } => predecessor.is_some(),
+        _ => false,
+    };
     let stopped: BTreeSet<&ResourceId> =
         changes.iter().filter(|change| stops(change)).map(|change| &change.id).collect();
     let mut followers: BTreeMap<&ResourceId, Vec<&ResourceId>> = BTreeMap::new();

@@ -298,3 +298,56 @@ fn law_6_what_is_tried_first_takes_nothing_from_anybody() {
     assert!(!trial.disturbs() && !trial.interrupts(), "a stop in the middle of it begins nothing else");
     assert!(Step::RemoveNetwork("exam".to_owned()).interrupts());
 }
+
+#[test]
+fn law_7_what_an_interrupted_pass_had_done_of_those_that_belong_together_is_put_back_with_the_first() {
+    let owner: ResourceId = "container/web".parse().unwrap();
+    let interrupted = |name: &str, ids: [char; 2], shares: Option<&ResourceId>| {
+        let mut before = old(ids[1], &format!("{name}.invigil-prev"), false);
+        (before.state, before.shares) = (Some(State::Running), shares.into_iter().cloned().collect());
+        let needs = shares.map(|id| Need { id: id.clone(), condition: None });
+        Change {
+            id: format!("container/{name}").parse().unwrap(),
+            act: Act::Alter {
+                container: old(ids[0], name, true),
+                operations: Vec::new(),
+                leftovers: Vec::new(),
+                predecessor: Some(Box::new(Predecessor { container: before, until: Await::Healthy })),
+            },
+            reasons: Vec::new(),
+            needs: needs.into_iter().collect(),
+        }
+    };
+    let changes = vec![interrupted("side", ['a', 'b'], Some(&owner)), interrupted("web", ['c', 'd'], None)];
+    let plan =
+        Plan::new(Changes { changes, ..Changes::default() }, &"default".parse().unwrap(), &BTreeMap::new());
+    let told = |at: usize| plan.nodes[at].rescue.iter().map(ToString::to_string).collect::<Vec<_>>();
+    // The sharer's successor goes first, and the sharer is started last.
+    assert_eq!(plan.nodes[0].step.to_string(), "wait until cccccccccccc is healthy");
+    assert_eq!(
+        told(0),
+        [
+            "stop aaaaaaaaaaaa",
+            "remove container aaaaaaaaaaaa",
+            "rename bbbbbbbbbbbb to side",
+            "stop cccccccccccc",
+            "remove container cccccccccccc",
+            "rename dddddddddddd to web",
+            "restart dddddddddddd",
+            "start bbbbbbbbbbbb",
+        ]
+    );
+    assert_eq!(
+        told(1),
+        [
+            "stop aaaaaaaaaaaa",
+            "remove container aaaaaaaaaaaa",
+            "rename bbbbbbbbbbbb to side",
+            "stop cccccccccccc",
+            "remove container cccccccccccc",
+            "rename dddddddddddd to web",
+            "start dddddddddddd",
+            "restart bbbbbbbbbbbb",
+        ]
+    );
+}

@@ -88,6 +88,7 @@ impl Old {
         let never_again =
             |managed: &Managed| why_never_again(wanted?.spec.state, container, managed, observed);
         let state = |managed: &Managed| last_state(managed, &applied(container, managed, observed));
+        let known = container.managed.as_deref().or(container.stranger.as_deref());
         Self {
             id: container.id.clone(),
             name: container.name.clone(),
@@ -101,9 +102,9 @@ impl Old {
             state: container.managed.as_deref().and_then(state),
             hindered: container.managed.as_deref().and_then(never_again).map(|_| NO_MORE.to_owned()),
             frozen: container.status == LiveStatus::Paused,
-            shares: container.managed.as_deref().map(shares).unwrap_or_default(),
-            pid_of: container.managed.as_deref().and_then(pid_of),
-            linked: container.managed.as_deref().map(linked).unwrap_or_default(),
+            shares: known.map(shares).unwrap_or_default(),
+            pid_of: known.and_then(pid_of),
+            linked: known.map(linked).unwrap_or_default(),
             follow: Vec::new(),
         }
     }

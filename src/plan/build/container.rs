@@ -171,6 +171,9 @@ impl Builder<'_> {
         let taken: Vec<Need> = change.needs.iter().filter(is_taken).cloned().collect();
         let mut taken = self.ready_nodes(&taken);
         for operation in operations {
+            if *operation == Operation::Stop && self.is_stopped_first(id) {
+                continue;
+            }
             let Some(step) = step(operation, id, &target) else { continue };
             // A snapshot is of the container as it was before.
             let mut needs: Vec<usize> = std::mem::take(&mut taken);
@@ -183,9 +186,11 @@ impl Builder<'_> {
                 }
                 // Who leaves a namespace of its goes first.
                 Operation::Stop => {
-                    let is_container =
-                        |need: &&Need| need.condition.is_none() && need.id.kind == Kind::Container;
-                    let leavers: Vec<Need> = change.needs.iter().filter(is_container).cloned().collect();
+                    let leaves = |need: &&Need| {
+                        let is_container = need.condition.is_none() && need.id.kind == Kind::Container;
+                        is_container && container.made_for().all(|owner| *owner != need.id)
+                    };
+                    let leavers: Vec<Need> = change.needs.iter().filter(leaves).cloned().collect();
                     needs.extend(self.ready_nodes(&leavers));
                 }
                 // A name may have to be given up first.
@@ -234,12 +239,16 @@ impl Builder<'_> {
             let step = Step::Await { container: target.clone(), until };
             let mut proved = self.push_with_rescue(id, step, needs, back.clone());
             if frozen {
-                proved = self.push_with_rescue(id, Step::Pause(target), vec![proved], back);
+                proved = self.push_with_rescue(id, Step::Pause(target), vec![proved], back.clone());
+            }
+            if self.is_with_others(id) {
+                for node in self.nodes[first..].iter_mut().filter(|node| node.rescue.is_empty()) {
+                    node.rescue.clone_from(&back);
+                }
             }
             self.undo_together(id, &before.container, first);
             self.follow_back(id, &before.container, first);
             if self.is_with_others(id) {
-                self.ready.insert(id.clone(), vec![proved]);
                 let again = before.container.back(State::Running);
                 self.proved_together(id, (&before.container, again), leftovers, (first, proved));
                 return None;

@@ -1,4 +1,6 @@
-//! The steps of containers that share a namespace of one whose program is started again though nothing takes its place.
+//! Who shares a namespace of a container has to follow it, whatever becomes of that one. In: changes and what is there. Out: the
+//! steps that stop it first where it would be killed, and those that restart it where the other one was started again though nothing
+//! took its place.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,19 +19,29 @@ pub(super) struct StartedAnew {
     pub(super) after: Vec<usize>,
 }
 
-/// For each container, those of `changes` that are in its PID namespace and are made anew or restarted.
-pub(super) fn in_pid_of<'a>(
-    changes: &[(usize, &'a Change)],
-) -> BTreeMap<&'a ResourceId, Vec<(usize, &'a ResourceId, &'a Old)>> {
-    let mut all: BTreeMap<&ResourceId, Vec<(usize, &ResourceId, &Old)>> = BTreeMap::new();
+/// One whose program ends with another's.
+#[derive(Clone, Copy)]
+pub(super) struct EndsWith<'a> {
+    place: usize,
+    change: &'a Change,
+    old: &'a Old,
+}
+
+/// For each container, those of `changes` that are in its PID namespace and are stopped, restarted or made anew after it.
+pub(super) fn in_pid_of<'a>(changes: &[(usize, &'a Change)]) -> BTreeMap<&'a ResourceId, Vec<EndsWith<'a>>> {
+    let mut all: BTreeMap<&ResourceId, Vec<EndsWith<'_>>> = BTreeMap::new();
     for (place, change) in changes {
         let old = match &change.act {
             Act::Replace { old, .. } => old,
-            Act::Alter { container, operations, .. } if operations.contains(&Operation::Restart) => container,
+            Act::Alter { container, operations, .. } if operations.iter().any(Operation::stops) => container,
             _ => continue,
         };
-        if let Some(owner) = old.pid_of.as_ref().filter(|_| old.up) {
-            all.entry(owner).or_default().push((*place, &change.id, old));
+        let Some(owner) = old.pid_of.as_ref().filter(|_| old.up) else { continue };
+        // Who leaves goes before its owner does.
+        let leaves =
+            |(_, of): &&(usize, &Change)| of.id == *owner && of.needs.iter().any(|need| need.id == change.id);
+        if changes.iter().find(leaves).is_none() {
+            all.entry(owner).or_default().push(EndsWith { place: *place, change, old });
         }
     }
     all
@@ -37,7 +49,7 @@ pub(super) fn in_pid_of<'a>(
 
 impl<'a> Builder<'a> {
     /// Does what stops the program of a container, or restarts it. The engine kills those in its PID namespace then: they are stopped
-    /// first, as anybody is, and started again where that fails.
+    /// first, as anybody is, and started again where that fails. One in whose place another comes is, if what that needs is there.
     pub(super) fn stopping(
         &mut self,
         id: &ResourceId,
@@ -48,13 +60,17 @@ impl<'a> Builder<'a> {
         let current = self.current;
         let (mut ending, mut undoes) = (Vec::new(), Vec::new());
         self.end_with(id, &mut ending);
-        for (place, sharer, old) in ending {
+        for EndsWith { place, change, old } in ending {
+            if matches!(change.act, Act::Replace { .. }) && !self.is_with_others(id) {
+                continue;
+            }
             self.current = place;
-            let target = || old.id.as_str().to_owned();
-            rescue.push(Step::Restart(target()));
-            needs = vec![self.push_with_rescue(sharer, Step::Stop(target()), needs, rescue.clone())];
+            rescue.extend(old.started_again());
+            let stop = Step::Stop(old.id.as_str().to_owned());
+            needs = vec![self.push_with_rescue(&change.id, stop, needs, rescue.clone())];
             self.nodes[needs[0]].undoes.clone_from(&undoes);
-            undoes.push(sharer.clone());
+            undoes.push(change.id.clone());
+            self.stopped_first.insert(change.id.clone());
         }
         self.current = current;
         let stopped = self.push_with_rescue(id, step, needs, rescue);
@@ -62,11 +78,16 @@ impl<'a> Builder<'a> {
         stopped
     }
 
+    /// Whether it is stopped before the one with which its program ends.
+    pub(super) fn is_stopped_first(&self, id: &ResourceId) -> bool {
+        self.stopped_first.contains(id)
+    }
+
     /// Adds those whose programs end with a container's to `ending`, each after those whose end with its.
-    fn end_with(&self, id: &ResourceId, ending: &mut Vec<(usize, &'a ResourceId, &'a Old)>) {
+    fn end_with(&self, id: &ResourceId, ending: &mut Vec<EndsWith<'a>>) {
         for one in self.in_pid_of.get(id).into_iter().flatten() {
-            if ending.iter().all(|(_, other, _)| *other != one.1) {
-                self.end_with(one.1, ending);
+            if ending.iter().all(|other| other.change.id != one.change.id) {
+                self.end_with(&one.change.id, ending);
                 ending.push(*one);
             }
         }
@@ -87,14 +108,19 @@ impl<'a> Builder<'a> {
         };
         let own: BTreeSet<usize> = (first..self.nodes.len()).filter(is_own).collect();
         let mut anew = vec![StartedAnew { instead: own, after: Vec::new() }];
-        // One that is frozen is looked after by the next look.
-        if old.up && !old.frozen && old.hindered.is_none() {
+        // One that is frozen is looked after by the next look, unless it was stopped in this one.
+        let is_stopped = self.is_stopped_first(id);
+        if is_stopped || old.up && !old.frozen && old.hindered.is_none() {
+            let steps = if is_stopped { old.started_again() } else { vec![Step::Restart(target.to_owned())] };
             let owners = old.shares.iter().filter_map(|owner| self.anew.get(owner));
             let owners: Vec<StartedAnew> = owners.flatten().cloned().collect();
             for StartedAnew { instead, after } in owners {
-                let restart = self.push(id, Step::Restart(target.to_owned()), after);
-                self.nodes[restart].instead = instead.iter().copied().collect();
-                anew.push(StartedAnew { instead, after: vec![restart] });
+                let mut after = after;
+                for step in &steps {
+                    after = vec![self.push(id, step.clone(), after)];
+                    self.nodes[after[0]].instead = instead.iter().copied().collect();
+                }
+                anew.push(StartedAnew { instead, after });
             }
         }
         anew.retain(|anew| !anew.instead.is_empty());

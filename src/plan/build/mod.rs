@@ -11,11 +11,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use self::follow::StartedAnew;
+use self::follow::{EndsWith, StartedAnew};
 use self::together::Groups;
 use super::{Node, Step};
 use crate::desired::Ingredients;
-use crate::diff::{Act, Change, Need, Old};
+use crate::diff::{Act, Change, Need};
 use crate::resource::label::{self, Mark, Purpose};
 use crate::resource::name::{Kind, Owner, ResourceId};
 use crate::resource::network::NetworkSpec;
@@ -49,6 +49,7 @@ pub(super) fn nodes<'a>(
         aside: Vec::new(),
         anew: BTreeMap::new(),
         in_pid_of: follow::in_pid_of(&placed),
+        stopped_first: BTreeSet::new(),
         together: Groups::of(&placed),
         snapshots: changes
             .iter()
@@ -74,6 +75,7 @@ pub(super) fn nodes<'a>(
     }
     let alone = Groups::default();
     let containers = in_order(containers, &builder.together);
+    builder.together.sort(&containers);
     for change in in_order(rest, &alone).into_iter().chain(containers).chain(in_order(after, &alone)) {
         builder.current = place(change);
         builder.change(change);
@@ -116,8 +118,7 @@ fn in_order<'a>(mut left: Vec<&'a Change>, together: &Groups<'_>) -> Vec<&'a Cha
         let waits = |change: &&&Change| {
             change.needs.iter().any(|need| ids.contains(&need.id) && need.id != change.id)
         };
-        let waits_with_others =
-            |change: &&&Change| waits(change) || together.needs(&change.id).any(|id| ids.contains(id));
+        let waits_with_others = |change: &&&Change| waits(change) || together.waits(change, &ids);
         let mut bound: BTreeSet<&ResourceId> =
             left.iter().filter(waits_with_others).map(|change| &change.id).collect();
         if bound.len() == left.len() {
@@ -154,8 +155,10 @@ struct Builder<'a> {
     snapshots: BTreeSet<&'a ResourceId>,
     /// The containers that a failed replacement may have started again as they were.
     anew: BTreeMap<ResourceId, Vec<StartedAnew>>,
-    /// For each container, those in whose place others come or that are restarted and whose programs end with its.
-    in_pid_of: BTreeMap<&'a ResourceId, Vec<(usize, &'a ResourceId, &'a Old)>>,
+    /// For each container, those whose programs end with its.
+    in_pid_of: BTreeMap<&'a ResourceId, Vec<EndsWith<'a>>>,
+    /// Those that are stopped before one is with which their programs end.
+    stopped_first: BTreeSet<ResourceId>,
     /// The containers that are made anew together.
     together: Groups<'a>,
 }
@@ -216,6 +219,7 @@ impl Builder<'_> {
     fn change(&mut self, change: &Change) {
         let id = &change.id;
         self.before_together(id);
+        let first = self.nodes.len();
         let last = match &change.act {
             Act::LoadPaper { .. } | Act::Block { .. } => None,
             Act::LoadOnBase { image, mark, pull, .. } => {
@@ -308,6 +312,7 @@ impl Builder<'_> {
         if let Some(last) = last {
             self.ready.insert(id.clone(), vec![last]);
         }
+        self.between_together(id, first);
     }
 
     /// Tags an image that a step has just brought, and marks it as ours, with the tags that came with it.

@@ -84,7 +84,6 @@ impl Builder<'_> {
         self.undo_together(id, old, begun);
         self.follow_back(id, old, first);
         if self.is_with_others(id) {
-            self.ready.insert(id.clone(), vec![last]);
             let stopped = Old { up: false, ..old.clone() };
             self.proved_together(id, (&stopped, old.back(container.state)), &[], (begun, last));
             return None;
@@ -322,7 +321,7 @@ impl Old {
     }
 
     /// The steps after which one that is down does again what it did.
-    fn started_again(&self) -> Vec<Step> {
+    pub(super) fn started_again(&self) -> Vec<Step> {
         let frozen = self.state == Some(State::Paused);
         let start = Step::Start(self.id.as_str().to_owned());
         let pause = frozen.then(|| Step::Pause(self.id.as_str().to_owned()));
