@@ -2,6 +2,7 @@
 //! plain value that goes over the socket as JSON. Never looks at an engine, and decides nothing.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -24,6 +25,8 @@ pub const MANIFEST_IS_WRONG: &str = "its manifest is wrong; it is left as it is"
 const OUTPUT_MAX: usize = 8 << 10;
 /// How many of the last actions are kept; the journal has all.
 const ACTIONS_MAX: usize = 20;
+/// How many of them are kept of one resource.
+const OWN_ACTIONS_MAX: usize = 5;
 
 /// How a resource stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -131,6 +134,9 @@ pub struct Status {
     pub actions: VecDeque<Action>,
     /// The resources.
     pub resources: BTreeMap<ResourceId, Standing>,
+    /// What was done last to each of them, the newest first; 5 at most. For its own page.
+    #[serde(skip)]
+    pub recent: BTreeMap<ResourceId, Arc<VecDeque<Action>>>,
 }
 
 /// What was done to a resource, or tried, or what somebody else did to it.
@@ -252,6 +258,7 @@ impl Status {
             errors: Vec::new(),
             source: None,
             actions: VecDeque::new(),
+            recent: BTreeMap::new(),
             resources: BTreeMap::new(),
         }
     }
@@ -325,6 +332,9 @@ impl Status {
                 standing.difference = named.cloned().collect();
             }
         }
+        let (resources, actions) = (&self.resources, &self.actions);
+        let is_told = |id: &ResourceId| actions.iter().any(|action| action.resource == *id);
+        self.recent.retain(|id, _| resources.contains_key(id) || is_told(id));
     }
 
     /// A step began.
@@ -383,6 +393,9 @@ impl Status {
 
     /// Something was done.
     pub fn note(&mut self, action: Action) {
+        let own = Arc::make_mut(self.recent.entry(action.resource.clone()).or_default());
+        own.truncate(OWN_ACTIONS_MAX - 1);
+        own.push_front(action.clone());
         self.actions.truncate(ACTIONS_MAX - 1);
         self.actions.push_front(action);
     }

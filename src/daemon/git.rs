@@ -2,13 +2,14 @@
 //! comes. Nobody waits for the network but this: passes go on with the commit that runs.
 
 use std::convert::Infallible;
+use std::pin::pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::{Notify, watch};
 use tokio::task::spawn_blocking;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{info, warn};
 
 use super::Options;
@@ -21,6 +22,9 @@ use crate::status::{Source, WantedCommit};
 
 /// The shortest time between the beginnings of two fetches, however often one is asked for.
 const FETCH_REST: Duration = Duration::from_secs(1);
+
+/// After which time a fetch that goes on is told: it may take long, and nothing that was committed since runs.
+const SLOW: Duration = Duration::from_secs(20);
 
 /// A repository that is followed.
 #[derive(Debug)]
@@ -108,11 +112,11 @@ impl Following {
                 let _ = self.blocking(tidy).await;
                 tidied = running;
             }
-            let mut head = self.fetch().await;
+            let mut head = self.fetch(board, &mut trouble).await;
             // What could not be looked at before may be there now; and it is known again what is running.
             if !is_known && self.recall(options, board, &mut trouble).await {
                 is_known = true;
-                head = self.fetch().await;
+                head = self.fetch(board, &mut trouble).await;
             }
             if let (Ok(Head::Next(next)), _) = &head {
                 offered = Some(next.commit.clone());
@@ -172,9 +176,20 @@ impl Following {
         }
     }
 
-    /// What the repository has, and whether any commit runs.
-    async fn fetch(&self) -> (Result<Head, GitError>, bool) {
-        let head = self.blocking(Checkouts::fetch).await;
+    /// What the repository has, and whether any commit runs. Says so where that takes long.
+    async fn fetch(&self, board: &Board, trouble: &mut Trouble) -> (Result<Head, GitError>, bool) {
+        let mut fetching = pin!(self.blocking(Checkouts::fetch));
+        let head = tokio::select! {
+            biased;
+            head = &mut fetching => head,
+            () = sleep(SLOW) => {
+                let url = &self.checkouts.terms().url;
+                let why = format!("{url} has been fetched for {} s, and that is not over", SLOW.as_secs());
+                trouble.tell(&why, self.runs().await);
+                board.of_source(|source| source.trouble = trouble.shown(Some(&why)));
+                fetching.await
+            }
+        };
         (head, self.runs().await)
     }
 

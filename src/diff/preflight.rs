@@ -6,6 +6,7 @@ use super::{Act, Change, Changes, Collection, Old, Operation, port};
 use crate::desired::Desired;
 use crate::fields;
 use crate::observed::{EngineId, HeldPort, HostFacts, Observed, ObservedContainer};
+use crate::resource::bind::BindSource;
 use crate::resource::container::Reference;
 use crate::resource::name::{Kind, Name, ResourceId};
 use crate::resource::port::PublishedPort;
@@ -74,13 +75,21 @@ fn cut_off<'a>(
     })
 }
 
-/// The source of a bind that is not there. The engine would make an empty directory in its place, or refuse.
+/// The source of a bind or a device that is not there. The engine would make an empty directory in its place, or refuse.
 fn missing_source(id: &ResourceId, desired: &Desired, host: &HostFacts, changes: &Changes) -> Option<String> {
     let needs_it = |act: &Act| matches!(act, Act::Create(_) | Act::Replace { .. }) || act.starts();
     changes.changes.iter().find(|change| change.id == *id && needs_it(&change.act))?;
     let spec = &desired.containers.get(&id.name)?.spec;
     let path = spec.required_paths().find(|path| host.absent_paths.contains(*path))?;
-    Some(format!("{path} is not on this host: make it, or write the bind out with createHostPath: true"))
+    let is_device = spec.resources.devices.iter().any(|device| device.host == path);
+    let is_bind =
+        spec.binds.iter().any(|bind| matches!(&bind.source, BindSource::Path(source) if source == path));
+    let hint = match (is_bind, is_device) {
+        (true, _) => "make it, or write the bind out with createHostPath: true",
+        (false, true) => "plug it in, or correct `resources.devices`",
+        (false, false) => "make it, or have it as one of `binds`, written out with createHostPath: true",
+    };
+    Some(format!("{path} is not on this host: {hint}"))
 }
 
 /// The file of a build's secret that is not there.

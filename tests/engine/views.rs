@@ -170,6 +170,14 @@ async fn a_resource_is_described_with_its_manifest_what_is_live_the_difference_a
         .collect();
     assert!(actions.starts_with(&["create"]) && actions.ends_with(&["start"]), "{actions:?}");
 
+    // What the journal has of it.
+    assert_eq!(document["journal"], serde_json::json!([]));
+    shown(&host, &["apply", "--yes", "."]);
+    let seen = shown(&host, &["describe", "@web", "."]);
+    assert!(seen.contains(" apply   container/@web replace done in "), "{seen}");
+    let document = json(&shown(&host, &["describe", "@web", ".", "-o", "json"]));
+    assert_eq!(document["journal"][0]["what"]["event"], "done");
+
     by_hand(&host, "theirs", &SLEEP);
     let seen = shown(&host, &["describe", "@theirs", "."]);
     assert!(cells(&seen).contains("MANIFEST | none describes it\n"), "{seen}");

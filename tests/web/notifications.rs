@@ -144,6 +144,19 @@ fn a_revision_that_is_refused_and_a_repository_that_is_away_are_told_and_that_it
 }
 
 #[test]
+fn a_repository_that_takes_long_to_answer_is_told() {
+    // The kernel takes the connection, and nobody reads from it.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("git://{}/exams.git", silent.local_addr().expect("an address"));
+    let home = tempfile::tempdir().expect("a directory");
+    let daemon = Daemon::with("slow", home, &["--git", &url].map(OsStr::new));
+    let told = format!("{url} has been fetched for 20 s, and that is not over");
+    until(&told, || daemon.log().contains(&told));
+    assert!(get(daemon.address, "/metrics").body.contains("\ninvigil_source_trouble 1\n"));
+    assert!(get(daemon.address, "/v1/status").body.contains(&told));
+}
+
+#[test]
 fn a_server_that_never_answers_keeps_nobody() {
     let receiver = Receiver::silent();
     let url = format!("http://{}/", receiver.address);

@@ -1,5 +1,5 @@
-//! `invigil describe`: one resource with its manifest, what is live of it, where the two differ, and what happened to it.
-//! Puts together what `plan`, `get` and `events` tell, and decides nothing itself.
+//! `invigil describe`: one resource with its manifest, what is live of it, where the two differ, what was done to it, and what
+//! happened to it. Puts together what `plan`, `get`, `log` and `events` tell, and decides nothing itself.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
@@ -10,19 +10,23 @@ use clap::Args;
 use futures_util::{TryStreamExt, try_join};
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use tokio::task::spawn_blocking;
 
 use super::columns::{self, Seen};
 use super::events::told;
+use super::log;
 use super::names::{choose, list, name_of, resource, text};
 use super::output::{self, DocumentForm, print_or_end};
 use super::table::pairs;
 use crate::cli::args::{PassArgs, SpaceArgs};
 use crate::cli::plan::wanted;
+use crate::cli::report;
 use crate::cli::style::PALETTE;
 use crate::engine::docker::DockerReader;
 use crate::engine::{Look, Period, Question};
 use crate::execute::default_parallelism;
 use crate::fields::plain;
+use crate::journal::{Journal, Row};
 use crate::manifest::Origin;
 use crate::plan::Plan;
 use crate::reconcile;
@@ -30,7 +34,7 @@ use crate::resource::name::{Kind, Owner, ResourceId};
 
 /// The order in which a name without its kind is looked for.
 const KINDS: [Kind; 4] = [Kind::Container, Kind::Image, Kind::Network, Kind::Volume];
-/// How many of the last events are told.
+/// How many of the last events are told, and of the last entries of the journal.
 const EVENTS: usize = 20;
 
 #[derive(Debug, Args)]
@@ -60,6 +64,7 @@ pub(super) async fn describe(args: &DescribeArgs) -> Result<ExitCode> {
         origin: meant.id.as_ref().and_then(|id| wanted.origins.get(id)),
         is_invalid: meant.id.as_ref().is_some_and(is_invalid),
         plan: about(plan, meant.id.as_ref()),
+        journal: journal(&args.pass.owner.state.journal(&setup.owner), &meant).await,
         events: events(&engine, &meant).await?,
         meant,
     };
@@ -150,6 +155,20 @@ fn about(plan: Plan, id: Option<&ResourceId>) -> Plan {
     }
 }
 
+/// What the journal says of it last. Where it cannot be read, that is told, and the rest all the same.
+async fn journal(journal: &Journal, meant: &Meant) -> Vec<Row> {
+    let Some(id) = meant.id.clone() else { return Vec::new() };
+    let (file, journal) = (journal.file().display().to_string(), journal.clone());
+    match spawn_blocking(move || journal.recent(EVENTS, Some(&id))).await {
+        Ok(Ok(rows)) => rows,
+        Ok(Err(error)) => {
+            report::notice(Some(&format!("the journal {} cannot be read: {error}", plain(&file))));
+            Vec::new()
+        }
+        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+    }
+}
+
 /// The last events of those that the engine remembers. What is run in a container is left out: each health check is.
 async fn events(engine: &DockerReader, meant: &Meant) -> Result<Vec<Value>> {
     let now = Timestamp::now();
@@ -183,6 +202,7 @@ struct Described<'a> {
     /// Whether it has a manifest that is wrong.
     is_invalid: bool,
     plan: Plan,
+    journal: Vec<Row>,
     events: Vec<Value>,
 }
 
@@ -216,6 +236,10 @@ impl Described<'_> {
             lines.extend(shown.map(|column| (column.title, (column.cell)(row, seen, true))));
         }
         let mut told = format!("{}\n\n{}\n{}", plain(&name), pairs(&lines), self.plan.to_text(&PALETTE));
+        if !self.journal.is_empty() {
+            told.push('\n');
+            told.extend(self.journal.iter().map(log::told));
+        }
         if !self.events.is_empty() {
             told.push('\n');
             told.extend(self.events.iter().map(self::told));
@@ -242,6 +266,7 @@ impl Described<'_> {
             "manifest": manifest,
             "live": live,
             "plan": self.plan.to_json()?,
+            "journal": self.journal.iter().map(log::form).collect::<Vec<_>>(),
             "events": self.events,
         }))
     }

@@ -114,7 +114,7 @@ fn verify(args: &LogArgs, journal: &Journal) -> Result<ExitCode> {
 }
 
 /// An entry as a line: `2018-07-06T08:34:00.123Z daemon  container/web replace done in 0.42s (...)`.
-fn told(row: &Row) -> String {
+pub(super) fn told(row: &Row) -> String {
     match row.entry() {
         Some(entry) => {
             let revision =
@@ -126,7 +126,7 @@ fn told(row: &Row) -> String {
 }
 
 /// An entry as it is kept, with its number and hash.
-fn form(row: &Row) -> Value {
+pub(super) fn form(row: &Row) -> Value {
     let mut form: Map<String, Value> = serde_json::from_str(&row.body).unwrap_or_default();
     form.insert("seq".to_owned(), row.head.seq.into());
     form.insert("hash".to_owned(), row.head.hash().into());

@@ -64,7 +64,7 @@ of variables are in it, secrets too.
 Filters are the engine's own, as Docker documents them for ps, images, network ls and volume ls.
 Exit codes: 0 shown, 1 an error; a name that nothing bears is one.")]
     Get(get::GetArgs),
-    /// Show one resource: its manifest, what is live of it, the difference, and its last events
+    /// Show one resource: its manifest, what is live of it, the difference, what was done to it, and its last events
     #[command(after_help = "\
 Examples:
   invigil describe container/web
@@ -72,8 +72,9 @@ Examples:
   invigil describe problemset/midterm -o json | jq .plan.changes
 
 The difference is what `plan` would say of this resource alone; what it would do for others first,
-and how removals are limited, `plan` tells. Of events the engine remembers the last 256; what is run
-in a container, as health checks are, is left out.
+and how removals are limited, `plan` tells. What was done to it are the last 20 entries of the
+journal. Of events the engine remembers the last 256; what is run in a container, as health checks
+are, is left out.
 With -o json and yaml, `live` is the engine's whole document; the values of variables are in it,
 secrets too.
 Exit codes: 0 shown, 1 an error; a name that nothing bears is one.")]

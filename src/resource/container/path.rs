@@ -17,7 +17,7 @@ impl ContainerSpec {
             MountSource::Bind { path, .. } => Some(path.as_str()),
             _ => None,
         });
-        binds.chain(mounts)
+        binds.chain(mounts).chain(self.resources.devices.iter().map(|device| device.host.as_str()))
     }
 
     /// The paths in the container that something is mounted on: the engine makes no volume without a name there.

@@ -25,7 +25,7 @@ pub(in crate::daemon::web) fn standing(
     let lang = language.tag();
     let title = Escaped(id.name.as_str()).to_string();
     let mut html = String::new();
-    let done = actions(status.actions.iter().filter(|action| action.resource == *id), language, now);
+    let done = actions(status.recent.get(id).iter().flat_map(|own| own.iter()), language, now);
     let Some(standing) = status.resources.get(id) else {
         let html = format!(
             "<div id=\"head\" class=\"one\">\n<div class=\"head Kept\"><p class=\"back\"><a href=\"/?lang={lang}\">← {}</a></p>\n\

@@ -110,6 +110,24 @@ fn what_is_done_is_called_in_the_readers_language() {
     }
 }
 
+#[test]
+fn what_was_done_to_a_resource_stands_on_its_page_however_much_was_done_to_others() {
+    let mut status = status(&[]);
+    let done = |resource: &str, action: &str| {
+        let (resource, action) = (resource.parse().unwrap(), action.to_owned());
+        Action { time: NOW, resource, action, outcome: Outcome::Done, why: None }
+    };
+    for action in ["create", "update", "update", "update", "update", "replace"] {
+        status.note(done("container/web", action));
+    }
+    for _ in 0..30 {
+        status.note(done("container/seat", "create"));
+    }
+    let html = standing(&"container/web".parse().unwrap(), &status, Language::English, NOW).html;
+    assert_eq!((html.matches("update: <b>").count(), html.matches("replace: <b>").count()), (4, 1), "{html}");
+    assert!(!html.contains("container/seat") && !html.contains("create: <b>"), "{html}");
+}
+
 /// A status in which everything is said that can be, all of it by somebody who means harm.
 pub fn full() -> Status {
     let mut status = status(&[("container/web", Condition::Stalled, HOSTILE)]);
@@ -132,7 +150,7 @@ pub fn full() -> Status {
     web.output.push_back(HOSTILE.to_owned());
     web.difference.push(Told { field: HOSTILE.to_owned(), from: hostile(), to: hostile() });
     let (action, why) = (HOSTILE.to_owned(), hostile());
-    status.actions.push_front(Action { time: NOW, resource: id, action, outcome: Outcome::Failed, why });
+    status.note(Action { time: NOW, resource: id, action, outcome: Outcome::Failed, why });
     status
 }
 
