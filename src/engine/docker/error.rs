@@ -117,7 +117,7 @@ struct Known {
     told: &'static str,
 }
 
-const KNOWN: [Known; 2] = [
+const KNOWN: [Known; 10] = [
     Known {
         status: Some(404),
         words: &["No such image", "no such image"],
@@ -127,6 +127,46 @@ const KNOWN: [Known; 2] = [
         status: Some(409),
         words: &["image is being used by", "is using its referenced image", "is in use by a container"],
         told: "a container still uses the image: remove that one first",
+    },
+    Known {
+        status: None,
+        words: &["nable to find user"],
+        told: "the image has no such user: correct `user`",
+    },
+    Known {
+        status: None,
+        words: &["nable to find group"],
+        told: "the image has no such group: correct `user` or `groupAdd`",
+    },
+    Known {
+        status: None,
+        words: &["error gathering device information"],
+        told: "a device is not on this host: plug it in, or correct `resources.devices`",
+    },
+    Known {
+        status: None,
+        words: &["could not select device driver"],
+        told: "the engine has no driver for these devices: set its runtime up on the host, or correct `resources.deviceRequests`",
+    },
+    Known {
+        status: None,
+        words: &["--storage-opt is supported only"],
+        told: "what the engine keeps its data on knows no such limits: leave `storageOpt` out",
+    },
+    Known {
+        status: None,
+        words: &["cannot assign requested address"],
+        told: "this host has no such address: correct the address in `ports`",
+    },
+    Known {
+        status: None,
+        words: &["does not match the specified platform"],
+        told: "the image on this host is for another platform: correct `platform`, or pull the image for that one",
+    },
+    Known {
+        status: Some(404),
+        words: &["plugin \""],
+        told: "the engine has no such driver: install its plugin, or correct `driver`",
     },
 ];
 
@@ -390,11 +430,60 @@ mod tests {
                 "OCI runtime create failed: unable to retrieve OCI runtime error: exec: \"nvidia-container-runtime\": executable file not found in $PATH",
                 "unable to retrieve OCI runtime error: exec: \"nvidia-container-runtime\": executable file not found in $PATH (the engine takes this for invalid: correct what it names)",
             ),
+            (403, "authorization denied by plugin \"opa\": no", "authorization denied by plugin \"opa\": no"),
             (404, "repository exams/lab-network not found", "repository exams/lab-network not found"),
             (404, "manifest for lab/network:1 not found: manifest unknown", "the registry has no such image"),
             (500, "something went wrong", "something went wrong"),
         ] {
             assert_eq!(sentence("start web", status, message), format!("start web: {told}"));
+        }
+    }
+
+    #[test]
+    fn what_a_manifest_asks_for_in_vain_is_told_with_what_to_do() {
+        for (status, message, told) in [
+            (
+                400,
+                "unable to find user slq: no matching entries in passwd file",
+                "the image has no such user: correct `user`",
+            ),
+            (
+                400,
+                "Unable to find group exam: no matching entries in group file",
+                "the image has no such group: correct `user` or `groupAdd`",
+            ),
+            (
+                500,
+                "error gathering device information while adding custom device \"/dev/video9\": no such file or directory",
+                "a device is not on this host: plug it in, or correct `resources.devices`",
+            ),
+            (
+                500,
+                "could not select device driver \"\" with capabilities: [[gpu]]",
+                "the engine has no driver for these devices: set its runtime up on the host, or correct `resources.deviceRequests`",
+            ),
+            (
+                400,
+                "--storage-opt is supported only for overlay over xfs with 'pquota' mount option",
+                "what the engine keeps its data on knows no such limits: leave `storageOpt` out",
+            ),
+            (
+                500,
+                "Error starting userland proxy: listen tcp4 10.9.9.9:80: bind: cannot assign requested address",
+                "this host has no such address: correct the address in `ports`",
+            ),
+            (
+                404,
+                "image with reference app:1 was found but does not match the specified platform: wanted linux/arm64, actual: linux/amd64",
+                "the image on this host is for another platform: correct `platform`, or pull the image for that one",
+            ),
+            (
+                404,
+                "error looking up logging plugin nosuch: plugin \"nosuch\" not found",
+                "the engine has no such driver: install its plugin, or correct `driver`",
+            ),
+        ] {
+            assert_eq!(sentence("start web", status, message), format!("start web: {told} ({message})"));
         }
     }
 

@@ -95,8 +95,11 @@ pub(super) fn said(told: &str) -> String {
     let fatal = lines.iter().position(|line| line.starts_with("fatal:"));
     // That the other side said nothing is told of many reasons; why is what ssh said before.
     let why = fatal.filter(|at| lines[*at] == UNREAD).and_then(|at| at.checked_sub(1)).or(fatal);
-    let line = why.map(|at| &lines[at]).or(lines.last());
-    let line = line.map_or("it says nothing", |line| line.trim_start_matches("fatal: "));
+    let Some(at) = why.or_else(|| lines.len().checked_sub(1)) else { return "it says nothing".to_owned() };
+    let line = lines[at].trim_start_matches("fatal: ");
+    // What it could not reach, and on the next line why.
+    let more = lines.get(at + 1).filter(|_| line.ends_with(':'));
+    let line = more.map_or(line.to_owned(), |more| format!("{line} {more}"));
     shown_line(&line.chars().take(SAID_MAX).collect::<String>())
 }
 
@@ -355,6 +358,10 @@ mod tests {
             ),
             ("fatal: Could not read from remote repository.\n", "Could not read from remote repository."),
             ("warning: one\nerror: two\n", "error: two"),
+            (
+                "fatal: unable to connect to forge.example:\nforge.example[0: 10.0.0.7]: errno=Connection refused\n\n",
+                "unable to connect to forge.example: forge.example[0: 10.0.0.7]: errno=Connection refused",
+            ),
             ("", "it says nothing"),
         ] {
             assert_eq!(said(told), line);
