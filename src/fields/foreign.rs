@@ -106,8 +106,10 @@ fn inspection(
 ) -> Value {
     let mut networks = endpoints.as_object().cloned().unwrap_or_default();
     let asked = host.get("NetworkMode").and_then(Value::as_str).unwrap_or_default();
-    // As the engine does: without a mode, the networks named here are all there are.
-    if let (true, Some(first)) = (["", "default"].contains(&asked), networks.keys().next().cloned()) {
+    // As the engine does: the networks named here are all there are, unless the container is to have none of its own.
+    let has_own = ["host", "none"].contains(&asked) || asked.starts_with("container:");
+    let is_named = networks.contains_key(asked);
+    if let (false, Some(first)) = (has_own || is_named, networks.keys().next().cloned()) {
         host.insert("NetworkMode".to_owned(), json!(first));
     }
     let mode = decode_network_mode(host.get("NetworkMode").unwrap_or(&Value::Null));
@@ -283,6 +285,24 @@ mod tests {
         });
         assert_eq!(lost(&body), Vec::<String>::new());
         assert_eq!(spec(&body), json!({"ports": ["80:80"]}));
+    }
+
+    #[test]
+    fn the_networks_of_a_body_are_those_that_an_engine_joins() {
+        let joins = |mode: &str, networks: &[&str]| {
+            let endpoints: Map<String, Value> =
+                networks.iter().map(|name| ((*name).to_owned(), json!({}))).collect();
+            let body = json!({
+                "Image": "a1", "HostConfig": {"NetworkMode": mode},
+                "NetworkingConfig": {"EndpointsConfig": endpoints},
+            });
+            spec(&body)["networks"].clone()
+        };
+        assert_eq!(joins("bridge", &["lab"]), json!(["lab"]));
+        assert_eq!(joins("default", &["lab"]), json!(["lab"]));
+        assert_eq!(joins("bridge", &["bridge", "lab"]), json!(["bridge", "lab"]));
+        assert_eq!(joins("lab", &["exam"]), json!(["exam"]));
+        assert_eq!(joins("bridge", &[]), Value::Null);
     }
 
     #[test]
