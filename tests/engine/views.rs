@@ -172,7 +172,7 @@ async fn a_resource_is_described_with_its_manifest_what_is_live_the_difference_a
 
     // What the journal has of it.
     assert_eq!(document["journal"], serde_json::json!([]));
-    shown(&host, &["apply", "--yes", "."]);
+    assert_eq!(view(&host, &["apply", "--yes", "."]).code, Some(0));
     let seen = shown(&host, &["describe", "@web", "."]);
     assert!(seen.contains(" apply   container/@web replace done in "), "{seen}");
     let document = json(&shown(&host, &["describe", "@web", ".", "-o", "json"]));
