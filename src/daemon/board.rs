@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::backoff::{Backoff, Retry};
 use super::files::UNSETTLED;
 use super::interference::Interference;
+use super::mutex::lock;
 use super::notification::Interfered;
 use super::shown::{Changes, Moment, Shown};
 use super::tally::{Fetched, Passed, Sent, Tally};
@@ -299,11 +300,6 @@ impl Board {
         change(&mut lock(&self.status));
         self.edition.send_modify(|edition| *edition += 1);
     }
-}
-
-/// Each change leaves what is locked whole.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// When an instant is, by the clock on the wall.

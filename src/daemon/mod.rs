@@ -19,6 +19,7 @@ mod glances;
 mod interference;
 pub mod logging;
 mod memory;
+mod mutex;
 pub mod notification;
 mod outside;
 mod pass;

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 use tokio::time::sleep;
 use tracing::{debug, info, warn};
 
+use super::mutex::lock;
 use super::post::{HttpUrl, Poster};
 use super::tally::Passed;
 use crate::execute::Event;
@@ -214,11 +215,6 @@ fn span_id() -> String {
 
 fn attributes_of(attributes: &[(&str, String)]) -> Value {
     attributes.iter().map(|(key, value)| json!({"key": key, "value": {"stringValue": value}})).collect()
-}
-
-/// A lock that a panic elsewhere does not take away.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! others than before. A few a second at most: whoever asks sooner gets the last one.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use hyper::body::Bytes;
@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::page::{Block, Element, room};
 use crate::daemon::board::Board;
+use crate::daemon::mutex::lock;
 use crate::daemon::shown::Shown;
 use crate::html::language::Language;
 use crate::status::Status;
@@ -83,11 +84,6 @@ impl Press {
         let edition = Edition::after(last.as_deref(), blocks, shown, &self.mark);
         (Arc::clone(last.insert(Arc::new(edition))), is_current)
     }
-}
-
-/// Each change leaves what is locked whole.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Edition {
